@@ -1,0 +1,1 @@
+"""A member's side: devices, planning, the prosumer agent, and its meter agents."""

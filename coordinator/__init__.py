@@ -1,0 +1,1 @@
+"""The community's side: market session, mechanisms, settlement, ledger and indicators."""

@@ -1,0 +1,1 @@
+"""The market's language: envelopes, typed bodies, and exactly-once exchange, all without I/O."""
