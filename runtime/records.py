@@ -1,0 +1,185 @@
+"""What the agents leave behind when a run ends, as data: the only source of results, figures and indicators.
+
+The coordinator writes one ``CoordinatorRecord``, each prosumer its own ``MemberRecord``. Energies are
+non-negative pairs (``grid_import_kwh``/``grid_export_kwh``); arrays have one value a slot. Money and settled
+energy are exact decimals, written as text.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from runtime.files import write_text_atomically
+from runtime.horizon import Horizon
+
+Quality = Literal["metered", "estimated", "missing"]
+"""How a slot's energy was come by: read from meters, put in by the prosumer for want of a reading, or not
+delivered at all before the deadline (the coordinator then settles the agreed position)."""
+
+LedgerKind = Literal["local-purchase", "local-sale", "grid-import", "grid-export"]
+
+
+class Record(BaseModel):
+    """Base of what is recorded: immutable, closed, saved as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def save(self, path: Path) -> None:
+        """Write to ``path`` whole or not at all."""
+        write_text_atomically(path, self.model_dump_json())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote."""
+        return cls.model_validate_json(path.read_bytes())
+
+
+class Round(Record):
+    """One exchange of price signal and positions; round 0 is the grid's tariffs (each member alone).
+
+    Attributes:
+        number: 0, 1, ….
+        import_price_eur_per_kwh: price told to members for energy they take, shape (slots,).
+        export_price_eur_per_kwh: price told to members for energy they give, shape (slots,).
+        net_kwh: each member's position, import > 0, shape (slots,) each.
+        late: members that did not answer in time and kept their last position.
+        community_cost_eur: what the positions together would cost at the grid.
+    """
+
+    number: int
+    import_price_eur_per_kwh: list[float]
+    export_price_eur_per_kwh: list[float]
+    net_kwh: dict[str, list[float]]
+    late: list[str] = []
+    community_cost_eur: float
+
+
+class Delivery(Record):
+    """A member's metered net energy in a slot, as the coordinator settled it."""
+
+    slot: int
+    member: str
+    net_kwh: Decimal
+    quality: Quality
+
+
+class LedgerEntry(Record):
+    """One double entry: ``debit`` pays ``amount_eur`` to ``credit``.
+
+    Attributes:
+        session: market session, from 0.
+        slot: slot of the session.
+        member: whose bill it belongs to.
+        kind: bought from or sold to the community, or imported from or exported to the grid.
+        energy_kwh: energy exchanged, not negative.
+        price_eur_per_kwh: price of that energy; may be negative.
+        amount_eur: energy times price, exact.
+        debit: account that pays: ``member:NAME``, ``community`` or ``grid``.
+        credit: account that receives.
+    """
+
+    session: int
+    slot: int
+    member: str
+    kind: LedgerKind
+    energy_kwh: Decimal
+    price_eur_per_kwh: Decimal
+    amount_eur: Decimal
+    debit: str
+    credit: str
+
+
+class Bill(Record):
+    """What a member owes for a session (negative: is owed), exact and in cents."""
+
+    session: int
+    member: str
+    local_purchase_kwh: Decimal
+    local_sale_kwh: Decimal
+    grid_import_kwh: Decimal
+    grid_export_kwh: Decimal
+    exact_eur: Decimal
+    amount_eur: Decimal
+
+
+class SessionRecord(Record):
+    """All that the coordinator knows of one market session."""
+
+    session: int
+    horizon: Horizon
+    grid_import_price_eur_per_kwh: list[Decimal]
+    grid_export_price_eur_per_kwh: list[Decimal]
+    rounds: list[Round]
+    agreed_round: int
+    suspended_slots: list[int]
+    deliveries: list[Delivery]
+    ledger: list[LedgerEntry]
+    bills: list[Bill]
+
+
+class CoordinatorRecord(Record):
+    """All that the coordinator knows of a run.
+
+    Attributes:
+        community: name of the community.
+        setting: ``community``, ``pv-only``, ``pv-battery-rule`` or ``pv-battery-optimised``.
+        mechanism: name of the market mechanism.
+        members: admitted members in the scenario's order.
+        absent: members of the scenario that never joined.
+        sessions: one record a session.
+    """
+
+    community: str
+    setting: str
+    mechanism: str
+    members: list[str]
+    absent: list[str] = []
+    sessions: list[SessionRecord]
+
+
+class MemberSessionRecord(Record):
+    """What a prosumer measured and did in one session; arrays have shape (slots,).
+
+    Attributes:
+        session: market session, from 0.
+        load_kwh: metered load.
+        pv_kwh: metered production.
+        battery_charge_kwh: energy the battery drew, at the building's side.
+        battery_discharge_kwh: energy the battery delivered, at the building's side.
+        stored_kwh: stored energy at the end of the slot; empty list without battery.
+        net_kwh: metered net position, import > 0.
+        planned_net_kwh: the agreed position.
+        alone_net_kwh: what the meter would have shown with the member's own baseline plan (alone at the grid).
+        quality: how the readings of the slot were come by.
+        meter: JID of the meter that read the slot, empty if none did.
+        rounds_planned: number of plans made.
+        planning_seconds: time spent planning [s].
+    """
+
+    session: int
+    load_kwh: list[float]
+    pv_kwh: list[float]
+    battery_charge_kwh: list[float]
+    battery_discharge_kwh: list[float]
+    stored_kwh: list[float]
+    net_kwh: list[float]
+    planned_net_kwh: list[float]
+    alone_net_kwh: list[float]
+    quality: list[Quality]
+    meter: list[str]
+    rounds_planned: int
+    planning_seconds: float
+
+
+class MemberRecord(Record):
+    """A prosumer's own record of a run."""
+
+    member: str
+    kind: str
+    strategy: str
+    battery_capacity_kwh: float | None
+    sessions: list[MemberSessionRecord]
