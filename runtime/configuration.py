@@ -1,0 +1,243 @@
+"""What each process of a run is told at its start: resolved, checked, as JSON files.
+
+A scenario is what a person writes; these are what it comes to for one process, with every series as
+numbers per slot. Agent processes import this module, so it stands on pydantic and the standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runtime.devices import Battery, PvArray
+from runtime.errors import InputError
+from runtime.horizon import Horizon
+
+Setting = Literal["community", "pv-only", "pv-battery-rule", "pv-battery-optimised"]
+"""How members live: as a community market, or each alone against the grid (the paper's three scenarios)."""
+
+Strategy = Literal["idle", "rule", "optimised"]
+"""How a member runs its battery: not at all, by the paper's rule, or by its own optimisation."""
+
+MeterRole = Literal["load", "pv"]
+"""What a meter measures."""
+
+GRID_ONLY = "grid-only"
+"""Mechanism of the settings in which each member is alone against the grid."""
+
+SIMULATED_SOURCE = "simulated:"
+"""Source of a meter that plays the scenario's series."""
+
+
+def derive_seed(seed: int, *labels: str) -> int:
+    """Seed of one part of a run, the same on every machine, independent between labels.
+
+    Args:
+        seed: the scenario's seed.
+        labels: what names the part, for example a member's name.
+
+    Returns:
+        An integer in [0, 2**53), so that JSON readers of any language keep it exact.
+    """
+    text = "/".join([str(seed), *labels])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 11
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write ``text`` so that a reader sees the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    temporary.replace(path)
+
+
+class Configuration(BaseModel):
+    """Base of what is handed to a process: frozen, nothing unknown, finite, saved as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def save(self, path: Path) -> None:
+        """Write as JSON to ``path``, atomically."""
+        write_atomically(path, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: no such file, or not this kind of configuration.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{path}: not a {cls.__name__}: {where}: {first['msg']}") from error
+
+
+class Timing(Configuration):
+    """How long others are waited for, on the run's clock.
+
+    Attributes:
+        join_deadline_s: for all members to have joined [s].
+        round_deadline_s: for an answer to a price round [s].
+        delivery_deadline_s: for a slot's metered delivery after its end [s].
+    """
+
+    join_deadline_s: float = Field(default=60.0, gt=0)
+    round_deadline_s: float = Field(default=30.0, gt=0)
+    delivery_deadline_s: float = Field(default=30.0, gt=0)
+
+
+class ClockConfig(Configuration):
+    """The clock of a run.
+
+    Attributes:
+        kind: ``simulated``: as fast as the machine allows; ``real-time``: slots follow the wall clock.
+        speed: factor by which real time is hastened; 600 runs a quarter-hour slot in 1.5 s.
+    """
+
+    kind: Literal["simulated", "real-time"] = "simulated"
+    speed: float = Field(default=1.0, gt=0)
+
+
+class MemberSession(Configuration):
+    """One session's physical inputs of one member; every list has one value per slot.
+
+    Attributes:
+        horizon: the slots.
+        load_kwh: energy consumed in each slot [kWh], >= 0; None without consumption.
+        ghi_w_per_m2: global horizontal irradiance, mean over each slot [W/m²]; goes with a PV array.
+        pv_production_kwh: energy produced in each slot [kWh], >= 0; instead of irradiance.
+    """
+
+    horizon: Horizon
+    load_kwh: list[float] | None = None
+    ghi_w_per_m2: list[float] | None = None
+    pv_production_kwh: list[float] | None = None
+
+
+class MemberConfig(Configuration):
+    """All that a prosumer process is told.
+
+    Attributes:
+        name: the member's name, also the local part of its account.
+        kind: what it is (house, school, ...), for people.
+        strategy: how it runs its battery.
+        trades: True in a community, False alone against the grid.
+        battery: its battery, or None.
+        pv: its array (with irradiance in the sessions), or None.
+        seed: of its own random numbers.
+        timing: deadlines.
+        clock: the run's clock.
+        sessions: its forecast, session by session (perfect: the series that its simulated meters play).
+        roles: what it has meters for; ``pv`` also with a production series instead of an array.
+    """
+
+    name: str
+    kind: str
+    strategy: Strategy
+    trades: bool
+    battery: Battery | None
+    pv: PvArray | None
+    seed: int
+    timing: Timing
+    clock: ClockConfig
+    sessions: list[MemberSession]
+    roles: list[MeterRole]
+
+
+class MeterConfig(Configuration):
+    """One member's meter: what it measures and where readings come from.
+
+    Attributes:
+        member: whom it belongs to.
+        roles: what it measures.
+        pv: the member's array, to turn irradiance into production when simulating.
+        noise: relative standard deviation of a reading; 0 measures exactly.
+        seed: of the noise.
+        source: where readings come from, as a URL; ``simulated:`` plays ``sessions``.
+        sessions: the physical inputs, session by session.
+    """
+
+    member: str
+    roles: list[MeterRole]
+    pv: PvArray | None = None
+    noise: float = Field(default=0.0, ge=0)
+    seed: int = 0
+    source: str = SIMULATED_SOURCE
+    sessions: list[MemberSession]
+
+
+class MetersConfig(Configuration):
+    """The meters that one meter process serves.
+
+    Attributes:
+        meters: one per member.
+        clock: the run's clock.
+    """
+
+    meters: list[MeterConfig]
+    clock: ClockConfig = ClockConfig()
+
+
+class CoordinatorSession(Configuration):
+    """One session's horizon and grid tariffs, exact to 1e-9 EUR/kWh; every list has one value per slot.
+
+    Attributes:
+        horizon: the slots.
+        import_price_eur_per_kwh: what the grid asks (GT, eq. 1) [EUR/kWh].
+        export_price_eur_per_kwh: what the grid pays (FIT, eq. 1) [EUR/kWh].
+    """
+
+    horizon: Horizon
+    import_price_eur_per_kwh: list[Decimal]
+    export_price_eur_per_kwh: list[Decimal]
+
+
+class CoordinatorConfig(Configuration):
+    """All that the coordinator process is told.
+
+    Attributes:
+        community: name of the community.
+        setting: how members live.
+        mechanism: name of the market mechanism; ``grid-only`` in the three settings without a market.
+        parameters: the mechanism's parameters as the scenario gives them; the coordinator checks them.
+        members: names of those to admit, in the scenario's order.
+        timing: deadlines.
+        clock: the run's clock.
+        seed: of the coordinator's own random numbers.
+        sessions: what is negotiated, in order.
+    """
+
+    community: str
+    setting: Setting
+    mechanism: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    members: list[str]
+    timing: Timing
+    clock: ClockConfig
+    seed: int
+    sessions: list[CoordinatorSession]
+
+
+def strategy_in(setting: Setting, own: Strategy | None) -> Strategy:
+    """How a member runs its battery in a setting; its own choice counts in a community only."""
+    match setting:
+        case "pv-only":
+            return "idle"
+        case "pv-battery-rule":
+            return "rule"
+        case "pv-battery-optimised":
+            return "optimised"
+        case "community":
+            return own or "optimised"

@@ -1,0 +1,156 @@
+"""Where a run keeps its files, and which accounts it has; the one place that knows the names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+COORDINATOR = "coordinator"
+"""Local part of the coordinator's account."""
+
+INSPECTOR = "inspector"
+"""Local part of the account of whoever watches a running fleet."""
+
+RESERVED_NAMES = frozenset({COORDINATOR, INSPECTOR})
+"""Names that no member may have."""
+
+
+def meter_account(member: str) -> str:
+    """Local part of the account of a member's built-in (simulated) meter."""
+    return f"{member}.meter"
+
+
+def attached_meter_account(member: str) -> str:
+    """Local part of the account of a meter attached to a member while the fleet runs."""
+    return f"{member}.meter2"
+
+
+def accounts_of(members: list[str]) -> list[str]:
+    """Local parts of all accounts of a run, in a fixed order."""
+    accounts = [COORDINATOR, INSPECTOR]
+    for member in members:
+        accounts += [member, meter_account(member), attached_meter_account(member)]
+    return accounts
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The folder of one run.
+
+    Attributes:
+        path: the folder itself, for example ``runs/example``.
+    """
+
+    path: Path
+
+    @property
+    def scenario_toml(self) -> Path:
+        """The scenario as it was run, byte for byte."""
+        return self.path / "scenario.toml"
+
+    @property
+    def run_json(self) -> Path:
+        """Name, seed, setting, versions, digest of the scenario, where its series came from."""
+        return self.path / "run.json"
+
+    @property
+    def connection_json(self) -> Path:
+        """How agents reach the XMPP server of this run."""
+        return self.path / "connection.json"
+
+    @property
+    def config_dir(self) -> Path:
+        """What each process is told."""
+        return self.path / "config"
+
+    @property
+    def coordinator_config(self) -> Path:
+        """``CoordinatorConfig`` as JSON."""
+        return self.config_dir / "coordinator.json"
+
+    def member_config(self, name: str) -> Path:
+        """``MemberConfig`` of one member as JSON."""
+        return self.config_dir / "members" / f"{name}.json"
+
+    @property
+    def meters_config(self) -> Path:
+        """``MetersConfig`` as JSON."""
+        return self.config_dir / "meters.json"
+
+    @property
+    def accounts_json(self) -> Path:
+        """Passwords by local part of the account; readable by the owner only."""
+        return self.path / "accounts.json"
+
+    @property
+    def server_dir(self) -> Path:
+        """Files of the embedded XMPP server."""
+        return self.path / "server"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Message logs, one file per agent."""
+        return self.path / "logs"
+
+    def log(self, agent: str) -> Path:
+        """Message log of the agent with this local part."""
+        return self.logs_dir / f"{agent}.jsonl"
+
+    @property
+    def records_dir(self) -> Path:
+        """What each agent keeps of its own session, for the results."""
+        return self.path / "records"
+
+    @property
+    def coordinator_record(self) -> Path:
+        """The coordinator's own record."""
+        return self.records_dir / "coordinator.json"
+
+    def member_record(self, name: str) -> Path:
+        """One member's own record."""
+        return self.records_dir / "members" / f"{name}.json"
+
+    @property
+    def figures_dir(self) -> Path:
+        """Pictures of the run."""
+        return self.path / "figures"
+
+    @property
+    def positions_csv(self) -> Path:
+        """Positions by round, member and slot."""
+        return self.path / "positions.csv"
+
+    @property
+    def prices_csv(self) -> Path:
+        """Prices by round and slot."""
+        return self.path / "prices.csv"
+
+    @property
+    def deliveries_csv(self) -> Path:
+        """Metered energy by member and slot."""
+        return self.path / "deliveries.csv"
+
+    @property
+    def batteries_csv(self) -> Path:
+        """Battery state by member and slot."""
+        return self.path / "batteries.csv"
+
+    @property
+    def ledger_csv(self) -> Path:
+        """Settled energy and money by member and slot, exact decimals."""
+        return self.path / "ledger.csv"
+
+    @property
+    def bills_csv(self) -> Path:
+        """Bill of each member."""
+        return self.path / "bills.csv"
+
+    @property
+    def indicators_json(self) -> Path:
+        """Indicators of the community and of each member."""
+        return self.path / "indicators.json"
+
+    @property
+    def results_sqlite(self) -> Path:
+        """All tables of the run in one database."""
+        return self.path / "results.sqlite"
