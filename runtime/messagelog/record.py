@@ -1,0 +1,227 @@
+"""One record of a message log: a JSON line whose hash covers it and all before it.
+
+A line is ASCII, its keys in a fixed order, ending with ``prev`` (the hash of the line before) and ``hash``::
+
+    {"seq":3,"at":"2026-06-01T10:00:00.000125Z","kind":"out","from":"school@localhost",…,"prev":"…","hash":"…"}
+
+``hash`` is the SHA-256, in hexadecimal, of the line as it would be without its ``hash`` field. So whoever
+changes a byte has to write all later lines anew. Times are the wall clock of the process that wrote, in UTC.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, TypeVar
+
+from runtime.protocol.envelope import Envelope, Performative
+
+FIRST_PREV = "0" * 64
+"""``prev`` of the first record of a log."""
+
+EVENT_OPENED = "log-opened"
+"""First record of every log: names its agent and the version of the format."""
+EVENT_CONTINUED = "log-continued"
+"""The agent was started again on a log that was there."""
+EVENT_TORN_LINE = "torn-line-removed"
+"""A crash had left half a line at the end; its text is in the event's data."""
+
+FORMAT_VERSION = 1
+
+_T = TypeVar("_T")
+
+NOTE_RESENT = "resent"
+"""Note on an ``out`` record: the message was sent before, and was not answered."""
+NOTE_DUPLICATE = "duplicate"
+"""Note on an ``in`` record: the message had been received before and has no further effect."""
+
+_HASH_KEY = b',"hash":"'
+_HASH_TAIL_LENGTH = len(_HASH_KEY) + 64 + len(b'"}')
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+_HEAD_KEYS = ("seq", "at", "kind")
+_MESSAGE_KEYS = (
+    "from", "to", "performative", "protocol", "conversation", "id", "re", "by",
+    "expects_reply", "ontology", "body",
+)  # fmt: skip
+_EVENT_KEYS = ("name", "data")
+_CHAIN_KEYS = ("prev", "hash")
+
+
+class RecordKind(StrEnum):
+    """What a record is about: a message received, a message sent, or something else that happened."""
+
+    IN = "in"
+    OUT = "out"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One record as read back.
+
+    Attributes:
+        agent: whose log it is from.
+        seq: place in that log, from 0.
+        at: UTC instant of writing, ISO 8601 with microseconds, ending in ``Z``; sorts as text.
+        kind: received, sent, or an event.
+        envelope: the message of an ``in`` or ``out`` record, else None.
+        note: a remark on the message: ``resent``, ``duplicate``, why it was refused; or None.
+        name: what an event record is about, else None.
+        data: what an event record says, else None.
+        prev: hash of the record before.
+        hash: hash of this record.
+    """
+
+    agent: str
+    seq: int
+    at: str
+    kind: RecordKind
+    envelope: Envelope | None
+    note: str | None
+    name: str | None
+    data: dict[str, Any] | None
+    prev: str
+    hash: str
+
+
+def utc_now() -> str:
+    """The wall clock as records carry it, e.g. ``2026-06-01T10:00:00.000125Z``."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def instant(at: str) -> datetime:
+    """The ``at`` of a record as a time zone-aware datetime."""
+    return datetime.fromisoformat(at)
+
+
+def encode_message(
+    seq: int, at: str, kind: RecordKind, envelope: Envelope, note: str | None, prev: str
+) -> tuple[bytes, str]:
+    """The line of a message, with its newline, and its hash."""
+    fields: dict[str, Any] = {
+        "seq": seq,
+        "at": at,
+        "kind": kind,
+        "from": envelope.sender,
+        "to": envelope.recipient,
+        "performative": envelope.performative,
+        "protocol": envelope.protocol,
+        "conversation": envelope.conversation,
+        "id": envelope.message_id,
+        "re": envelope.in_reply_to,
+        "by": envelope.reply_by,
+        "expects_reply": envelope.expects_reply,
+        "ontology": envelope.ontology,
+        "body": envelope.body,
+    }
+    if note is not None:
+        fields["note"] = note
+    return _seal(fields, prev)
+
+
+def encode_event(seq: int, at: str, name: str, data: Mapping[str, Any], prev: str) -> tuple[bytes, str]:
+    """The line of an event, with its newline, and its hash.
+
+    Raises:
+        TypeError: ``data`` holds something JSON has no form for.
+        ValueError: ``data`` holds NaN or an infinity.
+    """
+    return _seal({"seq": seq, "at": at, "kind": RecordKind.EVENT, "name": name, "data": dict(data)}, prev)
+
+
+def _seal(fields: dict[str, Any], prev: str) -> tuple[bytes, str]:
+    fields["prev"] = prev
+    unsealed = _encode(fields).encode("ascii")
+    digest = sha256(unsealed).hexdigest()
+    return b'%b,"hash":"%b"}\n' % (unsealed[:-1], digest.encode("ascii")), digest
+
+
+def decode(line: bytes, agent: str, *, check_hash: bool = True) -> LogRecord:
+    """The record of a line.
+
+    Args:
+        line: the line without its newline.
+        agent: whose log the line is from.
+        check_hash: whether to recompute the hash.
+
+    Raises:
+        ValueError: the line is no record, or does not have the hash it states; the text says which.
+    """
+    if check_hash:
+        _check_hash(line)
+    try:
+        fields = json.loads(line.decode("ascii"))
+    except ValueError as error:
+        raise ValueError(f"not a JSON record: {error}") from None
+    if not isinstance(fields, dict):
+        raise ValueError(f"expected a JSON object, found {type(fields).__name__}")
+    try:
+        kind = RecordKind(str(fields.get("kind")))
+        _check_keys(fields, kind)
+        envelope = None if kind is RecordKind.EVENT else _envelope(fields)
+        return LogRecord(
+            agent=agent,
+            seq=_typed(fields, "seq", int),
+            at=_instant_text(fields),
+            kind=kind,
+            envelope=envelope,
+            note=_typed(fields, "note", str) if "note" in fields else None,
+            name=_typed(fields, "name", str) if envelope is None else None,
+            data=_typed(fields, "data", dict) if envelope is None else None,
+            prev=_typed(fields, "prev", str),
+            hash=_typed(fields, "hash", str),
+        )
+    except ValueError as error:
+        raise ValueError(f"not a record of a message log: {error}") from None
+
+
+def _check_hash(line: bytes) -> None:
+    if line[-_HASH_TAIL_LENGTH:-66] != _HASH_KEY or not line.endswith(b'"}'):
+        raise ValueError("does not end with a hash: the line is cut short or was changed")
+    if sha256(line[:-_HASH_TAIL_LENGTH] + b"}").hexdigest().encode("ascii") != line[-66:-2]:
+        raise ValueError("its hash does not match its content: the line was changed after it was written")
+
+
+def _check_keys(fields: dict[str, Any], kind: RecordKind) -> None:
+    middle = _EVENT_KEYS if kind is RecordKind.EVENT else _MESSAGE_KEYS
+    if kind is not RecordKind.EVENT and "note" in fields:
+        middle = (*middle, "note")
+    expected = (*_HEAD_KEYS, *middle, *_CHAIN_KEYS)
+    if tuple(fields) != expected:
+        raise ValueError(f"expected the fields {', '.join(expected)}; found {', '.join(map(str, fields))}")
+
+
+def _envelope(fields: dict[str, Any]) -> Envelope:
+    return Envelope(
+        sender=_typed(fields, "from", str),
+        recipient=_typed(fields, "to", str),
+        performative=Performative(fields["performative"]),
+        protocol=_typed(fields, "protocol", str),
+        conversation=_typed(fields, "conversation", str),
+        message_id=_typed(fields, "id", str),
+        body=_typed(fields, "body", str),
+        in_reply_to=None if fields["re"] is None else _typed(fields, "re", str),
+        expects_reply=_typed(fields, "expects_reply", bool),
+        reply_by=None if fields["by"] is None else _typed(fields, "by", str),
+        ontology=_typed(fields, "ontology", str),
+    )
+
+
+def _instant_text(fields: dict[str, Any]) -> str:
+    at = _typed(fields, "at", str)
+    if len(at) != 27 or not at.endswith("Z"):
+        raise ValueError(f"at: expected UTC with microseconds like 2026-06-01T10:00:00.000125Z, found {at!r}")
+    datetime.fromisoformat(at)
+    return at
+
+
+def _typed(fields: dict[str, Any], key: str, kind: type[_T]) -> _T:
+    value = fields[key]
+    if type(value) is not kind:
+        raise ValueError(f"{key}: expected {kind.__name__}, found {value!r}")
+    return value
