@@ -1,0 +1,300 @@
+"""Typed bodies of the market's messages, checked on receipt.
+
+Every body is a JSON object with a ``type``. Energies are kWh per slot in non-negative pairs
+(``grid_import_kwh``/``grid_export_kwh``), prices EUR/kWh. Positions and prices of a negotiation are
+numbers; what is settled (deliveries, bill lines) are exact decimals, written as text.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from runtime.errors import ProtocolError
+from runtime.horizon import Horizon
+from runtime.records import Quality
+
+MAX_SLOT_ENERGY_KWH = 1e6
+"""Above this an energy of one slot is taken for a unit error."""
+
+Role = Literal["load", "pv"]
+"""What a meter measures."""
+
+Energy = Annotated[float, Field(ge=0, le=MAX_SLOT_ENERGY_KWH)]
+Price = Annotated[float, Field(ge=-1e3, le=1e3)]
+ExactEnergy = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
+Index = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class Body(BaseModel):
+    """Base of all bodies: immutable, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def to_json(self) -> str:
+        """The body as it travels (ASCII JSON)."""
+        return self.model_dump_json(ensure_ascii=True)
+
+
+class Join(Body):
+    """A member asks to take part."""
+
+    type: Literal["join"] = "join"
+    member: str
+
+
+class SessionTerms(Body):
+    """Horizon and grid tariffs of one market session; arrays of shape (slots,)."""
+
+    horizon: Horizon
+    import_price_eur_per_kwh: list[Price]
+    export_price_eur_per_kwh: list[Price]
+
+
+class Admission(Body):
+    """The coordinator admits a member and tells it the terms."""
+
+    type: Literal["admission"] = "admission"
+    community: str
+    mechanism: str
+    sessions: list[SessionTerms]
+
+
+class Reason(Body):
+    """Why something was refused, failed or not understood."""
+
+    type: Literal["reason"] = "reason"
+    reason: str
+
+
+class PriceSignal(Body):
+    """Prices of a round; the member answers with the position it plans at these prices.
+
+    Attributes:
+        session: market session, from 0.
+        round: 0 tells the grid's tariffs (the baseline), then 1, 2, ….
+        import_price_eur_per_kwh: price of energy taken, shape (slots,).
+        export_price_eur_per_kwh: price of energy given, shape (slots,).
+        proximal_weight_eur_per_kwh2: w of the term w/2 (position - last position)² that the member
+            adds to its cost, so that positions settle; 0 for none.
+    """
+
+    type: Literal["price-signal"] = "price-signal"
+    session: Index
+    round: Index
+    import_price_eur_per_kwh: list[Price]
+    export_price_eur_per_kwh: list[Price]
+    proximal_weight_eur_per_kwh2: Annotated[float, Field(ge=0)] = 0.0
+
+
+class NetEnergies(Body):
+    """Net energy per slot as a non-negative pair, at most one of them above zero in a slot."""
+
+    grid_import_kwh: list[Energy]
+    grid_export_kwh: list[Energy]
+
+    @model_validator(mode="after")
+    def _one_direction_a_slot(self) -> Self:
+        if len(self.grid_import_kwh) != len(self.grid_export_kwh):
+            raise ValueError("grid_import_kwh and grid_export_kwh differ in length")
+        for slot, pair in enumerate(zip(self.grid_import_kwh, self.grid_export_kwh, strict=True)):
+            if min(pair) > 0:
+                raise ValueError(f"slot {slot} both imports and exports")
+        return self
+
+
+class Position(NetEnergies):
+    """A member's position in a round: net energy at its meter that it plans for every slot."""
+
+    type: Literal["position"] = "position"
+    session: Index
+    round: Index
+
+
+class Agreement(NetEnergies):
+    """The end of the negotiation: final prices, and the member's position that now counts.
+
+    Attributes:
+        session: market session, from 0.
+        round: the round agreed on.
+        position_round: the round from which the member's counted position comes (an earlier one if the
+            member was late in the agreed round).
+        import_price_eur_per_kwh: price of energy taken, shape (slots,).
+        export_price_eur_per_kwh: price of energy given, shape (slots,).
+    """
+
+    type: Literal["agreement"] = "agreement"
+    session: Index
+    round: Index
+    position_round: Index
+    import_price_eur_per_kwh: list[Price]
+    export_price_eur_per_kwh: list[Price]
+
+
+class Acknowledged(Body):
+    """The message this answers was taken in."""
+
+    type: Literal["acknowledged"] = "acknowledged"
+
+
+class DeliveryRequest(Body):
+    """A slot has passed: the member is to say what its meter measured."""
+
+    type: Literal["delivery-request"] = "delivery-request"
+    session: Index
+    slot: Index
+
+
+class MeteredDelivery(Body):
+    """Metered net energy of a member in a slot."""
+
+    type: Literal["delivery"] = "delivery"
+    session: Index
+    slot: Index
+    grid_import_kwh: ExactEnergy
+    grid_export_kwh: ExactEnergy
+    quality: Quality
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> Self:
+        if min(self.grid_import_kwh, self.grid_export_kwh) > 0:
+            raise ValueError("a delivery either imports or exports")
+        return self
+
+
+class BillLine(Body):
+    """A settled slot: who the energy was exchanged with, at which prices, and what it comes to.
+
+    ``local_price_eur_per_kwh`` is null in a slot without local trade.
+
+    ``amount_eur`` is what the member pays (negative: receives).
+    """
+
+    type: Literal["bill-line"] = "bill-line"
+    session: Index
+    slot: Index
+    local_purchase_kwh: Decimal
+    local_sale_kwh: Decimal
+    grid_import_kwh: Decimal
+    grid_export_kwh: Decimal
+    local_price_eur_per_kwh: Decimal | None
+    import_price_eur_per_kwh: Decimal
+    export_price_eur_per_kwh: Decimal
+    amount_eur: Decimal
+    quality: Quality
+
+
+class SessionClosed(Body):
+    """The session is settled: the member's bill. ``last`` says that no further session follows."""
+
+    type: Literal["session-closed"] = "session-closed"
+    session: Index
+    amount_eur: Decimal
+    last: bool
+
+
+class MeterAttach(Body):
+    """A meter asks its prosumer to take its readings from now on."""
+
+    type: Literal["meter-attach"] = "meter-attach"
+    roles: Annotated[list[Role], Field(min_length=1)]
+    source: str
+
+
+class MeterAttached(Body):
+    """From which slot on the prosumer takes this meter's readings."""
+
+    type: Literal["meter-attached"] = "meter-attached"
+    session: Index
+    slot: Index
+
+
+class MeterDetach(Body):
+    """An attached meter takes its leave; the prosumer reads its own meter again."""
+
+    type: Literal["meter-detach"] = "meter-detach"
+
+
+class MeteringEnded(Body):
+    """The prosumer needs no more readings: the last session is closed."""
+
+    type: Literal["metering-ended"] = "metering-ended"
+
+
+class ReadingRequest(Body):
+    """A slot has passed: the meter is to say what it measured in it."""
+
+    type: Literal["reading-request"] = "reading-request"
+    session: Index
+    slot: Index
+    roles: list[Role]
+
+
+class SenmlRecord(Body):
+    """One SenML record (RFC 8428), in the unit kWh of RFC 8798."""
+
+    n: Role
+    u: Literal["kWh"] = "kWh"
+    v: Energy
+
+
+class Reading(Body):
+    """Metered energy of a slot, one SenML record for each role.
+
+    Attributes:
+        session: market session, from 0.
+        slot: slot measured.
+        bt: SenML base time: the slot's start, seconds since 1970-01-01T00:00Z.
+        e: the energies.
+    """
+
+    type: Literal["reading"] = "reading"
+    session: Index
+    slot: Index
+    bt: float
+    e: Annotated[list[SenmlRecord], Field(min_length=1)]
+
+
+AnyBody = (
+    Join
+    | Admission
+    | Reason
+    | PriceSignal
+    | Position
+    | Agreement
+    | Acknowledged
+    | DeliveryRequest
+    | MeteredDelivery
+    | BillLine
+    | SessionClosed
+    | MeterAttach
+    | MeterAttached
+    | MeterDetach
+    | MeteringEnded
+    | ReadingRequest
+    | Reading
+)
+
+_ADAPTER: TypeAdapter[AnyBody] = TypeAdapter(Annotated[AnyBody, Field(discriminator="type")])
+
+
+def parse_body(text: str) -> AnyBody:
+    """Read and check a body.
+
+    Raises:
+        ProtocolError: no JSON, unknown type, or a field that is missing, unknown, out of bounds or of the
+            wrong shape; the message names the first such field and what was found.
+    """
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise ProtocolError(f"{where}: {first['msg']} (found {str(first.get('input'))[:80]!r})") from error
+
+
+def body_schema() -> dict[str, object]:
+    """JSON Schema of every body, for those who speak the protocol in another language."""
+    return _ADAPTER.json_schema()

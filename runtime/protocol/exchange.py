@@ -1,0 +1,99 @@
+"""Effects once, messages as often as needed: the bookkeeping of one agent's messages, without I/O.
+
+A message that expects a reply is repeated until the reply comes; the reply is the acknowledgement. A message
+that arrives again has no second effect: it gets the reply it got before, if there is one by then.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from runtime.protocol.envelope import Envelope
+
+SEEN_PER_SENDER = 1024
+"""How many messages of one sender are remembered; a sender has far fewer under way at once."""
+
+
+class Verdict(Enum):
+    """What to do with a message that came in."""
+
+    NEW = auto()
+    DUPLICATE = auto()
+    UNASKED_REPLY = auto()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    envelope: Envelope
+    sent_at_s: float
+    interval_s: float
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One agent's unanswered messages and the messages it has seen.
+
+    Attributes:
+        resend_after_s: wait before the first repetition [s]; doubles up to ``resend_cap_s``.
+        resend_cap_s: longest wait between repetitions [s].
+    """
+
+    resend_after_s: float = 2.0
+    resend_cap_s: float = 15.0
+    _outbox: dict[str, _Waiting] = field(default_factory=dict)
+    _seen: dict[str, OrderedDict[str, Envelope | None]] = field(
+        default_factory=lambda: defaultdict(OrderedDict)
+    )
+
+    def sent(self, envelope: Envelope, now_s: float) -> None:
+        """Note a message that is sent for the first time."""
+        if envelope.expects_reply:
+            self._outbox[envelope.message_id] = _Waiting(envelope, now_s, self.resend_after_s)
+        if envelope.in_reply_to is not None:
+            seen = self._seen[envelope.recipient]
+            if envelope.in_reply_to in seen:
+                seen[envelope.in_reply_to] = envelope
+
+    def received(self, envelope: Envelope) -> tuple[Verdict, Envelope | None]:
+        """Judge a message that came in; for a duplicate, also the reply to repeat if there is one.
+
+        A late reply that itself expects one is passed on, so that its sender is told and stops repeating it.
+        """
+        seen = self._seen[envelope.sender]
+        if envelope.message_id in seen:
+            return Verdict.DUPLICATE, seen[envelope.message_id]
+        seen[envelope.message_id] = None
+        while len(seen) > SEEN_PER_SENDER:
+            seen.popitem(last=False)
+        if envelope.in_reply_to is not None:
+            asked_for = self._take_reply(envelope)
+            if not asked_for and not envelope.expects_reply:
+                return Verdict.UNASKED_REPLY, None
+        return Verdict.NEW, None
+
+    def _take_reply(self, reply: Envelope) -> bool:
+        waiting = self._outbox.get(reply.in_reply_to or "")
+        if waiting is None or waiting.envelope.recipient != reply.sender:
+            return False
+        del self._outbox[waiting.envelope.message_id]
+        return True
+
+    def withdraw(self, message_id: str) -> None:
+        """Stop repeating a message whose answer is no longer wanted."""
+        self._outbox.pop(message_id, None)
+
+    def due(self, now_s: float) -> list[Envelope]:
+        """Messages to repeat now because their reply is overdue."""
+        overdue = [entry for entry in self._outbox.values() if now_s - entry.sent_at_s >= entry.interval_s]
+        for entry in overdue:
+            entry.sent_at_s = now_s
+            entry.interval_s = min(self.resend_cap_s, 2 * entry.interval_s)
+        return [entry.envelope for entry in overdue]
+
+    def unanswered(self, now_s: float) -> list[Envelope]:
+        """All messages without reply, to repeat at once after a new connection."""
+        for entry in self._outbox.values():
+            entry.sent_at_s, entry.interval_s = now_s, self.resend_after_s
+        return [entry.envelope for entry in self._outbox.values()]
