@@ -1,0 +1,1 @@
+"""A member's plan: how its battery moves over the horizon, and what that makes it import and export."""

@@ -1,0 +1,237 @@
+"""The evolutionary search over stored-energy trajectories (pymoo).
+
+Variables are the stored energies alone: the grid exchange follows from the balance (eq. 3), so there is no
+equality constraint, and every individual is feasible by construction. A generation makes one child by optimal
+recombination of candidate levels around the elite, one by exchanging and shifting segments, and, where the
+problem is not convex, solves exactly within the convex pieces that the best child lies in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pymoo.algorithms.soo.nonconvex.ga import GA
+from pymoo.core.infill import InfillCriterion
+from pymoo.core.population import Population
+from pymoo.core.problem import Problem
+from pymoo.core.termination import NoTermination
+
+from agents.devices.battery import clip_trajectories, retention, stored_change_kwh
+from agents.planning.problem import FloatArray, objectives_eur
+from agents.planning.recombination import best_recombination
+from agents.planning.stages import Stages
+from agents.planning.water_values import water_value_plan
+
+
+@dataclass(frozen=True)
+class SearchBudget:
+    """When the search ends; counted in generations, so that every machine finds the same plan.
+
+    Attributes:
+        max_generations: generations at most.
+        stall_generations: generations without a gain worth having before the search stops.
+        least_gain: gain worth having, as a share of the battery's value.
+        certified_gap: gap to the lower bound at which the plan is as good as optimal, as a share of the
+            battery's value.
+    """
+
+    max_generations: int = 60
+    stall_generations: int = 12
+    least_gain: float = 1e-6
+    certified_gap: float = 1e-9
+
+
+class TrajectoryProblem(Problem):  # type: ignore[misc]
+    """The planning problem as pymoo sees it: one individual is one trajectory, row by row."""
+
+    def __init__(self, stages: Stages, lower_kwh: FloatArray) -> None:
+        self.stages = stages
+        upper = np.full(lower_kwh.size, stages.battery.stored_max_kwh)
+        super().__init__(n_var=lower_kwh.size, n_obj=1, xl=lower_kwh, xu=upper)
+
+    def _evaluate(self, x: FloatArray, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        out["F"] = objectives_eur(x.T, self.stages.problem)[:, None]
+
+
+class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
+    """Makes the children of a generation.
+
+    Args:
+        stages: the slots' objectives.
+        lower_kwh: lower envelope [kWh], shape (T,).
+        solve_pieces: whether to solve within convex pieces where the problem is not convex.
+    """
+
+    RANDOM_SHIFTS = 6
+    STRUCTURAL_SHIFTS = 8
+    POPULATION_ROWS = 3
+
+    def __init__(self, stages: Stages, lower_kwh: FloatArray, solve_pieces: bool) -> None:
+        super().__init__()
+        self.stages = stages
+        self.lower_kwh = lower_kwh
+        self.solve_pieces = solve_pieces and not stages.convex
+
+    def do(
+        self,
+        problem: Problem,
+        pop: Population,
+        n_offsprings: int,
+        random_state: np.random.Generator | None = None,
+        n_max_iterations: int | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Population:
+        """Children of a population, shape (n_offsprings, T) in pymoo's terms."""
+        if random_state is None:
+            raise ValueError("the mating needs the algorithm's random state")
+        rows: FloatArray = pop.get("X")
+        elite = rows[0]
+        children = [self._recombined(rows, elite, random_state)]
+        if self.solve_pieces:
+            children.append(solve_within_pieces(self.stages, self.lower_kwh, children[0], random_state))
+        while len(children) < n_offsprings:
+            children.append(self._segment_child(rows, random_state))
+        return Population.new(X=np.stack(children))
+
+    def _clip(self, wanted_kwh: FloatArray) -> FloatArray:
+        return clip_trajectories(
+            wanted_kwh, self.stages.battery, self.stages.problem.slot_hours, self.lower_kwh
+        )
+
+    def _recombined(self, rows: FloatArray, elite: FloatArray, rng: np.random.Generator) -> FloatArray:
+        battery = self.stages.battery
+        partners = rows[rng.choice(len(rows), min(self.POPULATION_ROWS, len(rows)), replace=False)]
+        candidates = [elite[None], elite + self._shifts(elite, rng), partners, self.lower_kwh[None]]
+        candidates.append(np.full((1, elite.size), battery.stored_max_kwh))
+        levels = np.clip(np.concatenate(candidates), self.lower_kwh, battery.stored_max_kwh)
+        return self._clip(best_recombination(self.stages, np.ascontiguousarray(levels.T)))
+
+    def _shifts(self, elite: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Rows to add to the elite [kWh], decaying with self-discharge so that nothing else changes."""
+        stages, battery, slots = self.stages, self.stages.battery, elite.size
+        span = battery.stored_max_kwh - battery.stored_min_kwh
+        change = stored_change_kwh(elite, battery)
+        # What takes one slot exactly to full power, rest, zero net energy or a bound.
+        steps = np.concatenate(
+            [
+                stages.greatest_kwh - change,
+                stages.least_kwh - change,
+                -change,
+                stages.zero_net_change_kwh - change,
+                battery.stored_max_kwh - elite,
+                self.lower_kwh - elite,
+            ]
+        )
+        useful = np.flatnonzero((np.abs(steps) > 1e-9 * span) & (np.abs(steps) <= 1.05 * span))
+        structural = self.STRUCTURAL_SHIFTS if useful.size else 0
+        random = self.RANDOM_SHIFTS + self.STRUCTURAL_SHIFTS - structural
+        size = span * 10.0 ** rng.uniform(-4, 0, random) * np.where(rng.random(random) < 0.5, 1, -1)
+        anchor = rng.integers(0, slots, random)
+        if structural:
+            picked = useful[rng.integers(0, useful.size, structural)]
+            sign = np.where(rng.random(structural) < 0.8, 1, -1)
+            size = np.concatenate([size, steps[picked] * sign])
+            anchor = np.concatenate([anchor, picked % slots])
+        keep = retention(battery)
+        if keep == 1.0:
+            return np.broadcast_to(size[:, None], (size.size, slots))
+        exponent = (np.arange(slots) - anchor[:, None]) * np.log(keep)
+        shifts: FloatArray = size[:, None] * np.exp(np.minimum(exponent, 20.0))
+        return shifts
+
+    def _segment_child(self, rows: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Two-point crossover of trajectories, then a shift of a random segment."""
+        count, slots = rows.shape
+        child = rows[min(rng.integers(0, count, 2))].copy()
+        if rng.random() < 0.7:
+            start, stop = np.sort(rng.integers(0, slots + 1, 2))
+            child[start:stop] = rows[rng.integers(0, count)][start:stop]
+        start = int(rng.integers(0, slots))
+        stop = start + max(1, int(np.exp(rng.uniform(0, np.log(max(slots / 2.0, 2.0))))))
+        battery = self.stages.battery
+        size = (battery.stored_max_kwh - battery.stored_min_kwh) * 10.0 ** rng.uniform(-3, 0)
+        child[start:stop] += size if rng.random() < 0.5 else -size
+        return self._clip(child)
+
+
+def solve_within_pieces(
+    stages: Stages, lower_kwh: FloatArray, stored_energy_kwh: FloatArray, rng: np.random.Generator
+) -> FloatArray:
+    """Best trajectory that stays, slot by slot, in the convex piece that a given one lies in.
+
+    Args:
+        stages: the slots' objectives.
+        lower_kwh: lower envelope [kWh], shape (T,).
+        stored_energy_kwh: a feasible trajectory [kWh], shape (T,).
+        rng: decides between the two pieces that meet where the given trajectory lies on a concave jump.
+
+    Returns:
+        Stored energy [kWh], shape (T,), feasible.
+    """
+    change = stored_change_kwh(stored_energy_kwh, stages.battery)
+    toward_charge = rng.random(change.size) - 0.5
+    least, greatest = stages.convex_piece(change, toward_charge)
+    return water_value_plan(stages.curves(least, greatest), stages, lower_kwh).stored_energy_kwh
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """Best trajectory and the population it stands in, both [kWh]: shapes (T,) and (P, T)."""
+
+    stored_energy_kwh: FloatArray
+    population_kwh: FloatArray
+
+
+def search(
+    stages: Stages,
+    lower_kwh: FloatArray,
+    seeds_kwh: FloatArray,
+    bound_eur: float | None,
+    seed: int,
+    budget: SearchBudget,
+    solve_pieces: bool,
+) -> SearchResult:
+    """Run the genetic algorithm from seeds until it is certified, stalls or has used its generations.
+
+    Args:
+        stages: the slots' objectives.
+        lower_kwh: lower envelope [kWh], shape (T,).
+        seeds_kwh: feasible trajectories to start from [kWh], shape (T, P); the second is the idle battery's.
+        bound_eur: lower bound on the objective [EUR], where known.
+        seed: seed of the random numbers.
+        budget: when to stop.
+        solve_pieces: whether to solve exactly within convex pieces.
+
+    Returns:
+        The best trajectory, never worse than any seed, and the last population.
+    """
+    problem = TrajectoryProblem(stages, lower_kwh)
+    algorithm = GA(
+        pop_size=8,
+        n_offsprings=3 if solve_pieces and not stages.convex else 2,
+        sampling=np.ascontiguousarray(seeds_kwh.T),
+        mating=TrajectoryMating(stages, lower_kwh, solve_pieces),
+        eliminate_duplicates=False,
+        advance_after_initial_infill=True,
+    )
+    algorithm.setup(problem, seed=seed, termination=NoTermination())
+    algorithm.next()
+    idle_eur = float(objectives_eur(seeds_kwh[:, 1:2], stages.problem)[0])
+    reached, last_gain = np.inf, 0
+    for generation in range(budget.max_generations + 1):
+        best = float(algorithm.pop[0].F[0])
+        value = max(idle_eur - best, 1e-9 * abs(idle_eur), 1e-12)
+        if best < reached - budget.least_gain * value:
+            reached, last_gain = best, generation
+        certified = bound_eur is not None and best - bound_eur <= budget.certified_gap * value
+        if (
+            certified
+            or generation - last_gain >= budget.stall_generations
+            or generation == budget.max_generations
+        ):
+            break
+        algorithm.next()
+    rows: FloatArray = algorithm.pop.get("X")
+    return SearchResult(rows[0].copy(), rows.copy())

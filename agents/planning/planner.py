@@ -1,0 +1,129 @@
+"""Planners: from a planning problem to a plan."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+
+from agents.devices.battery import clip_trajectories, idle_trajectory, lower_envelope_kwh, rule_trajectory
+from agents.planning.evolution import SearchBudget, search
+from agents.planning.problem import FloatArray, Plan, PlanningProblem, plan_of
+from agents.planning.seeds import seed_trajectories
+from agents.planning.stages import Stages
+from agents.planning.water_values import lower_bound_eur, water_value_plan
+from runtime.errors import InputError
+
+Strategy = Literal["idle", "rule", "optimised"]
+
+
+class Planner(Protocol):
+    """Makes a member's plan."""
+
+    def plan(self, problem: PlanningProblem, warm: Plan | None = None) -> Plan:
+        """Plan all slots of a problem.
+
+        Args:
+            problem: the problem.
+            warm: an earlier plan of the same member over as many slots, for instance at the last round's
+                prices; a help, never a change of what is asked.
+
+        Returns:
+            A feasible plan.
+
+        Raises:
+            InputError: the end SOC cannot be reached, or ``warm`` covers another number of slots.
+        """
+
+
+class IdlePlanner:
+    """Leaves the battery unused, except for what self-discharge and the end SOC require."""
+
+    def plan(self, problem: PlanningProblem, warm: Plan | None = None) -> Plan:
+        """See :meth:`Planner.plan`."""
+        if problem.battery is None:
+            return plan_of(problem, None)
+        return plan_of(problem, idle_trajectory(problem.battery, problem.slots, problem.slot_hours))
+
+
+class RulePlanner:
+    """The paper's rule: surplus charges first, deficit discharges first; blind to prices."""
+
+    def plan(self, problem: PlanningProblem, warm: Plan | None = None) -> Plan:
+        """See :meth:`Planner.plan`."""
+        if problem.battery is None:
+            return plan_of(problem, None)
+        return plan_of(
+            problem, rule_trajectory(problem.residual_load_kwh, problem.battery, problem.slot_hours)
+        )
+
+
+class EvolutionaryPlanner:
+    """Searches the stored-energy trajectory with a genetic algorithm; never worse than rule or idle battery.
+
+    The plan depends on the problem, the seed, the budget and the warm start alone: not on the clock.
+
+    Args:
+        seed: seed of the random numbers.
+        budget: when the search stops, in generations.
+        water_values: also seed with the plan of the convex relaxation, which is optimal where the problem is
+            convex, solve exactly within convex pieces where it is not, and compute a lower bound. Without
+            it the search relies on evolution alone and the plan has no bound.
+    """
+
+    def __init__(self, seed: int, budget: SearchBudget | None = None, water_values: bool = True) -> None:
+        self.seed = seed
+        self.budget = budget or SearchBudget()
+        self.water_values = water_values
+
+    def plan(self, problem: PlanningProblem, warm: Plan | None = None) -> Plan:
+        """See :meth:`Planner.plan`."""
+        battery = problem.battery
+        if battery is None:
+            return plan_of(problem, None)
+        lower = lower_envelope_kwh(battery, problem.slots, problem.slot_hours)
+        stages = Stages(problem, battery)
+        rows = [seed_trajectories(problem, stages, lower)]
+        bound = None
+        if self.water_values:
+            relaxed = water_value_plan(stages.hull_curves(), stages, lower)
+            rows.append(relaxed.stored_energy_kwh[:, None])
+            bound = lower_bound_eur(stages, lower, relaxed.value_eur_per_kwh)
+        if warm is not None:
+            earlier = clip_trajectories(_warm_rows(warm, problem.slots), battery, problem.slot_hours, lower)
+            rows.append(earlier)
+        found = search(
+            stages, lower, np.concatenate(rows, axis=1), bound, self.seed, self.budget, self.water_values
+        )
+        return plan_of(problem, found.stored_energy_kwh, bound, found.population_kwh)
+
+
+def planner_for(strategy: Strategy, seed: int) -> Planner:
+    """The planner of a strategy.
+
+    Args:
+        strategy: ``idle``, ``rule`` or ``optimised``.
+        seed: seed of the random numbers of ``optimised``.
+
+    Returns:
+        The planner.
+
+    Raises:
+        InputError: no such strategy.
+    """
+    if strategy == "idle":
+        return IdlePlanner()
+    if strategy == "rule":
+        return RulePlanner()
+    if strategy == "optimised":
+        return EvolutionaryPlanner(seed)
+    raise InputError(f"strategy: expected idle, rule or optimised, found {strategy!r}")
+
+
+def _warm_rows(warm: Plan, slots: int) -> FloatArray:
+    if warm.stored_energy_kwh.size != slots:
+        raise InputError(f"warm plan: expected {slots} slots, found {warm.stored_energy_kwh.size}")
+    rows = warm.stored_energy_kwh[:, None]
+    if warm.population_kwh is not None:
+        rows = np.concatenate([rows, warm.population_kwh.T], axis=1)
+    return rows

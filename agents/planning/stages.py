@@ -1,0 +1,237 @@
+"""The objective of each slot as a function of the stored change, cut where its slope jumps.
+
+A slot's objective is piecewise linear (quadratic with a proximal term) in the stored change y. Its slope
+jumps at y = 0 (charging and discharging lose differently) and where the net energy is zero (import and
+export prices differ). A jump upwards is convex. It is downwards, hence non-convex, at zero net where the
+export price is above the import price, and at y = 0 where energy is paid to be consumed and the battery has
+losses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.devices.battery import building_side_kwh, stored_change_limits_kwh
+from agents.planning.problem import FloatArray, PlanningProblem, stage_cost_eur
+from runtime.devices import Battery
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Optimal stored change of one slot against the value of stored energy: a staircase, both ascending.
+
+    Attributes:
+        value_eur_per_kwh: value of a stored kWh, shape (K,).
+        change_kwh: stored change that is optimal at that value, shape (K,).
+    """
+
+    value_eur_per_kwh: FloatArray
+    change_kwh: FloatArray
+
+
+class Stages:
+    """The slots' objectives of a problem with a battery.
+
+    Attributes:
+        zero_net_change_kwh: stored change at which the net energy is zero [kWh], shape (T,).
+        least_kwh: least stored change of each slot [kWh], shape (T,).
+        greatest_kwh: greatest stored change of each slot [kWh], shape (T,).
+    """
+
+    def __init__(self, problem: PlanningProblem, battery: Battery) -> None:
+        self.problem = problem
+        self.battery = battery
+        residual = problem.residual_load_kwh
+        least, greatest = stored_change_limits_kwh(battery, problem.slot_hours)
+        self.least_kwh = np.full(problem.slots, least)
+        self.greatest_kwh = np.full(problem.slots, greatest)
+        self.zero_net_change_kwh = np.where(
+            residual > 0, -residual / battery.discharge_efficiency, -residual * battery.charge_efficiency
+        )
+        self._jumps = np.sort(np.stack([np.zeros(problem.slots), self.zero_net_change_kwh], axis=1), axis=1)
+        self._jump_is_concave = self._concave_jumps()
+
+    @property
+    def convex(self) -> bool:
+        """Whether every slot's objective is convex within the battery's limits."""
+        return not self._jump_is_concave.any()
+
+    @property
+    def nonconvex_slots(self) -> NDArray[np.intp]:
+        """Slots whose objective is not convex, shape (N,)."""
+        return np.flatnonzero(self._jump_is_concave.any(axis=1))
+
+    def net_kwh(self, change_kwh: FloatArray) -> FloatArray:
+        """Net energy for a stored change, first axis T, shape as given."""
+        trailing = (slice(None),) + (None,) * (change_kwh.ndim - 1)
+        net: FloatArray = self.problem.residual_load_kwh[trailing] - building_side_kwh(
+            change_kwh, self.battery
+        )
+        return net
+
+    def objective_eur(self, change_kwh: FloatArray) -> FloatArray:
+        """Objective of each slot for a stored change, first axis T, shape as given."""
+        return stage_cost_eur(self.net_kwh(change_kwh), self.problem)
+
+    def breakpoints_kwh(self, least_kwh: FloatArray, greatest_kwh: FloatArray) -> FloatArray:
+        """Ends of the three segments of each slot between two limits [kWh], shape (T, 4), ascending."""
+        inner = np.clip(self._jumps, least_kwh[:, None], greatest_kwh[:, None])
+        return np.concatenate([least_kwh[:, None], inner, greatest_kwh[:, None]], axis=1)
+
+    def marginals_eur_per_kwh(self, breakpoints_kwh: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Slope of the objective at the start and at the end of each segment.
+
+        Args:
+            breakpoints_kwh: ends of the segments [kWh], shape (T, S + 1); no slope jumps inside a segment.
+
+        Returns:
+            Slopes just after each segment's start and just before its end [EUR/kWh stored], shapes (T, S).
+            A segment of no length has no slope of its own; what is given for it means nothing.
+        """
+        problem, battery = self.problem, self.battery
+        middle = 0.5 * (breakpoints_kwh[:, :-1] + breakpoints_kwh[:, 1:])
+        net_per_change = np.where(middle > 0, 1.0 / battery.charge_efficiency, battery.discharge_efficiency)
+        importing = self.net_kwh(middle) > 0
+        price = np.where(
+            importing, problem.import_price_eur_per_kwh[:, None], problem.export_price_eur_per_kwh[:, None]
+        )
+        weight = problem.weight_eur_per_kwh2[:, None]
+        if not weight.any():
+            slope = net_per_change * price
+            return slope, slope
+        pull = weight * (self.net_kwh(breakpoints_kwh) - problem.reference_kwh[:, None])
+        return net_per_change * (price + pull[:, :-1]), net_per_change * (price + pull[:, 1:])
+
+    def convex_piece(
+        self, change_kwh: FloatArray, toward_charge: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Limits of the convex piece of each slot that holds a stored change.
+
+        Args:
+            change_kwh: stored change [kWh], shape (T,).
+            toward_charge: where the change lies on a concave jump: the piece above if positive, else the one
+                below, shape (T,).
+
+        Returns:
+            Least and greatest stored change of the piece [kWh], shapes (T,).
+        """
+        least, greatest = self.least_kwh.copy(), self.greatest_kwh.copy()
+        slack = 1e-9 * max(self.battery.stored_max_kwh - self.battery.stored_min_kwh, 1e-12)
+        for column in range(self._jumps.shape[1]):
+            jump, concave = self._jumps[:, column], self._jump_is_concave[:, column]
+            on_it = np.abs(change_kwh - jump) <= slack
+            above = np.where(on_it, toward_charge > 0, change_kwh > jump)
+            least = np.where(concave & above, np.maximum(least, jump), least)
+            greatest = np.where(concave & ~above, np.minimum(greatest, jump), greatest)
+        return least, greatest
+
+    def curves(self, least_kwh: FloatArray, greatest_kwh: FloatArray) -> list[Curve]:
+        """Optimal change against value of stored energy, where each slot is convex between the limits.
+
+        Args:
+            least_kwh: least stored change [kWh], shape (T,).
+            greatest_kwh: greatest stored change [kWh], shape (T,).
+
+        Returns:
+            One curve per slot.
+        """
+        points = self.breakpoints_kwh(least_kwh, greatest_kwh)
+        start, end = self.marginals_eur_per_kwh(points)
+        # A segment without length takes the slope of the one before it, or else of the first with any.
+        empty = points[:, 1:] <= points[:, :-1]
+        value = np.stack([np.where(empty, -np.inf, start), np.where(empty, -np.inf, end)], axis=2)
+        value = np.maximum.accumulate(value.reshape(len(points), -1), axis=1)
+        first = np.where(np.isfinite(value), value, np.inf).min(axis=1, keepdims=True)
+        value = np.where(np.isfinite(value), value, np.where(np.isfinite(first), first, 0.0))
+        change = np.repeat(points, 2, axis=1)[:, 1:-1]
+        return [Curve(*pair) for pair in zip(value, change, strict=True)]
+
+    def hull_curves(self, samples: int = 9) -> list[Curve]:
+        """Curves of the slots' convex hulls, for the relaxed problem.
+
+        Exact without a proximal term. With one, the hull of a non-convex slot is taken over ``samples``
+        points of each segment, a little above the true hull.
+
+        Args:
+            samples: points per segment where a proximal term bends it.
+
+        Returns:
+            One curve per slot.
+        """
+        curves = self.curves(self.least_kwh, self.greatest_kwh)
+        slots = self.nonconvex_slots
+        if not slots.size:
+            return curves
+        points = self.breakpoints_kwh(self.least_kwh, self.greatest_kwh)
+        if self.problem.weight_eur_per_kwh2.any():
+            share = np.linspace(0.0, 1.0, samples)[:-1]
+            inner = points[:, :-1, None] + share * np.diff(points, axis=1)[:, :, None]
+            points = np.concatenate([inner.reshape(len(points), -1), points[:, -1:]], axis=1)
+        objective = self.objective_eur(points)
+        for slot in slots.tolist():
+            curves[slot] = _hull_curve(points[slot].tolist(), objective[slot].tolist())
+        return curves
+
+    def least_lagrangian_eur(self, value_eur_per_kwh: FloatArray) -> FloatArray:
+        """Least of objective − value × stored change in each slot, over all the battery's limits.
+
+        Args:
+            value_eur_per_kwh: value of stored energy at the end of each slot, shape (T,).
+
+        Returns:
+            Minimum [EUR], shape (T,): the exact conjugate, whether the slot is convex or not.
+        """
+        points = self.breakpoints_kwh(self.least_kwh, self.greatest_kwh)
+        candidates = [points]
+        if self.problem.weight_eur_per_kwh2.any():
+            start, end = self.marginals_eur_per_kwh(points)
+            rise = end - start
+            share = np.where(
+                rise > 0, (value_eur_per_kwh[:, None] - start) / np.where(rise > 0, rise, 1.0), 0.0
+            )
+            candidates.append(points[:, :-1] + np.clip(share, 0.0, 1.0) * np.diff(points, axis=1))
+        change = np.concatenate(candidates, axis=1)
+        least: FloatArray = (self.objective_eur(change) - value_eur_per_kwh[:, None] * change).min(axis=1)
+        return least
+
+    def _concave_jumps(self) -> NDArray[np.bool_]:
+        problem, battery = self.problem, self.battery
+        drawn, delivered = 1.0 / battery.charge_efficiency, battery.discharge_efficiency
+        price_in, price_out = problem.import_price_eur_per_kwh, problem.export_price_eur_per_kwh
+        residual = problem.residual_load_kwh
+        inside = (self._jumps > self.least_kwh[:, None]) & (self._jumps < self.greatest_kwh[:, None])
+        pull = problem.weight_eur_per_kwh2 * (residual - problem.reference_kwh)
+        # At rest the net energy is the residual load; with none, both jumps are one.
+        below = np.where(residual > 0, price_in, price_out) + pull
+        above = np.where(residual < 0, price_out, price_in) + pull
+        at_rest = drawn * above < delivered * below
+        both = self._jumps[:, 0] == self._jumps[:, 1]
+        at_zero_net = np.where(both, at_rest, price_in < price_out)
+        rest_first = self.zero_net_change_kwh > 0
+        concave = np.where(
+            rest_first[:, None],
+            np.stack([at_rest, at_zero_net], axis=1),
+            np.stack([at_zero_net, at_rest], axis=1),
+        )
+        return concave & inside
+
+
+def _hull_curve(change: list[float], objective: list[float]) -> Curve:
+    """Staircase of the lower convex hull of points in ascending order of change."""
+    hull: list[tuple[float, float]] = []
+    for point in zip(change, objective, strict=True):
+        if hull and point[0] <= hull[-1][0]:
+            continue
+        while len(hull) > 1 and (hull[-1][1] - hull[-2][1]) * (point[0] - hull[-2][0]) >= (
+            point[1] - hull[-2][1]
+        ) * (hull[-1][0] - hull[-2][0]):
+            hull.pop()
+        hull.append(point)
+    if len(hull) == 1:
+        return Curve(np.zeros(1), np.array([hull[0][0]]))
+    corners = np.array(hull)
+    slope = np.diff(corners[:, 1]) / np.diff(corners[:, 0])
+    return Curve(np.repeat(slope, 2), np.repeat(corners[:, 0], 2)[1:-1])

@@ -1,0 +1,181 @@
+"""Water values: exact plans where every slot's objective is convex, and a lower bound where it is not.
+
+The value of stored energy at the end of a slot (the "water value" of hydro scheduling) is a falling
+piecewise-linear function of what is stored. A backward pass carries it from the end of the horizon to the
+start: in each slot it adds, for every value, what the battery would still hold and what it would draw (the
+infimal convolution of two convex functions adds their inverse marginals), and cuts it at the SOC bounds. A
+forward pass reads the plan off. No grid on the stored energy, hence no discretisation error.
+
+The values at the plan are multipliers of W_t = (1−σ) W_{t−1} + y_t; the Lagrangian dual function gives a
+lower bound for any multipliers, convex or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.devices.battery import clip_trajectories, retention
+from agents.planning.problem import FloatArray
+from agents.planning.stages import Curve, Stages
+
+
+@dataclass(frozen=True, eq=False)
+class WaterValuePlan:
+    """Result of the two passes.
+
+    Attributes:
+        stored_energy_kwh: stored energy at the end of each slot [kWh], shape (T,).
+        value_eur_per_kwh: value of stored energy at the end of each slot [EUR/kWh], shape (T,).
+    """
+
+    stored_energy_kwh: FloatArray
+    value_eur_per_kwh: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Passage:
+    """One slot's choice against what the battery holds before it draws: ``left`` falls, ``value`` rises."""
+
+    left_kwh: FloatArray
+    after_kwh: FloatArray
+    value_eur_per_kwh: FloatArray
+
+
+def water_value_plan(curves: list[Curve], stages: Stages, lower_kwh: FloatArray) -> WaterValuePlan:
+    """Least-cost plan for convex slots.
+
+    Args:
+        curves: each slot's optimal change against value, from :meth:`Stages.curves` or
+            :meth:`Stages.hull_curves`.
+        stages: the slots' objectives.
+        lower_kwh: lower envelope [kWh], shape (T,).
+
+    Returns:
+        A feasible plan and the water values. It is optimal where the curves are those of the whole objective.
+    """
+    battery = stages.battery
+    keep, upper = retention(battery), battery.stored_max_kwh
+    passages = _backward(curves, keep, lower_kwh, upper)
+    stored = np.empty(len(curves))
+    value = np.empty(len(curves))
+    held, worth = battery.stored_start_kwh, 0.0
+    slack = 1e-11 * upper
+    for slot, passage in enumerate(passages):
+        held, worth = _choose(passage, keep * held, worth / keep, slack)
+        stored[slot], value[slot] = held, worth
+    stored = clip_trajectories(stored, battery, stages.problem.slot_hours, lower_kwh)
+    return WaterValuePlan(stored, value)
+
+
+def lower_bound_eur(stages: Stages, lower_kwh: FloatArray, value_eur_per_kwh: FloatArray) -> float:
+    """Lagrangian lower bound on every plan's objective.
+
+    Args:
+        stages: the slots' objectives, convex or not.
+        lower_kwh: lower envelope [kWh], shape (T,).
+        value_eur_per_kwh: multipliers: value of stored energy at the end of each slot, shape (T,). Any finite
+            numbers give a valid bound; the water values of an optimal convex plan give its objective.
+
+    Returns:
+        The bound [EUR].
+    """
+    battery = stages.battery
+    keep = retention(battery)
+    later = np.append(keep * value_eur_per_kwh[1:], 0.0)
+    worth = value_eur_per_kwh - later
+    held = np.where(worth > 0, worth * lower_kwh, worth * battery.stored_max_kwh)
+    start = keep * value_eur_per_kwh[0] * battery.stored_start_kwh
+    return float(stages.least_lagrangian_eur(value_eur_per_kwh).sum() + held.sum() - start)
+
+
+def _backward(curves: list[Curve], keep: float, lower_kwh: FloatArray, upper_kwh: float) -> list[_Passage]:
+    passages: list[_Passage] = []
+    value, after = np.zeros(2), np.array([upper_kwh, lower_kwh[-1]])
+    for slot in range(len(curves) - 1, -1, -1):
+        passage = _join(value, after, curves[slot])
+        passages.append(passage)
+        if slot:
+            value, after = _cut(
+                keep * passage.value_eur_per_kwh,
+                passage.left_kwh / keep,
+                float(lower_kwh[slot - 1]),
+                upper_kwh,
+            )
+    passages.reverse()
+    return passages
+
+
+def _join(value: FloatArray, after: FloatArray, curve: Curve) -> _Passage:
+    """Staircases of what is held after the slot and of the slot's change, on their common values."""
+    own, change = curve.value_eur_per_kwh, curve.change_kwh
+    below = np.searchsorted(own, value, side="left")
+    upto = np.searchsorted(value, own, side="right")
+    change_there = _between(own, change, below, value)
+    after_there = _between(value, after, upto, own)
+    size = value.size + own.size
+    at_value = np.arange(value.size) + below
+    at_own = np.arange(own.size) + upto
+    merged_value, merged_after, left = np.empty(size), np.empty(size), np.empty(size)
+    merged_value[at_value], merged_value[at_own] = value, own
+    merged_after[at_value], merged_after[at_own] = after, after_there
+    left[at_value], left[at_own] = after - change_there, after_there - change
+    return _Passage(left, merged_after, merged_value)
+
+
+def _between(x: FloatArray, y: FloatArray, right: np.ndarray, at: FloatArray) -> FloatArray:
+    """``y`` at ``at`` on the staircase (x, y), where ``right`` is the index of the point after it."""
+    hi = np.minimum(right, x.size - 1)
+    lo = np.maximum(right - 1, 0)
+    width = x[hi] - x[lo]
+    share = (at - x[lo]) / np.where(width > 0, width, 1.0)
+    # Outside the points, and on a step, lo or hi alone counts.
+    share = np.where(width > 0, np.minimum(np.maximum(share, 0.0), 1.0), 0.0)
+    found: FloatArray = y[lo] + share * (y[hi] - y[lo])
+    return found
+
+
+def _cut(
+    value: FloatArray, held: FloatArray, lower_kwh: float, upper_kwh: float
+) -> tuple[FloatArray, FloatArray]:
+    """The part of a staircase (held falls) between two bounds on what is held."""
+    first = int(np.searchsorted(-held, -upper_kwh, side="left"))
+    last = int(np.searchsorted(-held, -lower_kwh, side="right"))
+    first, last = min(first, held.size - 1), max(last, 1)
+    values, helds = [value[first:last]], [held[first:last]]
+    if first > 0 and held[first] < upper_kwh:
+        values.insert(0, np.array([_cross(value, held, first, upper_kwh)]))
+        helds.insert(0, np.array([upper_kwh]))
+    if last < held.size and held[last - 1] > lower_kwh:
+        values.append(np.array([_cross(value, held, last, lower_kwh)]))
+        helds.append(np.array([lower_kwh]))
+    return np.concatenate(values), np.clip(np.concatenate(helds), lower_kwh, upper_kwh)
+
+
+def _cross(value: FloatArray, held: FloatArray, right: int, at: float) -> float:
+    drop = held[right - 1] - held[right]
+    share = (held[right - 1] - at) / drop if drop > 0 else 0.0
+    return float(value[right - 1] + share * (value[right] - value[right - 1]))
+
+
+def _choose(passage: _Passage, left: float, wanted_value: float, slack: float) -> tuple[float, float]:
+    """What is held after the slot, and its value: of several, the one nearest to the wanted."""
+    falling = -passage.left_kwh
+    first = int(np.searchsorted(falling, -left - slack, side="left"))
+    past = int(np.searchsorted(falling, -left + slack, side="right"))
+    value, after = passage.value_eur_per_kwh, passage.after_kwh
+    size = falling.size
+    if past > first:
+        least = -np.inf if first == 0 else value[first]
+        greatest = np.inf if past == size else value[past - 1]
+        return float(after[first]), float(min(max(wanted_value, least), greatest))
+    if first == 0:
+        return float(after[0]), float(min(wanted_value, value[0]))
+    if first == size:
+        return float(after[-1]), float(max(wanted_value, value[-1]))
+    share = (passage.left_kwh[first - 1] - left) / (passage.left_kwh[first - 1] - passage.left_kwh[first])
+    return (
+        float(after[first - 1] + share * (after[first] - after[first - 1])),
+        float(value[first - 1] + share * (value[first] - value[first - 1])),
+    )
