@@ -1,0 +1,169 @@
+"""One connection of an agent to its server: slixmpp, without what an agent of a market does not need."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from runtime.messaging import lean
+
+lean.apply()
+
+from slixmpp import ClientXMPP  # noqa: E402
+from slixmpp.exceptions import IqError, IqTimeout  # noqa: E402
+
+from runtime.messaging.connection import Connection  # noqa: E402
+
+logger = logging.getLogger("runtime.messaging")
+
+RESOURCE = "agent"
+"""All sessions of an account claim one resource, so that the server tells a second agent of the same account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a connection ended or never came about.
+
+    Attributes:
+        reason: for a person to read.
+        for_good: dialling again cannot help: the password is wrong, or another session took this one's place.
+        untrusted: the server's certificate was not accepted.
+    """
+
+    reason: str
+    for_good: bool = False
+    untrusted: bool = False
+
+
+class SlimClient(ClientXMPP):  # type: ignore[misc]
+    """A connection that is dialled once: ``logged_in`` and ``ended`` say what came of it.
+
+    It asks for no roster and loads no extensions; it pings the server (XEP-0199) when nothing has been heard
+    for a while.  It insists on TLS and on having authenticated, whatever the server offers.
+
+    Attributes:
+        logged_in: resolves when messages can be sent.
+        ended: resolves with the reason when the connection is over.
+    """
+
+    def __init__(self, connection: Connection, local_part: str, ping_after_s: float, ping_timeout_s: float) -> None:
+        super().__init__(
+            f"{connection.jid(local_part)}/{RESOURCE}",
+            connection.password_for(local_part),
+            ssl_context=lean.tls_context(connection.ca_file),
+        )
+        loop = asyncio.get_running_loop()
+        self.logged_in: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[Ending] = loop.create_future()
+        self.enable_direct_tls = False
+        self.whitespace_keepalive = False
+        self._ping_after_s = ping_after_s
+        self._ping_timeout_s = ping_timeout_s
+        self._heard_at_s = loop.time()
+        self._pinging: asyncio.Task[None] | None = None
+        self._auth_condition = ""
+        self.add_event_handler("session_start", self._on_session_start)
+        self.add_event_handler("failed_auth", self._on_failed_auth)
+        self.add_event_handler("failed_all_auth", self._on_failed_all_auth)
+        self.add_event_handler("ssl_invalid_chain", self._on_untrusted)
+        self.add_event_handler("connection_failed", self._on_connection_failed)
+        self.add_event_handler("disconnected", self._on_disconnected)
+
+    @property
+    def usable(self) -> bool:
+        """Whether a message handed over now goes out on a logged-in stream."""
+        return self.logged_in.done() and not self.ended.done() and self.transport is not None
+
+    async def hang_up(self, wait_s: float = 1.0) -> None:
+        """Close the stream politely, waiting at most ``wait_s`` for what is queued and for the server."""
+        if self.transport is not None:
+            await self.disconnect(wait=wait_s)
+        self.discard()
+
+    def discard(self) -> None:
+        """Cut the connection, if there still is one, and end everything that runs for it."""
+        self._end(Ending("discarded"))
+        self.cancel_connection_attempt()
+        self.abort()
+        for task in (self._pinging, self._run_out_filters):
+            if task is not None:
+                task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Note that the server lives, then parse."""
+        self._heard_at_s = self.loop.time()
+        super().data_received(data)
+
+    def exception(self, exception: Exception) -> None:
+        """Say that a handler failed (slixmpp passes over it in silence)."""
+        logger.error("%s: a handler failed: %s", self.boundjid.bare, type(exception).__name__)
+
+    def _end(self, ending: Ending) -> None:
+        if not self.ended.done():
+            self.ended.set_result(ending)
+
+    def _on_session_start(self, _: Any) -> None:
+        encrypted = isinstance(self.socket, ssl.SSLObject | ssl.SSLSocket) or (
+            self.transport is not None and self.transport.get_extra_info("ssl_object") is not None
+        )
+        if not (encrypted and self.authenticated):
+            self._end(Ending("the server wants a session without TLS or without a password", untrusted=True))
+            self.abort()
+            return
+        self.send_presence()
+        if not self.logged_in.done():
+            self.logged_in.set_result(None)
+        self._pinging = asyncio.create_task(self._ping_when_silent())
+
+    async def _ping_when_silent(self) -> None:
+        while not self.ended.done():
+            silent_s = self.loop.time() - self._heard_at_s
+            if silent_s < self._ping_after_s:
+                await asyncio.sleep(self._ping_after_s - silent_s)
+                continue
+            ping = self.Iq()
+            ping["type"] = "get"
+            ping["to"] = self.boundjid.host
+            ping.append(ElementTree.Element("{urn:xmpp:ping}ping"))
+            try:
+                await ping.send(timeout=self._ping_timeout_s)
+            except IqError:
+                pass  # An error is an answer too.
+            except IqTimeout:
+                self._end(Ending(f"no answer from the server for {self._ping_timeout_s:g} s"))
+                self.abort()
+
+    def _on_failed_auth(self, failure: Any) -> None:
+        self._auth_condition = failure["condition"]
+
+    def _on_failed_all_auth(self, _: Any) -> None:
+        if self._auth_condition == "temporary-auth-failure":
+            self._end(Ending("the server cannot check passwords just now"))
+        elif self._auth_condition:
+            self._end(Ending(f"the server refused the password of {self.boundjid.bare} ({self._auth_condition})",
+                             for_good=True))
+        else:
+            self._end(Ending("the server offers no way to log in that is safe", untrusted=True))
+
+    def _on_untrusted(self, error: Any) -> None:
+        self._end(Ending(f"the server's certificate is not accepted: {error}", untrusted=True))
+        self.abort()
+
+    def _on_connection_failed(self, error: Any) -> None:
+        self._end(Ending(f"cannot connect: {error}"))
+        self.cancel_connection_attempt()
+
+    def _on_disconnected(self, reason: Any) -> None:
+        self._end(Ending(f"connection lost: {reason}" if reason else "connection lost"))
+
+    def _handle_stream_error(self, error: Any) -> None:
+        # Replaces slixmpp's, which follows a redirection to whatever host the server names.
+        condition = error["condition"]
+        if condition == "conflict":
+            self._end(Ending(f"another session of {self.boundjid.bare} took this one's place", for_good=True))
+        else:
+            self._end(Ending(f"the server ended the stream: {condition}"))

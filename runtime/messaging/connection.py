@@ -1,0 +1,74 @@
+"""Where the XMPP server is, how to trust it, and how an agent proves who it is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runtime.errors import InputError
+from runtime.files import write_text_atomically
+
+
+class Connection(BaseModel):
+    """The server of one deployment, as every agent of it is told.
+
+    The password of an account is derived from one secret of the deployment, so that no list of passwords
+    has to be kept or handed round: who holds the secret can be any of the deployment's accounts.
+
+    Attributes:
+        domain: the XMPP domain; the part of a JID after the ``@`` and the name in the server's certificate.
+        host: name or address to dial, which need not be the domain.
+        port: TCP port for clients (STARTTLS).
+        ca_file: certificate (PEM) of the authority that signed the server's certificate.
+        secret_file: file with the deployment's secret, one line.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    domain: str = Field(min_length=1)
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65535)
+    ca_file: Path
+    secret_file: Path
+
+    @classmethod
+    def load(cls, path: Path) -> Connection:
+        """Read a connection file (JSON).
+
+        Raises:
+            InputError: the file is missing, is not JSON, or a field is missing, unknown or out of range.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"{path}: cannot read the connection file: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or "the whole file"
+            raise InputError(f"{path}: {field}: {first['msg']}, found {first['input']!r:.80}") from error
+
+    def save(self, path: Path) -> None:
+        """Write the connection file (JSON, readable by its owner only), atomically."""
+        write_text_atomically(path, json.dumps(self.model_dump(mode="json"), indent=2) + "\n", 0o600)
+
+    def jid(self, local_part: str) -> str:
+        """Return the bare JID of an account."""
+        return f"{local_part}@{self.domain}"
+
+    def password_for(self, local_part: str) -> str:
+        """Return the password of an account: HMAC-SHA256 of its bare JID under the deployment's secret, in hex.
+
+        Raises:
+            InputError: the secret file is missing or empty.
+        """
+        try:
+            secret = self.secret_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise InputError(f"{self.secret_file}: cannot read the secret: {error.strerror}") from error
+        if not secret:
+            raise InputError(f"{self.secret_file}: the secret is empty, expected one line of text")
+        return hmac.new(secret.encode(), self.jid(local_part).encode(), hashlib.sha256).hexdigest()

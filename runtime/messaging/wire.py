@@ -1,0 +1,151 @@
+"""The form of an envelope on the wire: text fields, thread and body, whatever library carries them.
+
+SPADE keeps FIPA's message fields in an XEP-0004 data form; their names here are those of the FIPA ACL
+Message Representation in XML (SC00071E).  The conversation travels as the thread.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from runtime.errors import ProtocolError
+from runtime.protocol.envelope import MAX_BODY_BYTES, ONTOLOGY, Envelope, Performative
+
+FORM_TITLE = "spade:x:metadata"
+"""Title of the data form that carries the fields (SPADE's convention)."""
+
+THREAD_FIELD = "_thread_node"
+"""Field of the form that carries the thread (SPADE's convention)."""
+
+MAX_FIELD_CHARACTERS = 1024
+"""Longer field values are refused, sent or received."""
+
+MAX_ESCAPED_BODY_BYTES = 240_000
+"""Prosody ends the stream above 262 144 bytes of one stanza, counted after XML escaping."""
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ESCAPED_EXTRA_BYTES = {"&": 4, "<": 3, ">": 3, "'": 5, '"': 5}
+
+
+def fields_of(envelope: Envelope) -> dict[str, str]:
+    """Return the fields of the metadata form that stand for ``envelope`` (all but sender, recipient, thread, body)."""
+    fields = {
+        "performative": envelope.performative.value,
+        "protocol": envelope.protocol,
+        "ontology": envelope.ontology,
+        "reply-with": envelope.message_id,
+    }
+    if envelope.in_reply_to is not None:
+        fields["in-reply-to"] = envelope.in_reply_to
+    if envelope.reply_by is not None:
+        fields["reply-by"] = envelope.reply_by
+    if envelope.expects_reply:
+        fields["expects-reply"] = "true"
+    return fields
+
+
+def check_sendable(envelope: Envelope) -> None:
+    """Check that a server will carry ``envelope``: one that ends the stream would end it again at every repeat.
+
+    Raises:
+        ProtocolError: the body is empty, too long, or not allowed in XML 1.0, or a field is.
+    """
+    body = envelope.body
+    if not body:
+        raise ProtocolError(f"message {envelope.message_id}: the body is empty, which XMPP servers do not deliver")
+    body_bytes = len(body) if body.isascii() else len(body.encode("utf-8", "surrogatepass"))
+    if body_bytes > MAX_BODY_BYTES:
+        raise ProtocolError(
+            f"message {envelope.message_id}: body of {body_bytes} bytes, at most {MAX_BODY_BYTES} allowed"
+        )
+    if _NOT_XML.search(body):
+        raise ProtocolError(f"message {envelope.message_id}: the body has a character that XML 1.0 does not allow")
+    escaped_bytes = body_bytes + sum(extra * body.count(sign) for sign, extra in _ESCAPED_EXTRA_BYTES.items())
+    if escaped_bytes > MAX_ESCAPED_BODY_BYTES:
+        raise ProtocolError(
+            f"message {envelope.message_id}: body of {escaped_bytes} bytes once escaped for XML, "
+            f"at most {MAX_ESCAPED_BODY_BYTES} allowed"
+        )
+    for name, value in {**fields_of(envelope), "conversation": envelope.conversation}.items():
+        if not value or len(value) > MAX_FIELD_CHARACTERS or _NOT_XML.search(value):
+            raise ProtocolError(
+                f"message field {name}: expected 1 to {MAX_FIELD_CHARACTERS} characters allowed in XML 1.0, "
+                f"found {value!r:.80}"
+            )
+
+
+def envelope_of(
+    sender: str, recipient: str, thread: str | None, fields: Mapping[str, str], body: str | None
+) -> Envelope:
+    """Read an envelope from what arrived.
+
+    Args:
+        sender: bare JID the server authenticated.
+        recipient: bare JID of the receiving account.
+        thread: the conversation.
+        fields: the metadata form; fields this version does not know are refused, so that nothing is lost unseen.
+        body: text of the message.
+
+    Raises:
+        ProtocolError: naming the field that is missing, unknown or malformed.
+    """
+    rest = dict(fields)
+
+    def take(name: str) -> str:
+        value = rest.pop(name, None)
+        if not value:
+            raise ProtocolError(f"message field {name} is missing")
+        if len(value) > MAX_FIELD_CHARACTERS:
+            raise ProtocolError(f"message field {name} is longer than {MAX_FIELD_CHARACTERS} characters")
+        return value
+
+    def take_optional(name: str) -> str | None:
+        return take(name) if name in rest else None
+
+    ontology = take("ontology")
+    if ontology != ONTOLOGY:
+        raise ProtocolError(f"ontology {ontology!r:.80} is not understood, expected {ONTOLOGY!r}")
+    spoken = take("performative")
+    try:
+        performative = Performative(spoken)
+    except ValueError:
+        raise ProtocolError(f"performative {spoken!r:.80} is not understood") from None
+    expects_reply = take_optional("expects-reply")
+    if expects_reply not in (None, "true"):
+        raise ProtocolError(f"message field expects-reply: expected 'true' or nothing, found {expects_reply!r:.80}")
+    reply_by = take_optional("reply-by")
+    if reply_by is not None:
+        _check_instant(reply_by)
+    protocol, message_id, in_reply_to = take("protocol"), take("reply-with"), take_optional("in-reply-to")
+    if rest:
+        raise ProtocolError(f"message field {min(rest)!r:.80} is unknown")
+    if not thread or len(thread) > MAX_FIELD_CHARACTERS:
+        raise ProtocolError("the conversation (thread) is missing or too long")
+    if not body:
+        raise ProtocolError("the body is missing")
+    if len(body) > MAX_BODY_BYTES or (not body.isascii() and len(body.encode()) > MAX_BODY_BYTES):
+        raise ProtocolError(f"the body is longer than {MAX_BODY_BYTES} bytes")
+    return Envelope(
+        sender=sender,
+        recipient=recipient,
+        performative=performative,
+        protocol=protocol,
+        conversation=thread,
+        message_id=message_id,
+        body=body,
+        in_reply_to=in_reply_to,
+        expects_reply=expects_reply is not None,
+        reply_by=reply_by,
+        ontology=ontology,
+    )
+
+
+def _check_instant(text: str) -> None:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise ProtocolError(f"message field reply-by: expected an ISO 8601 instant, found {text!r:.80}") from None
+    if instant.tzinfo is None:
+        raise ProtocolError(f"message field reply-by: expected a time zone, found {text!r:.80}")

@@ -1,0 +1,104 @@
+"""One client's connection to the embedded server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+from xml.sax.expatreader import ExpatParser
+
+from loguru import logger
+
+from runtime.xmpp.guard import require_pyjabber
+from runtime.xmpp.negotiation import Negotiator
+from runtime.xmpp.routing import Session
+from runtime.xmpp.stanzas import Stanzas
+from runtime.xmpp.stream import StreamParser
+
+require_pyjabber()
+
+from pyjabber.network.protocols.XMLProtocol import XMLProtocol  # noqa: E402
+
+if TYPE_CHECKING:
+    from runtime.xmpp.server import EmbeddedServer
+
+
+class ClientProtocol(XMLProtocol):  # type: ignore[misc]
+    """Carries bytes between a client, its parser and its session; logs no content.
+
+    Attributes:
+        server: the server it belongs to.
+        local_part: the account, once authenticated.
+        session: the session, once bound.
+    """
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        # Not pyjabber's own constructor, which opens its presence database.
+        self.server = server
+        self.local_part = ""
+        self.session: Session | None = None
+        self._transport: asyncio.Transport | None = None
+        self._parser: StreamParser | None = None
+        self._xml_parser: ExpatParser | None = None
+        self._peer: object = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Start reading the first stream."""
+        self._transport = transport
+        self._peer = transport.get_extra_info("peername")
+        self._parser = StreamParser(transport, self, Negotiator, Stanzas)
+        self._xml_parser = self._parser.new_sax_parser()
+        self.server.protocols.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the session; what the client sent before is still handled."""
+        self.server.protocols.discard(self)
+        if self._parser is not None:
+            self._parser.cancel_queue_bridge()
+        if self.session is not None:
+            self.server.router.unbind(self.session)
+        self._transport = self._xml_parser = None
+
+    def use_parser(self, parser: ExpatParser) -> None:
+        """Read what follows as a new document."""
+        if self._xml_parser is not None:
+            self._xml_parser = parser
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived."""
+        if self._xml_parser is None:
+            return
+        try:
+            self._xml_parser.feed(data)
+        except Exception as error:
+            logger.warning(f"{self._peer} sent no XMPP: {type(error).__name__}")
+            self.end_with_error("not-well-formed")
+
+    def send(self, stanza: ElementTree.Element) -> None:
+        """Send one stanza."""
+        self.send_bytes(ElementTree.tostring(stanza))
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send serialised stanzas, if the connection still stands."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def end_with_error(self, condition: str) -> None:
+        """End the stream, saying why (RFC 6120 section 4.9)."""
+        self.send_bytes(
+            f"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>".encode()
+        )
+        self.end_of_stream()
+
+    def end_of_stream(self) -> None:
+        """Close the stream and then the connection."""
+        self.send_bytes(b"</stream:stream>")
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection once all is sent; nothing more is read."""
+        self._xml_parser = None
+        if self.session is not None:
+            self.server.router.unbind(self.session)
+        if self._transport is not None:
+            self._transport.close()

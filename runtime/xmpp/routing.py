@@ -1,0 +1,124 @@
+"""Who is there, and where a message goes: to sessions that said they are available, else into store.
+
+RFC 6121 section 8.5, for one closed domain: no contacts, no other servers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from xml.etree import ElementTree
+
+CLIENT = "{jabber:client}"
+STORE_LIMIT = 10_000
+"""Messages kept for one absent account; further ones are returned to their sender."""
+
+ElementTree.register_namespace("", "jabber:client")
+
+
+class Line(Protocol):
+    """What a session needs of its connection."""
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send serialised stanzas."""
+
+    def end_with_error(self, condition: str) -> None:
+        """End the stream, saying why."""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One logged-in client.
+
+    Attributes:
+        local_part: the account.
+        resource: tells the sessions of one account apart.
+        jid: full JID.
+        line: its connection.
+        available: whether it asked for messages (initial presence sent).
+    """
+
+    local_part: str
+    resource: str
+    jid: str
+    line: Line
+    available: bool = False
+
+
+def error_reply(stanza: ElementTree.Element, sender: str, to: str, kind: str, condition: str) -> bytes:
+    """Return the error that answers ``stanza``, without its content (RFC 6120 section 8.3)."""
+    reply = ElementTree.Element(stanza.tag, {"type": "error", "from": sender, "to": to})
+    if (stanza_id := stanza.get("id")) is not None:
+        reply.set("id", stanza_id)
+    error = ElementTree.SubElement(reply, f"{CLIENT}error", {"type": kind})
+    ElementTree.SubElement(error, f"{{urn:ietf:params:xml:ns:xmpp-stanzas}}{condition}")
+    return ElementTree.tostring(reply)
+
+
+class Router:
+    """The sessions of the server and the messages stored for absent accounts (in memory)."""
+
+    def __init__(self, domain: str, has_account: Callable[[str], bool]) -> None:
+        self.domain = domain
+        self._has_account = has_account
+        self._sessions: dict[str, dict[str, Session]] = {}
+        self._stored: dict[str, deque[bytes]] = {}
+
+    def bind(self, local_part: str, resource: str, line: Line) -> Session:
+        """Open a session; one that holds the same resource is ended with ``conflict``, as Prosody does."""
+        sessions = self._sessions.setdefault(local_part, {})
+        if (older := sessions.pop(resource, None)) is not None:
+            older.line.end_with_error("conflict")
+        session = Session(local_part, resource, f"{local_part}@{self.domain}/{resource}", line)
+        sessions[resource] = session
+        return session
+
+    def unbind(self, session: Session) -> None:
+        """Forget a session, unless another has taken its place already."""
+        sessions = self._sessions.get(session.local_part, {})
+        if sessions.get(session.resource) is session:
+            del sessions[session.resource]
+            if not sessions:
+                del self._sessions[session.local_part]
+
+    def set_available(self, session: Session, available: bool) -> None:
+        """Note a presence; a session that becomes available gets what was stored, oldest first."""
+        arrives = available and not session.available
+        session.available = available
+        if arrives and (stored := self._stored.pop(session.local_part, None)):
+            for data in stored:
+                session.line.send_bytes(data)
+
+    def sessions(self) -> list[Session]:
+        """Return all sessions."""
+        return [session for sessions in self._sessions.values() for session in sessions.values()]
+
+    def route(self, sender: Session, message: ElementTree.Element) -> None:
+        """Deliver a message, store it, or answer why not. Its sender is the session, whatever it claims to be."""
+        to = message.get("to") or f"{sender.local_part}@{self.domain}"
+        bare, _, resource = to.partition("/")
+        local_part, _, domain = bare.rpartition("@")
+        message.set("from", sender.jid)
+        message.set("to", to)
+        if domain != self.domain:
+            return self._return(sender, message, to, "cancel", "remote-server-not-found")
+        if not self._has_account(local_part):
+            return self._return(sender, message, to, "cancel", "service-unavailable")
+        data = ElementTree.tostring(message)
+        available = [s for s in self._sessions.get(local_part, {}).values() if s.available]
+        # A resource that is gone stands for the account.
+        receivers = [s for s in available if s.resource == resource] or available
+        for receiver in receivers:
+            receiver.line.send_bytes(data)
+        if not receivers and message.get("type", "normal") in ("chat", "normal"):
+            stored = self._stored.setdefault(local_part, deque())
+            if len(stored) >= STORE_LIMIT:
+                return self._return(sender, message, to, "wait", "service-unavailable")
+            stored.append(data)
+        return None
+
+    def _return(self, sender: Session, message: ElementTree.Element, to: str, kind: str, condition: str) -> None:
+        if message.get("type") != "error":
+            sender.line.send_bytes(error_reply(message, to, sender.jid, kind, condition))
