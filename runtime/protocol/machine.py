@@ -140,6 +140,17 @@ class Machine(ABC):
         self.reply(about, performative, Reason(reason=reason))
         return self._take()
 
+    def protest(self, recipient: str, reason: str) -> list[Effect]:
+        """Tell somebody that what it sent is no message of this market."""
+        self.send(
+            recipient,
+            Performative.NOT_UNDERSTOOD,
+            Reason(reason=reason),
+            protocol="market",
+            conversation="malformed",
+        )
+        return self._take()
+
     @abstractmethod
     def on_start(self) -> None:
         """See ``start``."""

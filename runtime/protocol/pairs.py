@@ -21,7 +21,8 @@ def pair_of_net(net_kwh: Array) -> tuple[list[float], list[float]]:
 
 def net_of_pair(grid_import_kwh: list[float], grid_export_kwh: list[float]) -> Array:
     """Signed net energy per slot, import > 0, of a pair of import and export [kWh]."""
-    return np.asarray(grid_import_kwh, dtype=float) - np.asarray(grid_export_kwh, dtype=float)
+    net_kwh: Array = np.array(grid_import_kwh, dtype=np.float64) - np.array(grid_export_kwh, dtype=np.float64)
+    return net_kwh
 
 
 def exact_pair_of_net(net_kwh: float) -> tuple[Decimal, Decimal]:

@@ -1,0 +1,50 @@
+"""``python -m agents``: the processes of a member's side: a prosumer, its meters, a meter attached later."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from runtime.process import PrintingWatcher, Watcher
+
+
+def main(arguments: list[str], watcher: Watcher | None = None) -> int:
+    """Run one of the subcommands; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m agents", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    prosumer = commands.add_parser("prosumer", help="one member's agent")
+    meters = commands.add_parser("meters", help="the built-in meters of all members")
+    meter = commands.add_parser("meter", help="a meter attached to a member of a running fleet")
+    for command in (prosumer, meters, meter):
+        command.add_argument("--run", type=Path, required=True, help="the run directory")
+    for command in (prosumer, meter):
+        command.add_argument("--member", required=True, help="name of the member")
+    meter.add_argument("--source", required=True, help="where readings come from, as a URL")
+    meter.add_argument("--role", action="append", default=[], help="what it measures; all by default")
+    meter.add_argument("--connection", type=Path, help="connection file; the run's own by default")
+    given = parser.parse_args(arguments)
+    watcher = watcher or PrintingWatcher()
+    match given.command:
+        case "prosumer":
+            from agents.process import run_prosumer
+
+            return run_prosumer(given.run, given.member, watcher)
+        case "meters":
+            from agents.meters.process import run_meters
+
+            return run_meters(given.run, watcher)
+        case _:
+            from agents.meters.process import run_attached_meter
+
+            return run_attached_meter(
+                given.run, given.member, given.source, given.role, given.connection, watcher
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

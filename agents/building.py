@@ -1,0 +1,77 @@
+"""What happens behind one member's meter, slot by slot: load, PV, and the battery that follows a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.devices.battery import battery_slot_kwh, follow_step, lower_envelope_kwh, rule_step
+from agents.devices.pv import pv_energy_kwh
+from runtime.configuration import MemberSession
+from runtime.devices import Battery, PvArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotOutcome:
+    """Energies of one slot [kWh]; battery at the building's side, discharge > 0; net import > 0 (eq. 3)."""
+
+    battery_kwh: float
+    stored_kwh: float
+    net_kwh: float
+
+
+class Building:
+    """The battery's state, advanced with metered energies.
+
+    With the strategy ``rule`` the battery reacts to what is metered; otherwise it follows the stored energy
+    of the plan, as far as its limits allow.
+    """
+
+    def __init__(self, battery: Battery | None, strategy: str, slots: int, slot_hours: float) -> None:
+        """Set up at the start of a session, with the battery at its start SOC."""
+        self._battery = battery
+        self._strategy = strategy
+        self._slot_hours = slot_hours
+        self._stored_kwh = battery.stored_start_kwh if battery else 0.0
+        self._lower_kwh = lower_envelope_kwh(battery, slots, slot_hours) if battery else np.zeros(slots)
+
+    def step(self, slot: int, load_kwh: float, pv_kwh: float, planned_stored_kwh: float) -> SlotOutcome:
+        """Pass one slot.
+
+        Args:
+            slot: the slot.
+            load_kwh: metered load.
+            pv_kwh: metered production.
+            planned_stored_kwh: stored energy that the plan wants at the end of the slot.
+
+        Returns:
+            What the battery did and what the meter at the grid shows.
+        """
+        residual_kwh = load_kwh - pv_kwh
+        if self._battery is None:
+            return SlotOutcome(0.0, 0.0, residual_kwh)
+        before_kwh, lower_kwh = self._stored_kwh, float(self._lower_kwh[slot])
+        if self._strategy == "rule":
+            after_kwh = rule_step(before_kwh, residual_kwh, self._battery, self._slot_hours, lower_kwh)
+        else:
+            after_kwh = follow_step(
+                before_kwh, planned_stored_kwh, self._battery, self._slot_hours, lower_kwh
+            )
+        self._stored_kwh = after_kwh
+        battery_kwh = battery_slot_kwh(before_kwh, after_kwh, self._battery)
+        return SlotOutcome(battery_kwh, after_kwh, residual_kwh - battery_kwh)
+
+
+def series_of(session: MemberSession, pv: PvArray | None) -> tuple[Array, Array]:
+    """Load and production of a session, shape (slots,) each [kWh]; zeros for what a member does not have."""
+    slots = session.horizon.slots
+    load_kwh = np.zeros(slots) if session.load_kwh is None else np.array(session.load_kwh)
+    if session.pv_production_kwh is not None:
+        return load_kwh, np.array(session.pv_production_kwh)
+    if session.ghi_w_per_m2 is not None and pv is not None:
+        return load_kwh, pv_energy_kwh(session.ghi_w_per_m2, pv, session.horizon.slot_hours)
+    return load_kwh, np.zeros(slots)

@@ -1,0 +1,412 @@
+"""A prosumer as a state machine: join, plan at each round's prices, run the plan, deliver what was metered.
+
+It listens to the coordinator and to its own meters, and to nobody else. It discloses its net position and its
+metered net energy; load, production and battery stay in its own record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.building import Building, SlotOutcome, series_of
+from agents.planning import Plan, Planner, PlanningProblem, planner_for
+from runtime.configuration import MemberConfig
+from runtime.errors import ProtocolError
+from runtime.protocol.bodies import (
+    Acknowledged,
+    Admission,
+    Agreement,
+    AnyBody,
+    BillLine,
+    DeliveryRequest,
+    Join,
+    MeterAttach,
+    MeterAttached,
+    MeterDetach,
+    MeteredDelivery,
+    MeteringEnded,
+    Position,
+    PriceSignal,
+    Reading,
+    ReadingRequest,
+    Reason,
+    Role,
+    SessionClosed,
+    SessionTerms,
+)
+from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.machine import (
+    Compute,
+    Fail,
+    Finish,
+    Machine,
+    Progress,
+    Save,
+    StartTimer,
+    StopTimer,
+    Withdraw,
+)
+from runtime.protocol.pairs import exact_pair_of_net, pair_of_net
+from runtime.records import MemberRecord, MemberSessionRecord, Quality
+from runtime.rundir import COORDINATOR, attached_meter_account, meter_account
+
+Array = NDArray[np.float64]
+
+READING_SHARE_OF_DEADLINE = 0.5
+"""Share of the delivery deadline that meters get; the rest is the delivery's own way."""
+
+
+@dataclass
+class _Slot:
+    """A slot whose readings are being gathered."""
+
+    slot: int
+    request: Envelope
+    asked: dict[str, str] = field(default_factory=dict)
+    readings_kwh: dict[Role, float] = field(default_factory=dict)
+    meters: dict[Role, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Session:
+    """What the prosumer knows of the running session; lists have one value for each slot passed."""
+
+    number: int
+    terms: SessionTerms
+    load_forecast_kwh: Array
+    pv_forecast_kwh: Array
+    building: Building
+    alone: Building
+    plans: dict[int, Plan] = field(default_factory=dict)
+    plan: Plan | None = None
+    planning_seconds: float = 0.0
+    current: _Slot | None = None
+    load_kwh: list[float] = field(default_factory=list)
+    pv_kwh: list[float] = field(default_factory=list)
+    outcomes: list[SlotOutcome] = field(default_factory=list)
+    alone_net_kwh: list[float] = field(default_factory=list)
+    quality: list[Quality] = field(default_factory=list)
+    meter: list[str] = field(default_factory=list)
+
+
+class ProsumerMachine(Machine):
+    """The member's side of every session."""
+
+    def __init__(self, config: MemberConfig, jid: str, record_path: Path) -> None:
+        """Set up for the member of ``config``."""
+        super().__init__(jid)
+        self._config = config
+        self._record_path = record_path
+        domain = jid.split("@", 1)[1]
+        self._coordinator = f"{COORDINATOR}@{domain}"
+        self._own_meter = f"{meter_account(config.name)}@{domain}"
+        self._attached_meter = f"{attached_meter_account(config.name)}@{domain}"
+        self._meter_of: dict[Role, str] = dict.fromkeys(config.roles, self._own_meter)
+        self._planner: Planner = planner_for(config.strategy, config.seed)
+        self._terms: list[SessionTerms] = []
+        self._asked_for_plan: dict[str, tuple[Envelope, PriceSignal]] = {}
+        self._session: _Session | None = None
+        self._done: list[MemberSessionRecord] = []
+
+    # -- events ----------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Ask to take part."""
+        self.send(
+            self._coordinator,
+            Performative.REQUEST,
+            Join(member=self._config.name),
+            protocol="join",
+            conversation="join",
+            expects_reply=True,
+        )
+
+    def on_message(self, envelope: Envelope, body: AnyBody) -> None:
+        """Take a message of the coordinator or of one of the member's own meters."""
+        if envelope.sender == self._coordinator:
+            self._from_coordinator(envelope, body)
+        elif envelope.sender in (self._own_meter, self._attached_meter):
+            self._from_meter(envelope, body)
+        else:
+            raise ProtocolError(f"{envelope.sender} is neither the coordinator nor a meter of this member")
+
+    def on_timer(self, name: str) -> None:
+        """Go on without the readings that did not come."""
+        if name != "reading":
+            super().on_timer(name)
+        slot = self._session.current if self._session else None
+        if slot is None:
+            return
+        for asked in slot.asked.values():
+            self.do(Withdraw(asked))
+        self._deliver(slot)
+
+    def on_computed(self, name: str, result: Any) -> None:  # noqa: ANN401 - a plan and its time
+        """Propose the position of a plan that is ready."""
+        envelope, signal = self._asked_for_plan.pop(name)
+        session = self._session
+        if session is None or session.number != signal.session:
+            return
+        plan, seconds = result
+        session.plans[signal.round] = plan
+        session.planning_seconds += seconds
+        imports, exports = pair_of_net(plan.net_kwh)
+        position = Position(
+            session=signal.session, round=signal.round, grid_import_kwh=imports, grid_export_kwh=exports
+        )
+        self.reply(envelope, Performative.PROPOSE, position)
+
+    # -- the coordinator -------------------------------------------------------------------------------
+
+    def _from_coordinator(self, envelope: Envelope, body: AnyBody) -> None:
+        match body:
+            case Admission():
+                self._admitted(body)
+            case PriceSignal():
+                self._plan_at(envelope, body)
+            case Agreement():
+                self._agree(envelope, body)
+            case DeliveryRequest():
+                self._gather(envelope, body)
+            case BillLine():
+                pass
+            case SessionClosed():
+                self._close(envelope, body)
+            case Reason():
+                self._refused(envelope, body)
+            case _:
+                raise ProtocolError(f"the coordinator may not send {body.type}")
+
+    def _admitted(self, body: Admission) -> None:
+        expected = [session.horizon for session in self._config.sessions]
+        if [terms.horizon for terms in body.sessions] != expected:
+            self.do(Fail("the community's horizon is not the one this member was set up for"))
+        self._terms = body.sessions
+        self.do(Progress("admitted", {"community": body.community, "mechanism": body.mechanism}))
+
+    def _refused(self, envelope: Envelope, body: Reason) -> None:
+        if envelope.protocol == "join":
+            self.do(Fail(f"not admitted: {body.reason}"))
+        else:
+            self.do(Progress("complaint", {"from": envelope.sender, "reason": body.reason}))
+
+    def _plan_at(self, envelope: Envelope, signal: PriceSignal) -> None:
+        session = self._session_of(signal.session)
+        slots = session.terms.horizon.slots
+        if not len(signal.import_price_eur_per_kwh) == len(signal.export_price_eur_per_kwh) == slots:
+            raise ProtocolError(f"a price signal needs {slots} slots")
+        last = session.plans[max(session.plans)] if session.plans else None
+        problem = PlanningProblem(
+            residual_load_kwh=session.load_forecast_kwh - session.pv_forecast_kwh,
+            battery=self._config.battery,
+            slot_hours=session.terms.horizon.slot_hours,
+            import_price_eur_per_kwh=np.array(signal.import_price_eur_per_kwh),
+            export_price_eur_per_kwh=np.array(signal.export_price_eur_per_kwh),
+            proximal_weight_eur_per_kwh2=signal.proximal_weight_eur_per_kwh2 if last else 0.0,
+            reference_net_kwh=last.net_kwh if last else None,
+        )
+        name = f"plan-{signal.session}-{signal.round}"
+        self._asked_for_plan[name] = (envelope, signal)
+        self.do(Compute(name, _timed(lambda: self._planner.plan(problem, last))))
+
+    def _session_of(self, number: int) -> _Session:
+        if self._session is not None and self._session.number == number:
+            return self._session
+        if self._session is not None and number == self._session.number + 1:
+            self._end_session(self._session)  # its closing never came through
+        if number != len(self._done) or number >= len(self._terms):
+            raise ProtocolError(f"session {number} is not the one that comes next ({len(self._done)})")
+        horizon = self._terms[number].horizon
+        load_kwh, pv_kwh = series_of(self._config.sessions[number], self._config.pv)
+
+        def building() -> Building:
+            return Building(self._config.battery, self._config.strategy, horizon.slots, horizon.slot_hours)
+
+        self._session = _Session(number, self._terms[number], load_kwh, pv_kwh, building(), building())
+        return self._session
+
+    def _agree(self, envelope: Envelope, body: Agreement) -> None:
+        session = self._session_of(body.session)
+        if not session.plans:  # every round closed before a plan was ready: the battery keeps still
+            residual_kwh = session.load_forecast_kwh - session.pv_forecast_kwh
+            prices = np.array(session.terms.import_price_eur_per_kwh)
+            hours = session.terms.horizon.slot_hours
+            still = PlanningProblem(residual_kwh, self._config.battery, hours, prices, prices)
+            session.plans[0] = planner_for("idle", self._config.seed).plan(still)
+        session.plan = session.plans.get(body.position_round) or session.plans[max(session.plans)]
+        self.reply(envelope, Performative.CONFIRM, Acknowledged())
+
+    # -- operation -------------------------------------------------------------------------------------
+
+    def _gather(self, envelope: Envelope, body: DeliveryRequest) -> None:
+        session = self._session_of(body.session)
+        if session.plan is None:
+            raise ProtocolError("no agreement was reached yet")
+        if not len(session.outcomes) <= body.slot < session.terms.horizon.slots:
+            raise ProtocolError(f"slot {body.slot} is not one to come ({len(session.outcomes)} are passed)")
+        while len(session.outcomes) < body.slot:  # settled without this member while it was away
+            self._pass_slot(session, {}, {}, "missing")
+        slot = session.current = _Slot(body.slot, envelope)
+        meters: dict[str, list[Role]] = {}
+        for role, meter in self._meter_of.items():
+            meters.setdefault(meter, []).append(role)
+        for meter, roles in meters.items():
+            slot.asked[meter] = self.send(
+                meter,
+                Performative.REQUEST,
+                ReadingRequest(session=body.session, slot=body.slot, roles=roles),
+                protocol="metering",
+                conversation=envelope.conversation,
+                expects_reply=True,
+            )
+        if meters:
+            seconds = self._config.timing.delivery_deadline_s * READING_SHARE_OF_DEADLINE
+            self.do(StartTimer("reading", seconds))
+        else:
+            self._deliver(slot)
+
+    def _take_reading(self, envelope: Envelope, body: Reading) -> None:
+        session = self._session
+        slot = session.current if session else None
+        if session is None or slot is None or (body.session, body.slot) != (session.number, slot.slot):
+            raise ProtocolError(f"slot {body.slot} of session {body.session} is not being read")
+        if envelope.sender not in slot.asked:
+            raise ProtocolError(f"{envelope.sender} was not asked for slot {body.slot}")
+        for record in body.e:
+            if record.n not in self._config.roles:
+                raise ProtocolError(f"this member has no {record.n} to be metered")
+            slot.readings_kwh[record.n], slot.meters[record.n] = record.v, envelope.sender
+        if set(slot.readings_kwh) == set(self._config.roles):
+            self.do(StopTimer("reading"))
+            self._deliver(slot)
+
+    def _deliver(self, slot: _Slot) -> None:
+        session = self._session
+        assert session is not None, "slots are delivered within a session"
+        session.current = None
+        complete = set(slot.readings_kwh) == set(self._config.roles)
+        outcome = self._pass_slot(
+            session, slot.readings_kwh, slot.meters, "metered" if complete else "estimated"
+        )
+        imports, exports = exact_pair_of_net(outcome.net_kwh)
+        delivery = MeteredDelivery(
+            session=session.number,
+            slot=slot.slot,
+            grid_import_kwh=imports,
+            grid_export_kwh=exports,
+            quality=session.quality[-1],
+        )
+        self.reply(slot.request, Performative.INFORM, delivery, expects_reply=True)
+
+    def _pass_slot(
+        self, session: _Session, readings_kwh: dict[Role, float], meters: dict[Role, str], quality: Quality
+    ) -> SlotOutcome:
+        """Advance the building by a slot; what was not read is taken from the forecast."""
+        assert session.plan is not None, "slots pass after the agreement"
+        slot = len(session.outcomes)
+        load_kwh = readings_kwh.get("load", float(session.load_forecast_kwh[slot]))
+        pv_kwh = readings_kwh.get("pv", float(session.pv_forecast_kwh[slot]))
+        outcome = session.building.step(slot, load_kwh, pv_kwh, float(session.plan.stored_energy_kwh[slot]))
+        baseline = session.plans[min(session.plans)]
+        alone = session.alone.step(slot, load_kwh, pv_kwh, float(baseline.stored_energy_kwh[slot]))
+        session.load_kwh.append(load_kwh)
+        session.pv_kwh.append(pv_kwh)
+        session.outcomes.append(outcome)
+        session.alone_net_kwh.append(alone.net_kwh)
+        session.quality.append(quality)
+        session.meter.append(",".join(sorted({meter.split("@", 1)[0] for meter in meters.values()})))
+        return outcome
+
+    def _end_session(self, session: _Session) -> None:
+        while len(session.outcomes) < session.terms.horizon.slots:
+            self._pass_slot(session, {}, {}, "missing")
+        self._done.append(_record_of(session, self._config.battery is not None))
+        self._session = None
+
+    def _close(self, envelope: Envelope, body: SessionClosed) -> None:
+        session = self._session
+        if session is None or session.number != body.session or session.plan is None:
+            raise ProtocolError(f"session {body.session} is not running")
+        self._end_session(session)
+        self.reply(envelope, Performative.CONFIRM, Acknowledged())
+        if not body.last:
+            return
+        record = MemberRecord(
+            member=self._config.name,
+            kind=self._config.kind,
+            strategy=self._config.strategy,
+            battery_capacity_kwh=self._config.battery.capacity_kwh if self._config.battery else None,
+            sessions=self._done,
+        )
+        self.do(Save(self._record_path, record))
+        for meter in sorted({self._own_meter, *self._meter_of.values()} if self._config.roles else ()):
+            self.send(
+                meter, Performative.INFORM, MeteringEnded(), protocol="metering", conversation="metering"
+            )
+        self.do(Finish())
+
+    # -- meters ----------------------------------------------------------------------------------------
+
+    def _from_meter(self, envelope: Envelope, body: AnyBody) -> None:
+        match body:
+            case Reading():
+                self._take_reading(envelope, body)
+            case MeterAttach():
+                self._attach(envelope, body)
+            case MeterDetach():
+                self._meter_of = dict.fromkeys(self._config.roles, self._own_meter)
+                self.do(Progress("meter-detached", {"meter": envelope.sender}))
+                self.reply(envelope, Performative.CONFIRM, Acknowledged())
+            case Reason():
+                self.do(Progress("complaint", {"from": envelope.sender, "reason": body.reason}))
+            case _:
+                raise ProtocolError(f"a meter may not send {body.type}")
+
+    def _attach(self, envelope: Envelope, body: MeterAttach) -> None:
+        if envelope.sender != self._attached_meter:
+            raise ProtocolError("the member's own meter needs no attaching")
+        foreign = sorted(set(body.roles) - set(self._config.roles))
+        if foreign:
+            raise ProtocolError(f"{self._config.name} has no {' and no '.join(foreign)} to be metered")
+        self._meter_of = dict.fromkeys(self._config.roles, self._own_meter)
+        self._meter_of.update(dict.fromkeys(body.roles, envelope.sender))
+        session = self._session
+        passed = len(session.outcomes) + (session.current is not None) if session else 0
+        number = session.number if session else len(self._done)
+        self.do(Progress("meter-attached", {"meter": envelope.sender, "source": body.source}))
+        self.reply(envelope, Performative.AGREE, MeterAttached(session=number, slot=passed))
+
+
+def _timed(work: Callable[[], Plan]) -> Callable[[], tuple[Plan, float]]:
+    def timed() -> tuple[Plan, float]:
+        began = time.perf_counter()
+        plan = work()
+        return plan, time.perf_counter() - began
+
+    return timed
+
+
+def _record_of(session: _Session, has_battery: bool) -> MemberSessionRecord:
+    assert session.plan is not None, "a session is recorded after its agreement"
+    return MemberSessionRecord(
+        session=session.number,
+        load_kwh=session.load_kwh,
+        pv_kwh=session.pv_kwh,
+        battery_charge_kwh=[max(-outcome.battery_kwh, 0.0) for outcome in session.outcomes],
+        battery_discharge_kwh=[max(outcome.battery_kwh, 0.0) for outcome in session.outcomes],
+        stored_kwh=[outcome.stored_kwh for outcome in session.outcomes] if has_battery else [],
+        net_kwh=[outcome.net_kwh for outcome in session.outcomes],
+        planned_net_kwh=session.plan.net_kwh.tolist(),
+        alone_net_kwh=session.alone_net_kwh,
+        quality=session.quality,
+        meter=session.meter,
+        rounds_planned=len(session.plans),
+        planning_seconds=session.planning_seconds,
+    )

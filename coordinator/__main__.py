@@ -1,0 +1,38 @@
+"""``python -m coordinator``: the coordinator's process, and what is worked out from its record."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from runtime.process import PrintingWatcher, Watcher
+
+
+def main(arguments: list[str], watcher: Watcher | None = None) -> int:
+    """Run one of the subcommands; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m coordinator", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, purpose in (
+        ("run", "run the market sessions of a run directory"),
+        ("indicators", "work out the indicators of a finished run"),
+    ):
+        command = commands.add_parser(name, help=purpose)
+        command.add_argument("--run", type=Path, required=True, help="the run directory")
+    given = parser.parse_args(arguments)
+    if given.command == "indicators":
+        from coordinator.indicators_command import write_indicators
+
+        write_indicators(given.run)
+        return 0
+    from coordinator.process import run
+
+    return run(given.run, watcher or PrintingWatcher())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

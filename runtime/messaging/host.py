@@ -1,0 +1,320 @@
+"""A SPADE agent that carries a machine's decisions: logs, sends, repeats, times and computes for it.
+
+Every message and event is in the agent's log before the machine is told of it; every message sent is there
+before it leaves. An agent that crashed is rebuilt by replaying that log: the machine is fed the same events,
+what it had sent is recognised by its id, and only what is missing is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from runtime.clock import Clock
+from runtime.errors import FleetError, ProtocolError
+from runtime.messagelog.record import NOTE_DUPLICATE, NOTE_RESENT, LogRecord, RecordKind
+from runtime.messagelog.writer import MessageLog
+from runtime.messaging.agent import ConnectedAgent
+from runtime.messaging.connection import Connection
+from runtime.protocol.bodies import parse_body
+from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.exchange import Exchange, Verdict
+from runtime.protocol.machine import (
+    AwaitSlotEnd,
+    Compute,
+    Effect,
+    Fail,
+    Finish,
+    Machine,
+    Progress,
+    Save,
+    Send,
+    StartTimer,
+    StopTimer,
+    Withdraw,
+)
+
+RESEND_CHECK_S = 0.5
+"""How often overdue replies are looked for."""
+
+PROTESTS_PER_SENDER = 3
+"""How many messages of one sender that are no market messages at all are answered; the rest are only logged,
+so that two agents that do not understand each other fall silent."""
+
+NEVER_ANSWERED = frozenset({Performative.REFUSE, Performative.NOT_UNDERSTOOD, Performative.FAILURE})
+
+_STARTED, _TIMER, _COMPUTED, _MALFORMED = "started", "timer", "computed", "malformed"
+
+
+class MachineAgent(ConnectedAgent):
+    """One agent: a connection, a log and a machine.
+
+    Attributes:
+        finished: resolves when the machine has finished, or with the error that ended it.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        local_part: str,
+        machine: Machine,
+        log: MessageLog,
+        clock: Clock,
+        tell: Callable[[str, dict[str, Any]], None],
+    ) -> None:
+        """Prepare an agent, replaying what its log holds of an earlier life.
+
+        Args:
+            connection: the server and the deployment's secret.
+            local_part: the agent's account.
+            machine: what it decides.
+            log: its message log, open.
+            clock: the community's clock.
+            tell: called with phase and detail of the machine's progress.
+        """
+        super().__init__(connection, local_part)
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._machine = machine
+        self._log = log
+        self._clock = clock
+        self._tell = tell
+        self._exchange = Exchange()
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._protests: Counter[str] = Counter()
+        self._started = False
+        self._resending: asyncio.Task[None] | None = None
+        self._replay = _Replay(self)
+        self._replay.run(log)
+
+    # -- connection ------------------------------------------------------------------------------------
+
+    async def setup(self) -> None:
+        """Begin looking for overdue replies."""
+        self._resending = asyncio.create_task(self._resend_overdue())
+
+    def on_connected(self) -> None:
+        """Start the machine, or take up where the log ended; repeat what was not answered."""
+        self._guarded(self._take_up)
+
+    def _take_up(self) -> None:
+        unanswered = self._exchange.unanswered(self._now_s())
+        for envelope in unanswered:
+            self._transmit(envelope, NOTE_RESENT)
+        if not self._started:
+            self._started = True
+            self._log.append_event(_STARTED, {})
+            self._perform(self._machine.start())
+        self._perform(self._replay.left_over())
+
+    async def stop(self) -> None:
+        """Leave: no more timers and repetitions; log out."""
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._resending is not None:
+            self._resending.cancel()
+        await super().stop()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._log.close()
+
+    # -- what happens ----------------------------------------------------------------------------------
+
+    def on_envelope(self, envelope: Envelope) -> None:
+        """Take a message: judge, log, act."""
+        self._guarded(self._receive, envelope)
+
+    def _receive(self, envelope: Envelope) -> None:
+        verdict, cached = self._exchange.received(envelope)
+        if verdict is Verdict.NEW:
+            self._log.append_in(envelope)
+            self._perform(self._react(envelope))
+            return
+        self._log.append_in(envelope, NOTE_DUPLICATE if verdict is Verdict.DUPLICATE else "unasked reply")
+        if cached is not None:
+            self._transmit(cached, NOTE_RESENT)
+
+    def _react(self, envelope: Envelope) -> list[Effect]:
+        try:
+            body = parse_body(envelope.body)
+        except ProtocolError as error:
+            if envelope.performative in NEVER_ANSWERED:
+                return []
+            return self._machine.complain(envelope, Performative.NOT_UNDERSTOOD, str(error))
+        try:
+            return self._machine.receive(envelope, body)
+        except ProtocolError as error:
+            if envelope.performative in NEVER_ANSWERED:
+                return []
+            return self._machine.complain(envelope, Performative.REFUSE, str(error))
+
+    def on_malformed(self, sender: str, reason: str) -> None:
+        """Log what is no market message, and tell its sender."""
+        self._guarded(self._malformed, sender, reason)
+
+    def _malformed(self, sender: str, reason: str) -> None:
+        self._log.append_event(_MALFORMED, {"sender": sender, "reason": reason})
+        self._perform(self._protest(sender, reason))
+
+    def _protest(self, sender: str, reason: str) -> list[Effect]:
+        self._protests[sender] += 1
+        if self._protests[sender] > PROTESTS_PER_SENDER:
+            return []
+        return self._machine.protest(sender, reason)
+
+    def _timer_ran_out(self, name: str) -> None:
+        self._timers.pop(name, None)
+        self._log.append_event(_TIMER, {"name": name})
+        self._perform(self._machine.timer(name))
+
+    def _work_done(self, name: str, work: asyncio.Future[Any]) -> None:
+        if work.cancelled():
+            return
+        result = work.result()
+        self._log.append_event(_COMPUTED, {"name": name})
+        self._perform(self._machine.computed(name, result))
+
+    # -- what is done ----------------------------------------------------------------------------------
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(envelope):
+                    self._exchange.sent(envelope, self._now_s())
+                    self._transmit(envelope)
+                case Withdraw(message_id):
+                    self._exchange.withdraw(message_id)
+                case StartTimer(name, seconds):
+                    self._start_timer(name, seconds)
+                case AwaitSlotEnd(name, horizon, session, slot):
+                    self._start_timer(name, self._clock.seconds_until_slot_end(horizon, session, slot))
+                case StopTimer(name):
+                    timer = self._timers.pop(name, None)
+                    if timer is not None:
+                        timer.cancel()
+                case Compute(name, work):
+                    job = asyncio.get_running_loop().run_in_executor(self._executor, work)
+                    job.add_done_callback(
+                        lambda done, name=name: self._guarded(self._work_done, name, done)  # type: ignore[misc]
+                    )
+                case Save(path, record):
+                    record.save(path)
+                case Progress(phase, detail):
+                    self._tell(phase, detail)
+                case Finish():
+                    self._end(None)
+                case Fail(reason):
+                    self._end(FleetError(f"{self.local_part}: {reason}"))
+
+    def _transmit(self, envelope: Envelope, note: str | None = None) -> None:
+        """Log and send; without a connection the log has it, and it is repeated when there is one."""
+        if note is None or self.connected:
+            self._log.append_out(envelope, note)
+            self.transmit(envelope)
+
+    def _start_timer(self, name: str, seconds: float) -> None:
+        running = self._timers.pop(name, None)
+        if running is not None:
+            running.cancel()
+        self._timers[name] = asyncio.get_running_loop().call_later(
+            seconds, self._guarded, self._timer_ran_out, name
+        )
+
+    async def _resend_overdue(self) -> None:
+        while True:
+            await asyncio.sleep(RESEND_CHECK_S)
+            if self.connected:
+                self._guarded(self._repeat_overdue)
+
+    def _repeat_overdue(self) -> None:
+        for envelope in self._exchange.due(self._now_s()):
+            self._transmit(envelope, NOTE_RESENT)
+
+    def _end(self, error: Exception | None) -> None:
+        if self.finished.done():
+            return
+        if error is None:
+            self.finished.set_result(None)
+        else:
+            self.finished.set_exception(error)
+
+    def _guarded(self, act: Callable[..., None], *arguments: object) -> None:
+        """Whatever goes wrong inside ends the agent: half an effect is worse than a restart from the log."""
+        if self.finished.done() and self.finished.exception() is not None:
+            return
+        try:
+            act(*arguments)
+        except Exception as error:
+            self._end(error)
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
+
+
+class _Replay:
+    """Brings an agent back to where its log ends, without sending anything twice as new."""
+
+    def __init__(self, agent: MachineAgent) -> None:
+        self._agent = agent
+        self._unsent: dict[str, Send] = {}
+        self._timers: dict[str, Effect] = {}
+        self._jobs: dict[str, Compute] = {}
+        self._last: list[Effect] = []
+
+    def run(self, log: MessageLog) -> None:
+        for record in log.records():
+            self._note(self._replayed(record))
+
+    def left_over(self) -> list[Effect]:
+        """What the agent had not got round to: sends, timers and computations."""
+        effects: list[Effect] = [*self._unsent.values(), *self._timers.values(), *self._jobs.values()]
+        effects += self._last
+        self._unsent, self._timers, self._jobs, self._last = {}, {}, {}, []
+        return effects
+
+    def _replayed(self, record: LogRecord) -> list[Effect]:
+        agent = self._agent
+        envelope = record.envelope
+        if envelope is not None and record.kind is RecordKind.OUT:
+            if self._unsent.pop(envelope.message_id, None) is not None:
+                agent._exchange.sent(envelope, 0.0)
+            return []
+        if envelope is not None:
+            verdict, _ = agent._exchange.received(envelope)
+            return agent._react(envelope) if verdict is Verdict.NEW else []
+        data = record.data or {}
+        match record.name:
+            case "started":
+                agent._started = True
+                return agent._machine.start()
+            case "timer":
+                self._timers.pop(data["name"], None)
+                return agent._machine.timer(data["name"])
+            case "computed":
+                return agent._machine.computed(data["name"], self._jobs.pop(data["name"]).work())
+            case "malformed":
+                return agent._protest(data["sender"], data["reason"])
+        return []
+
+    def _note(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(envelope):
+                    self._unsent[envelope.message_id] = effect
+                case StartTimer(name, _) | AwaitSlotEnd(name, _, _, _):
+                    self._timers[name] = effect
+                case StopTimer(name):
+                    self._timers.pop(name, None)
+                case Compute(name, _):
+                    self._jobs[name] = effect
+                case Withdraw(message_id):
+                    self._agent._exchange.withdraw(message_id)
+                case Save(path, record):
+                    record.save(path)
+                case Finish() | Fail():
+                    self._last.append(effect)
+                case Progress():
+                    pass

@@ -1,0 +1,125 @@
+"""What every agent process has in common: how it starts, tells how far it is, and leaves.
+
+A process serves one or more agents. It leaves with 0 when all have finished, with 1 and the reason when one
+failed or was refused, and in good order (0) on SIGTERM. Started by a fleet it also leaves when the fleet is
+gone, however that went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection as Pipe
+from typing import Any, Protocol
+
+from runtime.errors import PeerwattError
+from runtime.messaging.host import MachineAgent
+
+STOP_LIMIT_S = 5.0
+"""How long an agent may take to log out before its process leaves anyway."""
+
+
+class Watcher(Protocol):
+    """Whoever wants to know how far a process is: a fleet at the other end of a pipe, or a terminal."""
+
+    def tell(self, agent: str, phase: str, detail: dict[str, Any]) -> None:
+        """Take note of an agent's progress."""
+
+
+class PrintingWatcher:
+    """Prints one JSON line for each step: for containers, whose output is collected."""
+
+    def tell(self, agent: str, phase: str, detail: dict[str, Any]) -> None:
+        """Print the step."""
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps({"agent": agent, "phase": phase, **detail}), flush=True)
+
+
+class PipeWatcher:
+    """Sends each step to the fleet that started this process."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        """Send into ``pipe``."""
+        self._pipe = pipe
+
+    def tell(self, agent: str, phase: str, detail: dict[str, Any]) -> None:
+        """Send the step; a fleet that is gone needs none."""
+        with contextlib.suppress(OSError):
+            self._pipe.send((agent, phase, detail))
+
+
+def serve(make_agents: Callable[[], Sequence[MachineAgent]], watcher: Watcher) -> int:
+    """Run agents in this process until they have finished.
+
+    Args:
+        make_agents: makes the agents; called with the event loop running.
+        watcher: told ``ready`` when all are connected, then whatever the agents tell.
+
+    Returns:
+        Exit code: 0 finished or told to stop, 1 failed (the watcher was told why), 2 bad input.
+    """
+    try:
+        asyncio.run(_serve(make_agents, watcher))
+    except PeerwattError as error:
+        watcher.tell("", "failed", {"reason": str(error)})
+        print(error, file=sys.stderr, flush=True)
+        return error.exit_code
+    return 0
+
+
+async def _serve(make_agents: Callable[[], Sequence[MachineAgent]], watcher: Watcher) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stopped.set)
+    agents = make_agents()
+    stopping = asyncio.create_task(stopped.wait())
+    try:
+        if not await _unless(stopping, asyncio.gather(*(agent.start() for agent in agents))):
+            return
+        watcher.tell("", "ready", {"agents": [agent.local_part for agent in agents]})
+        await _unless(stopping, asyncio.gather(*(_finished_or_refused(agent) for agent in agents)))
+    finally:
+        stopping.cancel()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(
+                asyncio.gather(*(agent.stop() for agent in agents), return_exceptions=True), STOP_LIMIT_S
+            )
+
+
+async def _unless(stopping: asyncio.Task[Any], work: asyncio.Future[Any]) -> bool:
+    """Wait for ``work``; False if told to stop before it was done."""
+    await asyncio.wait((stopping, work), return_when=asyncio.FIRST_COMPLETED)
+    if work.done():
+        work.result()
+        return True
+    work.cancel()
+    return False
+
+
+async def _finished_or_refused(agent: MachineAgent) -> None:
+    await asyncio.wait((agent.finished, agent.refused), return_when=asyncio.FIRST_COMPLETED)
+    if agent.finished.done():
+        agent.finished.result()
+    else:
+        raise agent.refused.result()
+
+
+def leave_with(lifeline: Pipe) -> None:
+    """Have this process leave once the other end of ``lifeline`` is closed."""
+
+    def wait_for_the_end() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            lifeline.recv_bytes()
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(2 * STOP_LIMIT_S)
+        os._exit(1)
+
+    threading.Thread(target=wait_for_the_end, name="lifeline", daemon=True).start()
