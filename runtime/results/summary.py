@@ -1,0 +1,157 @@
+"""What a person reads first: who paid what, what the community gained, and what to be careful about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from runtime.records import CoordinatorRecord
+
+_MEMBER_COLUMNS = (
+    ("load_kwh", "load\n[kWh]", ".1f"),
+    ("pv_kwh", "PV\n[kWh]", ".1f"),
+    ("import_kwh", "import\n[kWh]", ".1f"),
+    ("export_kwh", "export\n[kWh]", ".1f"),
+    ("alone_cost_eur", "alone\n[EUR]", ".2f"),
+    ("bill_eur", "bill\n[EUR]", ".2f"),
+    ("saving_eur", "saving\n[EUR]", "+.2f"),
+    ("saving_percent", "saving\n[%]", "+.1f"),
+    ("self_sufficiency", "self-\nsufficient", ".1%"),
+)
+
+_COMMUNITY_ROWS = (
+    ("boundary_self_sufficiency", "self-sufficiency at the community's boundary", ".1%"),
+    ("self_consumption", "self-consumption at the meters", ".1%"),
+    ("boundary_self_consumption", "self-consumption at the community's boundary", ".1%"),
+    ("local_sale_kwh", "traded between members", ".1f"),
+    ("boundary_import_kwh", "import from the grid", ".1f"),
+    ("boundary_export_kwh", "export to the grid", ".1f"),
+    ("peak_import_kw", "peak import", ".1f"),
+    ("load_factor", "load factor of the import", ".1%"),
+    ("local_price_eur_per_kwh", "mean price of local trade", ".4f"),
+    ("price_spread_eur_per_kwh", "mean price paid less mean price earned", ".4f"),
+    ("saving_jain", "fairness of the savings (Jain, 1 is equal)", ".2f"),
+    ("saving_gini", "inequality of the savings (Gini, 0 is equal)", ".2f"),
+    ("members_worse_off", "members worse off than alone", "d"),
+    ("rounds", "price rounds", "d"),
+)
+
+
+def summary(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary as data, ready for JSON.
+
+    Args:
+        coordinator: the coordinator's record.
+        indicators: content of ``indicators.json``.
+
+    Returns:
+        ``community``, ``setting``, ``mechanism``, ``sessions`` (number), ``units`` (indicator to unit),
+        ``run`` (the indicators of the whole run: ``community`` and ``members``) and ``notices``.
+    """
+    return {
+        "community": coordinator.community,
+        "setting": coordinator.setting,
+        "mechanism": coordinator.mechanism,
+        "sessions": len(coordinator.sessions),
+        "units": {name: d["unit"] for name, d in indicators["definitions"].items()},
+        "run": indicators["run"],
+        "notices": notices(coordinator, indicators),
+    }
+
+
+def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> list[str]:
+    """Whatever makes the figures less than they seem, one sentence each.
+
+    Args:
+        coordinator: the coordinator's record.
+        indicators: content of ``indicators.json``.
+    """
+    found = []
+    if coordinator.absent:
+        found.append(f"Never joined: {', '.join(coordinator.absent)}.")
+    unrecorded = [name for name, values in indicators["run"]["members"].items() if values["load_kwh"] is None]
+    if unrecorded:
+        found.append(
+            f"Left no record of their own, so load and savings are unknown: {', '.join(unrecorded)}."
+        )
+    late = Counter(name for s in coordinator.sessions for r in s.rounds for name in r.late)
+    if late:
+        counted = ", ".join(f"{name} ({_times(count, 'round')})" for name, count in late.items())
+        found.append(f"Did not answer in time and kept their last position: {counted}.")
+    quality = Counter((d.quality, d.member) for s in coordinator.sessions for d in s.deliveries)
+    for kind, words in (
+        ("estimated", "Energy estimated for want of meter readings"),
+        ("missing", "No delivery in time, settled at the agreed position"),
+    ):
+        of_kind = {member: count for (q, member), count in quality.items() if q == kind}
+        if of_kind:
+            counted = ", ".join(f"{name} ({_times(count, 'slot')})" for name, count in of_kind.items())
+            found.append(f"{words}: {counted}.")
+    suspended = [(s, slot) for s in coordinator.sessions for slot in s.suspended_slots]
+    if suspended:
+        session, slot = suspended[0]
+        found.append(
+            f"Trade was suspended in {_times(len(suspended), 'slot')}, the first at "
+            f"{session.horizon.local(slot):%Y-%m-%d %H:%M}: the feed-in tariff is above "
+            "the import tariff there."
+        )
+    if indicators["run"]["community"]["members_worse_off"]:
+        worse = [n for n, v in indicators["run"]["members"].items() if (v["saving_eur"] or 0.0) < 0]
+        found.append(f"Pay more than alone: {', '.join(worse)}.")
+    return found
+
+
+def print_summary(result: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print the tables and notices of a summary.
+
+    Args:
+        result: what ``summary`` returned.
+        console: where to; standard output if none is given.
+    """
+    (console or Console()).print(
+        Group(_member_table(result), _community_table(result), *map(_notice, result["notices"]))
+    )
+
+
+def _member_table(result: Mapping[str, Any]) -> Table:
+    title = f"{result['community']}: {result['setting']}, {result['mechanism']}"
+    table = Table(title=title, title_justify="left", show_footer=True, box=None, header_style="bold")
+    total = result["run"]["community"]
+    table.add_column("member", footer="community", footer_style="bold")
+    for name, heading, form in _MEMBER_COLUMNS:
+        table.add_column(
+            heading, footer=_text(total[name], form), footer_style="bold", justify="right", no_wrap=True
+        )
+    for member, values in result["run"]["members"].items():
+        table.add_row(Text(member), *(_text(values[name], form) for name, _, form in _MEMBER_COLUMNS))
+    return table
+
+
+def _community_table(result: Mapping[str, Any]) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 1))
+    table.add_row()
+    for name, words, form in _COMMUNITY_ROWS:
+        unit = result["units"][name] if form.endswith("f") and result["units"][name] != "1" else ""
+        table.add_row(words, Text(_text(result["run"]["community"][name], form), justify="right"), unit)
+    return table
+
+
+def _notice(sentence: str) -> Text:
+    return Text(f"! {sentence}", style="yellow")
+
+
+def _text(value: float | int | None, form: str) -> str:
+    if value is None:
+        return "–"
+    text = format(value, form)
+    # a saving of −0.001 EUR is no saving, not "−0.00"
+    return text.replace("-", "", 1) if float(text.strip("+-%")) == 0 else text
+
+
+def _times(count: int, thing: str) -> str:
+    return f"{count} {thing}" + ("" if count == 1 else "s")
