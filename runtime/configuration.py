@@ -7,7 +7,6 @@ numbers per slot. Agent processes import this module, so it stands on pydantic a
 from __future__ import annotations
 
 import hashlib
-import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.devices import Battery, PvArray
 from runtime.errors import InputError
+from runtime.files import write_text_atomically
 from runtime.horizon import Horizon
 
 Setting = Literal["community", "pv-only", "pv-battery-rule", "pv-battery-optimised"]
@@ -48,16 +48,6 @@ def derive_seed(seed: int, *labels: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 11
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write ``text`` so that a reader sees the old file or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    temporary.replace(path)
-
-
 class Configuration(BaseModel):
     """Base of what is handed to a process: frozen, nothing unknown, finite, saved as JSON."""
 
@@ -65,7 +55,7 @@ class Configuration(BaseModel):
 
     def save(self, path: Path) -> None:
         """Write as JSON to ``path``, atomically."""
-        write_atomically(path, self.model_dump_json(indent=1) + "\n")
+        write_text_atomically(path, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:

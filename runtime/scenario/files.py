@@ -1,0 +1,120 @@
+"""Reading one column of numbers, with or without stamps, from a text file; every error names its line.
+
+The standard library's csv does here: these are plain files, errors must name lines, and a run should not
+wait a second for pandas to load.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from runtime.conventions import FloatArray
+from runtime.errors import InputError
+from runtime.scenario.series import FileSeries
+
+MISSING = frozenset({"", "-", "n/a", "n/e", "nan", "na", "null"})
+"""What files write where nothing was measured (compared in lower case)."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a file.
+
+    Attributes:
+        path: the file.
+        sha256: digest of its bytes.
+        values: shape (n,); NaN where the file says that nothing was measured.
+        stamps: as written, without or with offset, length n; None without a time column.
+        lines: line number of each value in the file, from 1 on, length n.
+    """
+
+    path: Path
+    sha256: str
+    values: FloatArray
+    stamps: list[datetime] | None
+    lines: list[int]
+
+
+def read_column(series: FileSeries, path: Path) -> Column:
+    """Read the column that ``series`` describes.
+
+    Raises:
+        InputError: unreadable, no such column, a value that is no number or is infinite, a bad stamp.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: found bytes that are not UTF-8, expected a text file") from error
+    reader = csv.reader(text.splitlines()[series.skip_lines :], delimiter=series.separator)
+    times = [series.time] if isinstance(series.time, str) else (series.time or [])
+    header: list[str] = []
+    if times or isinstance(series.column, str):
+        header = [name.strip() for name in next(reader, [])]
+    value_at = _find(series.column, header, path, "column")
+    times_at = [_find(name, header, path, "time") for name in times]
+    values: list[float] = []
+    stamps: list[datetime] = []
+    lines: list[int] = []
+    for cells in reader:
+        line = reader.line_num + series.skip_lines
+        if not cells or (len(cells) == 1 and not cells[0].strip() and header):
+            continue
+        if max([value_at, *times_at]) >= len(cells):
+            raise InputError(
+                f"{path}: line {line}: found {len(cells)} columns, expected at least "
+                f"{max([value_at, *times_at]) + 1} (separator {series.separator!r})"
+            )
+        values.append(_number(cells[value_at], series.decimal, path, line, str(series.column)))
+        if times:
+            stamps.append(_stamp(" ".join(cells[at].strip() for at in times_at), series, path, line))
+        lines.append(line)
+    if not values:
+        raise InputError(f"{path}: found no values in column {series.column!r}, expected at least one")
+    return Column(
+        path=path,
+        sha256=hashlib.sha256(content).hexdigest(),
+        values=np.array(values, dtype=np.float64),
+        stamps=stamps if times else None,
+        lines=lines,
+    )
+
+
+def _find(column: str | int, header: list[str], path: Path, field: str) -> int:
+    if isinstance(column, int):
+        return column
+    if column not in header:
+        raise InputError(f"{path}: {field}: found columns {', '.join(header) or 'none'}, expected {column!r}")
+    return header.index(column)
+
+
+def _number(cell: str, decimal: str, path: Path, line: int, column: str) -> float:
+    text = cell.strip()
+    if text.lower() in MISSING:
+        return math.nan
+    try:
+        value = float(text.replace(decimal, "."))
+    except ValueError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise InputError(f"{path}: line {line}, column {column}: found {text!r}, expected a finite number")
+    return value
+
+
+def _stamp(text: str, series: FileSeries, path: Path, line: int) -> datetime:
+    try:
+        if series.time_format is not None:
+            return datetime.strptime(text, series.time_format)
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        expected = f"the format {series.time_format!r}" if series.time_format else "ISO 8601 (or time_format)"
+        raise InputError(f"{path}: line {line}, time: found {text!r}, expected {expected}") from error

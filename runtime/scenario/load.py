@@ -1,0 +1,179 @@
+"""From a TOML file to a checked scenario, and from pydantic's errors to messages a person can use."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from runtime.configuration import ClockConfig, Timing
+from runtime.devices import Battery
+from runtime.errors import InputError
+from runtime.scenario.model import Community, HorizonSection, Member, MeterTable, PvTable, Scenario
+from runtime.scenario.series import SERIES_BY_TAG
+from runtime.scenario.tariff import PriceWindow, Tariff
+
+BUILTIN = Path(__file__).with_name("builtin")
+"""Folder of the scenarios that come with the software."""
+
+_MODELS: dict[tuple[str, ...], type[BaseModel]] = {
+    (): Scenario,
+    ("community",): Community,
+    ("horizon",): HorizonSection,
+    ("tariff",): Tariff,
+    ("tariff", "import"): PriceWindow,
+    ("tariff", "export"): PriceWindow,
+    ("clock",): ClockConfig,
+    ("timing",): Timing,
+    ("member",): Member,
+    ("member", "pv"): PvTable,
+    ("member", "battery"): Battery,
+    ("member", "meter"): MeterTable,
+}
+
+_MOST_SHOWN = 8
+
+
+def builtin_names() -> list[str]:
+    """Names of the scenarios that come with the software."""
+    return sorted(path.stem for path in BUILTIN.glob("*.toml"))
+
+
+def find_scenario(scenario: str | Path) -> Path:
+    """Path of a scenario file, or of a built-in scenario by its name.
+
+    Raises:
+        InputError: neither a file nor a built-in name.
+    """
+    path = Path(scenario)
+    if path.is_file():
+        return path
+    if str(scenario) in builtin_names():
+        return BUILTIN / f"{scenario}.toml"
+    if path.is_dir():
+        raise InputError(f"{path}: found a folder, expected a scenario file")
+    near = difflib.get_close_matches(str(scenario), builtin_names(), n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise InputError(
+        f"{path}: no such file{hint}; expected a scenario in TOML or one of: {', '.join(builtin_names())}"
+    )
+
+
+def load_scenario(scenario: str | Path) -> Scenario:
+    """Parse and check a scenario; no series is read.
+
+    Args:
+        scenario: path of a TOML file, or the name of a built-in scenario.
+
+    Raises:
+        InputError: unreadable, not TOML, or not a scenario; says where, what was found, what is expected.
+    """
+    path = find_scenario(scenario)
+    return parse_scenario(read_scenario(path), str(path))
+
+
+def read_scenario(path: Path) -> bytes:
+    """The bytes of a scenario file.
+
+    Raises:
+        InputError: unreadable.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def parse_scenario(content: bytes, source: str) -> Scenario:
+    """Parse and check the bytes of a scenario.
+
+    Args:
+        content: TOML in UTF-8.
+        source: what errors call it, for example its path.
+
+    Raises:
+        InputError: not TOML, or not a scenario.
+    """
+    try:
+        data = tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source}: found bytes that are not UTF-8, expected a TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{source}: not valid TOML: {error}") from error
+    try:
+        return Scenario.model_validate(data, strict=True)
+    except ValidationError as error:
+        lines = [_describe(item, data) for item in error.errors(include_url=False)]
+        shown = [f"{source}: {line}" for line in lines[:_MOST_SHOWN]]
+        if len(lines) > _MOST_SHOWN:
+            shown.append(f"{source}: and {len(lines) - _MOST_SHOWN} more")
+        raise InputError("\n".join(shown)) from error
+
+
+def _describe(error: ErrorDetails, data: dict[str, Any]) -> str:
+    place = _place(error["loc"], data)
+    prefix = f"{place}: " if place else ""
+    found = repr(error["input"])
+    if len(found) > 80:
+        found = found[:77] + "..."
+    match error["type"]:
+        case "extra_forbidden":
+            return prefix + _unknown_key(error["loc"])
+        case "missing":
+            return f"{prefix}missing, expected this key"
+        case "value_error":
+            return prefix + error["msg"].removeprefix("Value error, ")
+        case "union_tag_not_found" | "union_tag_invalid":
+            return f"{prefix}found {found}, expected {_kinds(error['loc'])}"
+        case "string_pattern_mismatch":
+            return (
+                f"{prefix}found {found}, expected 1 to 40 of a-z, 0-9 and '-', "
+                "beginning with a letter or a digit"
+            )
+        case _:
+            expected = error["msg"].removeprefix("Input should be ")
+            return f"{prefix}found {found}, expected {expected[:1].lower()}{expected[1:]}"
+
+
+def _kinds(loc: tuple[int | str, ...]) -> str:
+    if loc and loc[0] == "tariff":
+        return "a number [EUR/kWh], a list of time-of-use windows, or a table of file, constant or values"
+    return 'a table with one of file, constant, values, or model = "bdew" or "irradiance"'
+
+
+def _place(loc: tuple[int | str, ...], data: dict[str, Any]) -> str:
+    """The field as the person wrote it: list items count from 1, members with their names."""
+    text = ""
+    node: Any = data
+    for part in loc:
+        if isinstance(part, int):
+            text += f"[{part + 1}]"
+            node = node[part] if isinstance(node, list) and part < len(node) else None
+            if text.startswith("member[") and isinstance(node, dict) and "." not in text:
+                text += f' "{node.get("name", "?")}" '
+            continue
+        if part.startswith("<") or part in ("windows", "str", "int", "constrained-int", "list[str]"):
+            continue
+        joint = "" if not text or text.endswith(" ") else "."
+        text += joint + part
+        node = node.get(part) if isinstance(node, dict) else None
+    return text.strip()
+
+
+def _unknown_key(loc: tuple[int | str, ...]) -> str:
+    *container, key = loc
+    tag = next((part for part in reversed(container) if isinstance(part, str) and part.startswith("<")), None)
+    model: type[BaseModel] | None
+    if tag in SERIES_BY_TAG:
+        model = SERIES_BY_TAG[str(tag)]
+    else:
+        names = [part for part in container if isinstance(part, str) and not part.startswith("<")]
+        model = _MODELS.get(tuple(name for name in names if name != "windows"))
+    known = [field.alias or name for name, field in model.model_fields.items()] if model else []
+    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(known)}"
+    return f"unknown key{hint}"

@@ -1,0 +1,318 @@
+"""A scenario as a person writes it in TOML, checked on its own (files are looked at when resolving)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+
+from runtime.configuration import ClockConfig, Setting, Strategy, Timing
+from runtime.conventions import (
+    ENERGY_UNITS,
+    IRRADIANCE_UNITS,
+    PRICE_UNITS,
+    ConventionError,
+    instant,
+    is_ambiguous,
+    local_midnight,
+)
+from runtime.devices import Battery, PvArray
+from runtime.horizon import Horizon
+from runtime.rundir import RESERVED_NAMES
+from runtime.scenario.reach import reachable_end_kwh
+from runtime.scenario.series import (
+    BdewSeries,
+    ConstantSeries,
+    FileSeries,
+    IrradianceSeries,
+    Section,
+    Series,
+    ValuesSeries,
+)
+from runtime.scenario.tariff import Tariff
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f'found {value!r}, expected an IANA zone such as "Europe/Paris"') from error
+    return value
+
+
+def _local_times(value: Any) -> Any:  # noqa: ANN401 - whatever the TOML holds
+    return [_local_time(item) for item in (value if isinstance(value, list) else [value])]
+
+
+def _local_time(value: Any) -> datetime:  # noqa: ANN401
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    raise ValueError(f'found {value!r}, expected a date or a local date-time such as "2024-01-16T00:00"')
+
+
+def _mechanism(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, dict) and "parameters" not in value:
+        return {
+            "name": value.get("name"),
+            "parameters": {key: item for key, item in value.items() if key != "name"},
+        }
+    return value
+
+
+def _unit_of(series: object, allowed: tuple[str, ...], what: str) -> None:
+    if isinstance(series, BdewSeries | IrradianceSeries):
+        fits = isinstance(series, BdewSeries) == (allowed is ENERGY_UNITS)
+        if not fits:
+            raise ValueError(f"model {series.model!r} does not give {what}")
+    elif (unit := getattr(series, "unit", None)) is not None and unit not in allowed:
+        raise ValueError(f"unit: found {unit!r}, expected one of {', '.join(allowed)} for {what}")
+
+
+class Community(Section):
+    """The community's own table.
+
+    Attributes:
+        name: as people call it.
+    """
+
+    name: str = Field(min_length=1, max_length=80)
+
+
+class Mechanism(Section):
+    """The market mechanism; the coordinator knows which there are and checks their parameters.
+
+    Attributes:
+        name: of the mechanism.
+        parameters: all other keys of the table.
+    """
+
+    name: str = Field(min_length=1)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class HorizonSection(Section):
+    """When: one market session for each start.
+
+    Attributes:
+        start: local date-times (a date is its midnight); with a UTC offset where the local time is ambiguous.
+        zone: IANA zone that local times are read in.
+        slot_minutes: length of a slot [min].
+        slots: number of slots of a session; without it, until the same local time on the next day.
+    """
+
+    start: Annotated[list[datetime], BeforeValidator(_local_times), Field(min_length=1, max_length=366)]
+    zone: Annotated[str, AfterValidator(_zone)]
+    slot_minutes: int = Field(gt=0, le=1440)
+    slots: int | None = Field(default=None, gt=0, le=10_000)
+
+    @model_validator(mode="after")
+    def _sessions_in_order(self) -> Self:
+        horizons = self.horizons()
+        for earlier, later in pairwise(horizons):
+            if later.start < earlier.slot_start(earlier.slots):
+                raise ValueError(
+                    f"start: session at {later.local(0).isoformat()} begins before the one at "
+                    f"{earlier.local(0).isoformat()} ends, expected sessions in order without overlap"
+                )
+        return self
+
+    def horizons(self) -> list[Horizon]:
+        """One horizon per session.
+
+        Raises:
+            ValueError: a start that does not exist or exists twice, or a day that slots do not divide.
+        """
+        zone = ZoneInfo(self.zone)
+        return [self._horizon(wall, zone) for wall in self.start]
+
+    def _horizon(self, wall: datetime, zone: ZoneInfo) -> Horizon:
+        start = self._instant(wall, zone)
+        slots = self.slots
+        if slots is None:
+            local = start.astimezone(zone).replace(tzinfo=None)
+            minutes = round((self._instant(local + timedelta(days=1), zone) - start).total_seconds() / 60)
+            slots, rest = divmod(minutes, self.slot_minutes)
+            if rest:
+                raise ValueError(
+                    f"slot_minutes: found {self.slot_minutes}, which does not divide the {minutes} min of "
+                    f"{local:%Y-%m-%d}; expected a divisor, or `slots`"
+                )
+        return Horizon(start=start, zone=self.zone, slot_minutes=self.slot_minutes, slots=slots)
+
+    @staticmethod
+    def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
+        if wall.tzinfo is None and wall.hour == wall.minute == wall.second == 0:
+            return local_midnight(wall.date(), zone)
+        if is_ambiguous(wall, zone):
+            raise ValueError(
+                f"start: {wall.isoformat()} happens twice in {zone.key}, expected a UTC offset with it"
+            )
+        try:
+            return instant(wall, zone).astimezone(UTC)
+        except ConventionError as error:
+            raise ValueError(f"start: {error}") from error
+
+
+class PvTable(Section):
+    """A member's photovoltaics: an array under an irradiance, or a series of production.
+
+    Attributes:
+        area_m2: surface [m²], with ``efficiency`` (eq. 4).
+        efficiency: 0 to 1.
+        irradiance: global horizontal irradiance; without it the scenario's ``[irradiance]``.
+        production: what it produces, instead of the three above.
+    """
+
+    area_m2: float | None = Field(default=None, gt=0)
+    efficiency: float | None = Field(default=None, gt=0, le=1)
+    irradiance: Series | None = None
+    production: Series | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _unit_of(self.irradiance, IRRADIANCE_UNITS, "irradiance")
+        _unit_of(self.production, ENERGY_UNITS, "production")
+        if isinstance(self.production, BdewSeries):
+            raise ValueError("production: found a load profile, expected a file, constant or values")
+        array = [self.area_m2, self.efficiency]
+        if self.production is not None:
+            if any(item is not None for item in [*array, self.irradiance]):
+                raise ValueError("found production beside an array, expected one of the two")
+        elif any(item is None for item in array):
+            raise ValueError("expected area_m2 and efficiency, or production")
+        return self
+
+    @property
+    def array(self) -> PvArray | None:
+        """The array, or None where a production series is given."""
+        if self.area_m2 is None or self.efficiency is None:
+            return None
+        return PvArray(area_m2=self.area_m2, efficiency=self.efficiency)
+
+
+class MeterTable(Section):
+    """A member's meter.
+
+    Attributes:
+        noise: relative standard deviation of a reading.
+        source: URL of where readings come from; without it the meter plays the scenario's series.
+    """
+
+    noise: float = Field(default=0.0, ge=0, le=1)
+    source: str | None = Field(default=None, min_length=1)
+
+
+class Member(Section):
+    """One member; load, photovoltaics and battery are each optional, but one of them there must be.
+
+    Attributes:
+        name: also the local part of its account.
+        kind: house, school, ... (free text).
+        load: what it consumes.
+        pv: its photovoltaics.
+        battery: its battery.
+        strategy: how it runs the battery in a community; without it, optimised.
+        meter: its meter.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    kind: str = Field(default="member", max_length=40)
+    load: Series | None = None
+    pv: PvTable | None = None
+    battery: Battery | None = None
+    strategy: Strategy | None = None
+    meter: MeterTable = MeterTable()
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, value: str) -> str:
+        if value in RESERVED_NAMES:
+            raise ValueError(f"found {value!r}, which the fleet uses itself; expected another name")
+        return value
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        _unit_of(self.load, ENERGY_UNITS, "load")
+        if self.load is None and self.pv is None and self.battery is None:
+            raise ValueError("found nothing, expected at least one of load, pv, battery")
+        return self
+
+
+class Scenario(Section):
+    """A whole scenario.
+
+    Attributes:
+        seed: of everything random in a run.
+        setting: the community market, or each member alone in one of the paper's three ways.
+        mechanism: how the community makes prices.
+        community: its name.
+        horizon: when.
+        tariff: the grid's prices.
+        irradiance: for every member that has an array and no irradiance of its own.
+        clock: simulated or real time.
+        timing: deadlines.
+        members: those taking part (written ``[[member]]``).
+    """
+
+    seed: int = Field(default=0, ge=0, lt=2**53)
+    setting: Setting = "community"
+    mechanism: Annotated[Mechanism, BeforeValidator(_mechanism)] = Mechanism(name="mid-market-rate")
+    community: Community
+    horizon: HorizonSection
+    tariff: Tariff
+    irradiance: Series | None = None
+    clock: ClockConfig = ClockConfig()
+    timing: Timing = Timing()
+    members: list[Member] = Field(alias="member", min_length=1)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        _unit_of(self.irradiance, IRRADIANCE_UNITS, "irradiance")
+        for side, price in (("import", self.tariff.import_price), ("export", self.tariff.export_price)):
+            try:
+                _unit_of(price, PRICE_UNITS, "a price")
+            except ValueError as error:
+                raise ValueError(f"tariff.{side}: {error}") from error
+        for name, count in Counter(member.name for member in self.members).items():
+            if count > 1:
+                places = [f"member[{i}]" for i, m in enumerate(self.members, start=1) if m.name == name]
+                raise ValueError(
+                    f"{' and '.join(places)}: name: found {name!r} {count} times, "
+                    "expected one member of a name"
+                )
+        for place, member in enumerate(self.members, start=1):
+            self._check_member(f'member[{place}] "{member.name}"', member)
+        return self
+
+    def _check_member(self, place: str, member: Member) -> None:
+        pv = member.pv
+        if pv is not None and pv.array is not None and (pv.irradiance or self.irradiance) is None:
+            raise ValueError(f"{place} pv.irradiance: found none, expected one here or an [irradiance] table")
+        battery = member.battery
+        if battery is None or battery.soc_end_min is None:
+            return
+        for horizon in self.horizon.horizons():
+            reachable = reachable_end_kwh(battery, horizon.slots, horizon.slot_hours) / battery.capacity_kwh
+            if reachable < battery.soc_end_min - 1e-9:
+                raise ValueError(
+                    f"{place} battery.soc_end_min: found {battery.soc_end_min}, expected at most "
+                    f"{reachable:.4f}: from soc_start {battery.soc_start} the battery reaches no more in "
+                    f"{horizon.slots} slots of {horizon.slot_minutes} min"
+                )
+
+
+SeriesSource = FileSeries | ConstantSeries | ValuesSeries | BdewSeries | IrradianceSeries
+"""Any series, as a type for signatures."""

@@ -1,0 +1,1 @@
+"""Models behind generated series: skies and consumption; heavy libraries load when a model runs."""

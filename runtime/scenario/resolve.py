@@ -1,0 +1,296 @@
+"""From a scenario to what each process is told: arrays per member and session, tariffs, accounts, files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from runtime.configuration import (
+    GRID_ONLY,
+    SIMULATED_SOURCE,
+    CoordinatorConfig,
+    CoordinatorSession,
+    MemberConfig,
+    MemberSession,
+    MeterConfig,
+    MeterRole,
+    MetersConfig,
+    Setting,
+    derive_seed,
+    strategy_in,
+)
+from runtime.conventions import FloatArray
+from runtime.errors import InputError
+from runtime.files import write_text_atomically
+from runtime.horizon import Horizon
+from runtime.rundir import RunDirectory, accounts_of
+from runtime.scenario.arrays import SeriesResolver
+from runtime.scenario.generated import generate_series
+from runtime.scenario.load import BUILTIN, find_scenario, parse_scenario, read_scenario
+from runtime.scenario.model import Member, Scenario
+
+
+@dataclass(frozen=True, eq=False)
+class MemberSeries:
+    """One member's physical inputs in one session; arrays of shape (slots,).
+
+    Attributes:
+        load_kwh: consumption per slot [kWh], or None.
+        ghi_w_per_m2: irradiance on its array [W/m²], or None.
+        pv_production_kwh: production per slot [kWh] where given as such, or None.
+    """
+
+    load_kwh: FloatArray | None
+    ghi_w_per_m2: FloatArray | None
+    pv_production_kwh: FloatArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class ResolvedScenario:
+    """A scenario with all its numbers.
+
+    Attributes:
+        name: the scenario's short name (of its file, or built-in).
+        content: the TOML as read.
+        scenario: what it says.
+        setting: as said there, or as overridden.
+        horizons: one per session.
+        series: by member, one entry per session.
+        import_price_eur_per_kwh: by session and slot, exact.
+        export_price_eur_per_kwh: by session and slot, exact.
+        provenance: where each series came from.
+    """
+
+    name: str
+    content: bytes
+    scenario: Scenario
+    setting: Setting
+    horizons: list[Horizon]
+    series: dict[str, list[MemberSeries]]
+    import_price_eur_per_kwh: list[list[Decimal]]
+    export_price_eur_per_kwh: list[list[Decimal]]
+    provenance: list[dict[str, Any]]
+
+    @property
+    def members(self) -> list[str]:
+        """Names of the members, in the scenario's order."""
+        return [member.name for member in self.scenario.members]
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the TOML as read."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def export_above_import_slots(self) -> list[list[int]]:
+        """By session, the slots in which the grid pays more for energy than it asks."""
+        return [
+            [slot for slot, (ask, pay) in enumerate(zip(asks, pays, strict=True)) if pay > ask]
+            for asks, pays in zip(self.import_price_eur_per_kwh, self.export_price_eur_per_kwh, strict=True)
+        ]
+
+    def member_config(self, name: str) -> MemberConfig:
+        """What the prosumer process of a member is told."""
+        member = self._member(name)
+        return MemberConfig(
+            name=name,
+            kind=member.kind,
+            strategy=strategy_in(self.setting, member.strategy),
+            trades=self.setting == "community",
+            battery=None if self.setting == "pv-only" else member.battery,
+            pv=member.pv.array if member.pv else None,
+            seed=derive_seed(self.scenario.seed, "member", name),
+            timing=self.scenario.timing,
+            clock=self.scenario.clock,
+            sessions=self._sessions(name),
+            roles=_roles(member),
+        )
+
+    def meters_config(self) -> MetersConfig:
+        """What the process of the built-in meters is told."""
+        meters = [
+            MeterConfig(
+                member=member.name,
+                roles=_roles(member),
+                pv=member.pv.array if member.pv else None,
+                noise=member.meter.noise,
+                seed=derive_seed(self.scenario.seed, "meter", member.name),
+                source=member.meter.source or SIMULATED_SOURCE,
+                sessions=self._sessions(member.name),
+            )
+            for member in self.scenario.members
+        ]
+        return MetersConfig(meters=meters, clock=self.scenario.clock)
+
+    def coordinator_config(self) -> CoordinatorConfig:
+        """What the coordinator's process is told."""
+        market = self.setting == "community"
+        return CoordinatorConfig(
+            community=self.scenario.community.name,
+            setting=self.setting,
+            mechanism=self.scenario.mechanism.name if market else GRID_ONLY,
+            parameters=self.scenario.mechanism.parameters if market else {},
+            members=self.members,
+            timing=self.scenario.timing,
+            clock=self.scenario.clock,
+            seed=derive_seed(self.scenario.seed, "coordinator"),
+            sessions=[
+                CoordinatorSession(
+                    horizon=horizon, import_price_eur_per_kwh=asks, export_price_eur_per_kwh=pays
+                )
+                for horizon, asks, pays in zip(
+                    self.horizons, self.import_price_eur_per_kwh, self.export_price_eur_per_kwh, strict=True
+                )
+            ],
+        )
+
+    def _member(self, name: str) -> Member:
+        return next(member for member in self.scenario.members if member.name == name)
+
+    def _sessions(self, name: str) -> list[MemberSession]:
+        return [
+            MemberSession(
+                horizon=horizon,
+                load_kwh=_as_list(series.load_kwh),
+                ghi_w_per_m2=_as_list(series.ghi_w_per_m2),
+                pv_production_kwh=_as_list(series.pv_production_kwh),
+            )
+            for horizon, series in zip(self.horizons, self.series[name], strict=True)
+        ]
+
+
+def _as_list(values: FloatArray | None) -> list[float] | None:
+    return None if values is None else [float(value) for value in values]
+
+
+def _roles(member: Member) -> list[MeterRole]:
+    """What a member has meters for; one with a battery alone has a load meter, which reads zero."""
+    roles: list[MeterRole] = []
+    if member.load is not None or member.pv is None:
+        roles.append("load")
+    if member.pv is not None:
+        roles.append("pv")
+    return roles
+
+
+def resolve(scenario: str | Path, data: Path | None = None, setting: str | None = None) -> ResolvedScenario:
+    """Read a scenario and all its series.
+
+    Args:
+        scenario: path of a TOML file, or the name of a built-in scenario.
+        data: folder that relative paths of series start from; without it, the scenario's own folder.
+        setting: instead of the one the scenario names.
+
+    Raises:
+        InputError: anything that a person wrote or named and that will not do.
+    """
+    path = find_scenario(scenario)
+    content = read_scenario(path)
+    parsed = parse_scenario(content, str(path))
+    if setting is not None and setting not in get_args(Setting):
+        raise InputError(f"setting: found {setting!r}, expected one of {', '.join(get_args(Setting))}")
+    if data is not None and not data.is_dir():
+        raise InputError(f"--data: found no folder {data}, expected the one with the scenario's series")
+    horizons = parsed.horizon.horizons()
+    resolver = SeriesResolver(
+        source=str(path),
+        folder=data if data is not None else path.parent,
+        hint=_hint(path, data),
+        horizons=horizons,
+        seed=parsed.seed,
+        generate=generate_series,
+    )
+    import_price = resolver.resolve_prices(parsed.tariff.import_price, "tariff.import")
+    export_price = resolver.resolve_prices(parsed.tariff.export_price, "tariff.export")
+    sky: list[FloatArray | None] | None = None
+    if parsed.irradiance is not None:
+        sky = [*resolver.resolve(parsed.irradiance, "irradiance", "irradiance", label="sky")]
+    series = {
+        member.name: _member_series(resolver, member, place, sky)
+        for place, member in enumerate(parsed.members, start=1)
+    }
+    return ResolvedScenario(
+        name=path.stem,
+        content=content,
+        scenario=parsed,
+        setting=parsed.setting if setting is None else setting,  # type: ignore[arg-type]  # checked above
+        horizons=horizons,
+        series=series,
+        import_price_eur_per_kwh=import_price,
+        export_price_eur_per_kwh=export_price,
+        provenance=resolver.provenance,
+    )
+
+
+def _hint(path: Path, data: Path | None) -> str:
+    if data is not None:
+        return "; relative paths start from the folder given by --data"
+    if path.parent == BUILTIN:
+        return (
+            f"; the series of {path.stem!r} do not come with the software: "
+            "name the folder that holds them with --data"
+        )
+    return "; relative paths start from the scenario's folder, or from the one given by --data"
+
+
+def _member_series(
+    resolver: SeriesResolver, member: Member, place: int, sky: list[FloatArray | None] | None
+) -> list[MemberSeries]:
+    where = f'member[{place}] "{member.name}"'
+    nothing: list[FloatArray | None] = [None] * len(resolver.horizons)
+    load: list[FloatArray | None] = nothing
+    irradiance: list[FloatArray | None] = nothing
+    production: list[FloatArray | None] = nothing
+    if member.load is not None:
+        load = [*resolver.resolve(member.load, "energy", f"{where} load", label=f"{member.name}/load")]
+    elif member.pv is None:
+        load = [np.zeros(horizon.slots) for horizon in resolver.horizons]
+    if member.pv is not None:
+        own = member.pv.irradiance
+        if member.pv.production is not None:
+            production = [
+                *resolver.resolve(
+                    member.pv.production, "energy", f"{where} pv.production", label=f"{member.name}/pv"
+                )
+            ]
+        elif own is not None:
+            irradiance = [*resolver.resolve(own, "irradiance", f"{where} pv.irradiance", label="sky")]
+        elif sky is not None:
+            irradiance = sky
+    return [MemberSeries(*arrays) for arrays in zip(load, irradiance, production, strict=True)]
+
+
+def write_configs(resolved: ResolvedScenario, run_dir: RunDirectory) -> None:
+    """Write what every process of a run is told, the accounts, a copy of the scenario, and ``run.json``.
+
+    Passwords are drawn anew each time; everything else is the same for the same scenario.
+    """
+    run_dir.path.mkdir(parents=True, exist_ok=True)
+    resolved.coordinator_config().save(run_dir.coordinator_config)
+    for name in resolved.members:
+        resolved.member_config(name).save(run_dir.member_config(name))
+    resolved.meters_config().save(run_dir.meters_config)
+    accounts = {account: secrets.token_urlsafe(24) for account in accounts_of(resolved.members)}
+    write_text_atomically(run_dir.accounts_json, json.dumps(accounts, indent=1) + "\n", mode=0o600)
+    write_text_atomically(run_dir.scenario_toml, resolved.content.decode("utf-8"))
+    summary = {
+        "scenario": resolved.name,
+        "community": resolved.scenario.community.name,
+        "setting": resolved.setting,
+        "mechanism": resolved.coordinator_config().mechanism,
+        "seed": resolved.scenario.seed,
+        "members": resolved.members,
+        "sessions": [horizon.model_dump(mode="json") for horizon in resolved.horizons],
+        "scenario_sha256": resolved.sha256,
+        "peerwatt_version": version("peerwatt"),
+        "export_above_import_slots": resolved.export_above_import_slots(),
+        "series": resolved.provenance,
+    }
+    write_text_atomically(run_dir.run_json, json.dumps(summary, indent=1) + "\n")
