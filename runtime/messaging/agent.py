@@ -44,7 +44,7 @@ PING_AFTER_S, PING_TIMEOUT_S = 20.0, 10.0
 
 
 class EnvelopeBehaviour(CyclicBehaviour):  # type: ignore[misc]
-    """Takes the market's messages from SPADE's mailbox, one at a time and in order, and hands them to the agent."""
+    """Takes the market's messages from SPADE's mailbox, in order, and hands them to the agent."""
 
     agent: ConnectedAgent
 
@@ -66,17 +66,18 @@ class EnvelopeBehaviour(CyclicBehaviour):  # type: ignore[misc]
 class ConnectedAgent(Agent):  # type: ignore[misc]
     """Base of the agents: subclass it and override the hooks.
 
-    The hooks are called on the event loop and must not block.  ``setup()`` runs before the first login, so that
-    nothing that arrives with the login can be missed; what has to be sent at the start goes into
+    The hooks are called on the event loop and must not block.  ``setup()`` runs before the first login, so
+    that nothing that arrives with the login can be missed; what has to be sent at the start goes into
     ``on_connected``.  Messages that match no behaviour count as malformed; their content is never logged.
 
     Attributes:
         connection: the server.
         bare_jid: who this agent is.
-        refused: resolves with the error when the server will not have this agent any more; it then stops dialling.
+        refused: resolves with the error when the server will not have this agent; it then stops dialling.
         last_ending: why the latest connection ended or failed, empty before.
     """
 
+    client: SlimClient | None
     refused: asyncio.Future[ConnectionRefusedForGood]
 
     def __init__(self, connection: Connection, local_part: str) -> None:
@@ -180,11 +181,13 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
             False when there is no connection; the message is then not kept.
 
         Raises:
-            ProtocolError: no server would carry it (empty, too long, or characters XML does not allow), or the
-                sender is not this agent.
+            ProtocolError: no server would carry it (empty, too long, characters XML does not allow), or
+                the sender is not this agent.
         """
         if envelope.sender != self.bare_jid:
-            raise ProtocolError(f"message {envelope.message_id}: sender {envelope.sender} is not {self.bare_jid}")
+            raise ProtocolError(
+                f"message {envelope.message_id}: its sender is {envelope.sender}, not this agent"
+            )
         check_sendable(envelope)
         if not self.connected:
             return False
@@ -260,7 +263,8 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
         if not takers:
             ontology = msg.get_metadata("ontology")
             found = "no ontology" if ontology is None else f"ontology {ontology!r:.80}"
-            self.call_hook(self.on_malformed, msg.sender.bare, f"expected ontology {ONTOLOGY!r}, found {found}")
+            reason = f"expected ontology {ONTOLOGY!r}, found {found}"
+            self.call_hook(self.on_malformed, msg.sender.bare, reason)
         return []
 
     def call_hook(self, hook: Callable[..., None], *arguments: object) -> None:
@@ -269,4 +273,5 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
             hook(*arguments)
         except Exception as error:
             where = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("%s: %s failed with %s:\n%s", self.bare_jid, hook.__name__, type(error).__name__, where)
+            kind = type(error).__name__
+            logger.error("%s: %s failed with %s:\n%s", self.bare_jid, hook.__name__, kind, where)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import ssl
 from dataclasses import dataclass
-from typing import Any
 from xml.etree import ElementTree
 
 from runtime.messaging import lean
@@ -15,13 +14,14 @@ lean.apply()
 
 from slixmpp import ClientXMPP  # noqa: E402
 from slixmpp.exceptions import IqError, IqTimeout  # noqa: E402
+from slixmpp.xmlstream import ElementBase  # noqa: E402
 
 from runtime.messaging.connection import Connection  # noqa: E402
 
 logger = logging.getLogger("runtime.messaging")
 
 RESOURCE = "agent"
-"""All sessions of an account claim one resource, so that the server tells a second agent of the same account."""
+"""All sessions of an account claim one resource, so that two agents of one account cannot go unnoticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Ending:
     untrusted: bool = False
 
 
-class SlimClient(ClientXMPP):  # type: ignore[misc]
+class SlimClient(ClientXMPP):
     """A connection that is dialled once: ``logged_in`` and ``ended`` say what came of it.
 
     It asks for no roster and loads no extensions; it pings the server (XEP-0199) when nothing has been heard
@@ -50,7 +50,9 @@ class SlimClient(ClientXMPP):  # type: ignore[misc]
         ended: resolves with the reason when the connection is over.
     """
 
-    def __init__(self, connection: Connection, local_part: str, ping_after_s: float, ping_timeout_s: float) -> None:
+    def __init__(
+        self, connection: Connection, local_part: str, ping_after_s: float, ping_timeout_s: float
+    ) -> None:
         super().__init__(
             f"{connection.jid(local_part)}/{RESOURCE}",
             connection.password_for(local_part),
@@ -106,7 +108,7 @@ class SlimClient(ClientXMPP):  # type: ignore[misc]
         if not self.ended.done():
             self.ended.set_result(ending)
 
-    def _on_session_start(self, _: Any) -> None:
+    def _on_session_start(self, _: object) -> None:
         encrypted = isinstance(self.socket, ssl.SSLObject | ssl.SSLSocket) or (
             self.transport is not None and self.transport.get_extra_info("ssl_object") is not None
         )
@@ -130,37 +132,37 @@ class SlimClient(ClientXMPP):  # type: ignore[misc]
             ping["to"] = self.boundjid.host
             ping.append(ElementTree.Element("{urn:xmpp:ping}ping"))
             try:
-                await ping.send(timeout=self._ping_timeout_s)
+                await ping.send(timeout=self._ping_timeout_s)  # type: ignore[no-untyped-call]
             except IqError:
                 pass  # An error is an answer too.
             except IqTimeout:
                 self._end(Ending(f"no answer from the server for {self._ping_timeout_s:g} s"))
                 self.abort()
 
-    def _on_failed_auth(self, failure: Any) -> None:
+    def _on_failed_auth(self, failure: ElementBase) -> None:
         self._auth_condition = failure["condition"]
 
-    def _on_failed_all_auth(self, _: Any) -> None:
+    def _on_failed_all_auth(self, _: object) -> None:
         if self._auth_condition == "temporary-auth-failure":
             self._end(Ending("the server cannot check passwords just now"))
         elif self._auth_condition:
-            self._end(Ending(f"the server refused the password of {self.boundjid.bare} ({self._auth_condition})",
-                             for_good=True))
+            reason = f"the server refused the password of {self.boundjid.bare} ({self._auth_condition})"
+            self._end(Ending(reason, for_good=True))
         else:
             self._end(Ending("the server offers no way to log in that is safe", untrusted=True))
 
-    def _on_untrusted(self, error: Any) -> None:
+    def _on_untrusted(self, error: object) -> None:
         self._end(Ending(f"the server's certificate is not accepted: {error}", untrusted=True))
         self.abort()
 
-    def _on_connection_failed(self, error: Any) -> None:
+    def _on_connection_failed(self, error: object) -> None:
         self._end(Ending(f"cannot connect: {error}"))
         self.cancel_connection_attempt()
 
-    def _on_disconnected(self, reason: Any) -> None:
+    def _on_disconnected(self, reason: object) -> None:
         self._end(Ending(f"connection lost: {reason}" if reason else "connection lost"))
 
-    def _handle_stream_error(self, error: Any) -> None:
+    def _handle_stream_error(self, error: ElementBase) -> None:
         # Replaces slixmpp's, which follows a redirection to whatever host the server names.
         condition = error["condition"]
         if condition == "conflict":

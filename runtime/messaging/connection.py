@@ -60,7 +60,7 @@ class Connection(BaseModel):
         return f"{local_part}@{self.domain}"
 
     def password_for(self, local_part: str) -> str:
-        """Return the password of an account: HMAC-SHA256 of its bare JID under the deployment's secret, in hex.
+        """Return the password of an account: HMAC-SHA256 of its bare JID under the secret, in hex.
 
         Raises:
             InputError: the secret file is missing or empty.

@@ -1,9 +1,9 @@
 """Make SPADE cheap in the process of one agent.
 
-``import spade`` loads SPADE's embedded XMPP server with its database and a web page, which an agent of a fleet
-runs neither of; logging in runs SCRAM's key derivation in Python; sending escapes each message character by
-character.  :func:`apply` puts that right.  It touches only what it has checked to be what it expects, and says
-so clearly otherwise.
+``import spade`` loads SPADE's embedded XMPP server with its database and a web page, and an agent of a fleet
+runs neither; logging in runs SCRAM's key derivation in Python; sending escapes messages character by character.
+:func:`apply` puts that right.  It touches only what it has checked to be what it expects, and says so clearly
+otherwise.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _TAKES_PLACE_OF = {
     "pyjabber.server_parameters": ("Parameters",),
     "spade.web": ("WebApp",),
 }
+_TAKEN_BY = {"spade.container": ("Server", "Parameters"), "spade.agent": ("WebApp",)}
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
 _STREAM_LOG = "slixmpp.xmlstream.xmlstream"
 _LOGS_CONTENT = ("Parse error", "Received data before", "Unable to parse stanza", "SEND", "RECV", "NOT SENT")
@@ -69,25 +70,30 @@ def _import_spade() -> None:
                 setattr(module, attribute, _NoWebPage if attribute == "WebApp" else _NoServer)
     sys.modules.update(stand_ins)
     try:
-        for module_name, attributes in {"spade.container": ("Server", "Parameters"), "spade.agent": ("WebApp",)}.items():
+        for module_name, attributes in _TAKEN_BY.items():
             module = importlib.import_module(module_name)
             missing = [attribute for attribute in attributes if not hasattr(module, attribute)]
             if missing:
-                raise LeanError(f"{module_name} was expected to import {', '.join(missing)}, found that it does not")
+                raise LeanError(f"{module_name} was expected to import {', '.join(missing)}, but does not")
     finally:
         for name, stand_in in stand_ins.items():
             if sys.modules.get(name) is stand_in:
                 del sys.modules[name]
 
 
-def _attribute(owner: Any, name: str) -> Any:
+def _attribute(owner: object, name: str) -> Any:  # noqa: ANN401
     try:
         return getattr(owner, name)
     except AttributeError:
         raise LeanError(f"{owner!r} was expected to have {name}, found that it has not") from None
 
 
-def _hi(self: Any, text: bytes, salt: bytes, iterations: int) -> bytes:
+def _hi(
+    self: Any,  # noqa: ANN401
+    text: bytes,
+    salt: bytes,
+    iterations: int,
+) -> bytes:
     """SCRAM's Hi() (RFC 5802 section 2.2), which is PBKDF2 with HMAC."""
     return hashlib.pbkdf2_hmac(self.hash().name, bytes(text), bytes(salt), iterations)
 
@@ -106,7 +112,7 @@ def _speed_up_login() -> None:
     try:
         same = slow(Sample(), b"pencil", b"salt", 3) == _hi(Sample(), b"pencil", b"salt", 3)
     except Exception as error:
-        raise LeanError(f"slixmpp's SCRAM.Hi was expected to take text, salt and iterations: {error}") from error
+        raise LeanError(f"slixmpp's SCRAM.Hi is not what was expected: {error}") from error
     if not same:
         raise LeanError("slixmpp's SCRAM.Hi was expected to be PBKDF2, found another function")
     scram.Hi = _hi
@@ -179,13 +185,13 @@ def tls_context(ca_file: Path) -> ssl.SSLContext:
 
 
 def preload(*modules: str) -> None:
-    """Import all an agent process needs, then freeze it: for a fork server, whose children then share the memory.
+    """Import all an agent process needs, then freeze it: children of a fork server then share the memory.
 
     Args:
         modules: further modules the children use.
     """
     apply()
-    for name in ("runtime.messaging.agent", "slixmpp.stanza.iq", "slixmpp.features.feature_session", *modules):
+    for name in ("runtime.messaging.agent", *modules):
         importlib.import_module(name)
     gc.collect()
     gc.freeze()

@@ -30,7 +30,7 @@ _ESCAPED_EXTRA_BYTES = {"&": 4, "<": 3, ">": 3, "'": 5, '"': 5}
 
 
 def fields_of(envelope: Envelope) -> dict[str, str]:
-    """Return the fields of the metadata form that stand for ``envelope`` (all but sender, recipient, thread, body)."""
+    """Return the metadata form of ``envelope``: all but sender, recipient, thread and body."""
     fields = {
         "performative": envelope.performative.value,
         "protocol": envelope.protocol,
@@ -47,21 +47,21 @@ def fields_of(envelope: Envelope) -> dict[str, str]:
 
 
 def check_sendable(envelope: Envelope) -> None:
-    """Check that a server will carry ``envelope``: one that ends the stream would end it again at every repeat.
+    """Check that a server will carry ``envelope``: one that ends the stream does so at every repeat.
 
     Raises:
         ProtocolError: the body is empty, too long, or not allowed in XML 1.0, or a field is.
     """
     body = envelope.body
     if not body:
-        raise ProtocolError(f"message {envelope.message_id}: the body is empty, which XMPP servers do not deliver")
+        raise ProtocolError(f"message {envelope.message_id}: the body is empty; servers do not deliver that")
     body_bytes = len(body) if body.isascii() else len(body.encode("utf-8", "surrogatepass"))
     if body_bytes > MAX_BODY_BYTES:
         raise ProtocolError(
             f"message {envelope.message_id}: body of {body_bytes} bytes, at most {MAX_BODY_BYTES} allowed"
         )
     if _NOT_XML.search(body):
-        raise ProtocolError(f"message {envelope.message_id}: the body has a character that XML 1.0 does not allow")
+        raise ProtocolError(f"message {envelope.message_id}: the body has a character not allowed in XML 1.0")
     escaped_bytes = body_bytes + sum(extra * body.count(sign) for sign, extra in _ESCAPED_EXTRA_BYTES.items())
     if escaped_bytes > MAX_ESCAPED_BODY_BYTES:
         raise ProtocolError(
@@ -85,7 +85,7 @@ def envelope_of(
         sender: bare JID the server authenticated.
         recipient: bare JID of the receiving account.
         thread: the conversation.
-        fields: the metadata form; fields this version does not know are refused, so that nothing is lost unseen.
+        fields: the metadata form; fields this version does not know are refused, not passed over.
         body: text of the message.
 
     Raises:
@@ -114,7 +114,7 @@ def envelope_of(
         raise ProtocolError(f"performative {spoken!r:.80} is not understood") from None
     expects_reply = take_optional("expects-reply")
     if expects_reply not in (None, "true"):
-        raise ProtocolError(f"message field expects-reply: expected 'true' or nothing, found {expects_reply!r:.80}")
+        raise ProtocolError(f"message field expects-reply: expected 'true', found {expects_reply!r:.80}")
     reply_by = take_optional("reply-by")
     if reply_by is not None:
         _check_instant(reply_by)
@@ -146,6 +146,6 @@ def _check_instant(text: str) -> None:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise ProtocolError(f"message field reply-by: expected an ISO 8601 instant, found {text!r:.80}") from None
+        raise ProtocolError(f"message field reply-by: expected ISO 8601, found {text!r:.80}") from None
     if instant.tzinfo is None:
         raise ProtocolError(f"message field reply-by: expected a time zone, found {text!r:.80}")

@@ -17,9 +17,11 @@ def _port(text: str) -> int:
 def main() -> int:
     """Read the arguments and run the server."""
     parser = argparse.ArgumentParser(prog="python -m runtime.xmpp", description=__doc__)
-    parser.add_argument("--dir", type=Path, required=True, help="keeps authority, certificate, secret, connection.json")
+    parser.add_argument(
+        "--dir", type=Path, required=True, help="keeps certificates, secret and connection.json"
+    )
     parser.add_argument("--domain", default="peerwatt.localhost", help="XMPP domain (default: %(default)s)")
-    parser.add_argument("--accounts", type=Path, required=True, help="JSON list of account names (local parts)")
+    parser.add_argument("--accounts", type=Path, required=True, help="JSON list of local parts")
     parser.add_argument("--port", type=_port, default=0, help="loopback port; 0 (default) takes a free one")
     arguments = parser.parse_args()
     try:

@@ -158,7 +158,9 @@ def _make_certificate(files: Credentials, domain: str) -> None:
     names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
     certificate = (
         _builder(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain[:64])]), authority.subject, CERTIFICATE_VALIDITY
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain[:64])]),
+            authority.subject,
+            CERTIFICATE_VALIDITY,
         )
         .public_key(key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)

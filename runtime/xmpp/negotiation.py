@@ -12,21 +12,23 @@ import asyncio
 import base64
 import binascii
 import hmac
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from runtime.xmpp.guard import require_pyjabber
-from runtime.xmpp.stream import STREAM_TAG
+from runtime.xmpp.parts import (
+    Signal,
+    Stage,
+    Stream,
+    StreamFeature,
+    StreamNegotiator,
+    start_tls_proceed_response,
+)
+from runtime.xmpp.stream import STREAM_TAG, Bridge, StreamParser
 
-require_pyjabber()
-
-from pyjabber.features.Features import start_tls_proceed_response  # noqa: E402
-from pyjabber.features.StreamFeature import StreamFeature  # noqa: E402
-from pyjabber.stream.negotiators.StreamNegotiator import StreamNegotiator  # noqa: E402
-from pyjabber.stream.utils.Enums import Signal, Stage  # noqa: E402
-from pyjabber.stream.utils.Stream import Stream  # noqa: E402
+if TYPE_CHECKING:
+    from runtime.xmpp.protocol import ClientProtocol
 
 _SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 _BIND = "urn:ietf:params:xml:ns:xmpp-bind"
@@ -37,7 +39,9 @@ HANDSHAKE_LIMIT_S = 20.0
 class Negotiator(StreamNegotiator):  # type: ignore[misc]
     """Takes a client from its first stream header to a bound session."""
 
-    def __init__(self, transport: Any, protocol: Any, parser: Any, handler: Any) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, protocol: ClientProtocol, parser: StreamParser, handler: Bridge
+    ) -> None:
         # Not pyjabber's own constructor, which needs its global configuration.
         self._transport = transport
         self._protocol = protocol
@@ -64,7 +68,7 @@ class Negotiator(StreamNegotiator):  # type: ignore[misc]
             self._transport.write(self._response_header(elem))
             if elem.get("to") != self._protocol.server.domain:
                 return self._refuse("host-unknown")
-        return await self._stages_handlers[self._stage](elem)  # type: ignore[no-any-return]
+        return await self._stages_handlers[self._stage](elem)
 
     def _response_header(self, header: ElementTree.Element) -> bytes:
         language = header.get(_LANG, "en")
@@ -143,7 +147,7 @@ class Negotiator(StreamNegotiator):  # type: ignore[misc]
         return local_part
 
     async def _handle_resource_bind(self, element: ElementTree.Element) -> Signal | None:
-        bind: Any = element.find(f"{{{_BIND}}}bind") if element.tag == "{jabber:client}iq" else None
+        bind = element.find(f"{{{_BIND}}}bind") if element.tag == "{jabber:client}iq" else None
         if bind is None or element.get("type") != "set":
             return self._refuse("not-authorized")
         resource = (bind.findtext(f"{{{_BIND}}}resource") or "").strip() or uuid4().hex

@@ -9,15 +9,11 @@ from xml.sax.expatreader import ExpatParser
 
 from loguru import logger
 
-from runtime.xmpp.guard import require_pyjabber
 from runtime.xmpp.negotiation import Negotiator
+from runtime.xmpp.parts import XMLProtocol
 from runtime.xmpp.routing import Session
 from runtime.xmpp.stanzas import Stanzas
 from runtime.xmpp.stream import StreamParser
-
-require_pyjabber()
-
-from pyjabber.network.protocols.XMLProtocol import XMLProtocol  # noqa: E402
 
 if TYPE_CHECKING:
     from runtime.xmpp.server import EmbeddedServer
@@ -85,9 +81,8 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
 
     def end_with_error(self, condition: str) -> None:
         """End the stream, saying why (RFC 6120 section 4.9)."""
-        self.send_bytes(
-            f"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>".encode()
-        )
+        detail = f"<{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+        self.send_bytes(f"<stream:error>{detail}</stream:error>".encode())
         self.end_of_stream()
 
     def end_of_stream(self) -> None:

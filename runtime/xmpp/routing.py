@@ -96,7 +96,7 @@ class Router:
         return [session for sessions in self._sessions.values() for session in sessions.values()]
 
     def route(self, sender: Session, message: ElementTree.Element) -> None:
-        """Deliver a message, store it, or answer why not. Its sender is the session, whatever it claims to be."""
+        """Deliver a message, store it, or answer why not; its sender is the session, whatever it says."""
         to = message.get("to") or f"{sender.local_part}@{self.domain}"
         bare, _, resource = to.partition("/")
         local_part, _, domain = bare.rpartition("@")
@@ -119,6 +119,8 @@ class Router:
             stored.append(data)
         return None
 
-    def _return(self, sender: Session, message: ElementTree.Element, to: str, kind: str, condition: str) -> None:
+    def _return(
+        self, sender: Session, message: ElementTree.Element, to: str, kind: str, condition: str
+    ) -> None:
         if message.get("type") != "error":
             sender.line.send_bytes(error_reply(message, to, sender.jid, kind, condition))

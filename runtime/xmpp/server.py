@@ -1,7 +1,7 @@
 """The embedded server as a whole: loopback only, accounts given, one certificate, nothing else listening.
 
-pyjabber's own server class is not used: it binds the machine's outward address with open registration, opens an
-admin page and a server-to-server port, and forks workers that hold on to its sockets when it is killed.
+pyjabber's own server class is not used: it binds the machine's outward address with open registration, opens
+an admin page and a server-to-server port, and forks workers that hold on to its sockets when it is killed.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ def check_accounts(accounts: Iterable[object], where: str) -> None:
             or any(sign.isspace() or sign in "\"&'/:<>@" or not sign.isprintable() for sign in account)
         ):
             raise InputError(
-                f"{where}: account {account!r}: expected lower-case text without spaces and any of \" & ' / : < > @"
+                f"{where}: account {account!r}: expected lower-case text without spaces "
+                "and without \" & ' / : < > @"
             )
         if account in seen:
             raise InputError(f"{where}: account {account!r} is there twice")
@@ -183,7 +184,7 @@ async def serve(directory: Path, domain: str, accounts: Iterable[str], port: int
 
 
 def run(directory: Path, domain: str, accounts_file: Path, port: int) -> int:
-    """Run the server; returns the exit code: 0 when asked to stop, 1 with a line on standard error otherwise."""
+    """Run the server; return 0 when asked to stop, 1 with a line on standard error otherwise."""
     logger.remove()
     logger.add(sys.stderr, level="WARNING", format="xmpp server: {message}", backtrace=False, diagnose=False)
     try:

@@ -1,20 +1,20 @@
 """What a logged-in client may send: messages, its presence, and the few queries a client needs answered.
 
-pyjabber's own handlers accept any sender, deliver stored messages to nobody, and lose all accounts when a client
-leaves during a database query; here nothing is in a database.
+pyjabber's own handlers accept any sender, deliver stored messages to nobody, and lose all accounts when a
+client leaves during a database query; here nothing is in a database.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, cast
 from xml.etree import ElementTree
 
-from runtime.xmpp.guard import require_pyjabber
+from runtime.xmpp.parts import StanzaHandler
 from runtime.xmpp.routing import CLIENT, error_reply
 
-require_pyjabber()
-
-from pyjabber.stream.handlers.StanzaHandler import StanzaHandler  # noqa: E402
+if TYPE_CHECKING:
+    from runtime.xmpp.protocol import ClientProtocol
 
 _DISCO_INFO = "{http://jabber.org/protocol/disco#info}"
 _DISCO_ITEMS = "{http://jabber.org/protocol/disco#items}"
@@ -24,10 +24,10 @@ _FEATURES = ("http://jabber.org/protocol/disco#info", "urn:xmpp:ping", "msgoffli
 class Stanzas(StanzaHandler):  # type: ignore[misc]
     """Handles the stanzas of one session."""
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: asyncio.Transport) -> None:
         # Not pyjabber's own constructor, which opens its extensions and its database.
-        self._protocol = transport.get_protocol()
-        # In an encrypted transport the protocol is the client's all the same.
+        self._protocol = cast("ClientProtocol", transport.get_protocol())
+        assert self._protocol.session is not None, "stanzas are handled once a session is bound"
         self._session = self._protocol.session
         self._server = self._protocol.server
         self._functions = {
@@ -82,7 +82,8 @@ class Stanzas(StanzaHandler):  # type: ignore[misc]
             )
             return
         result = ElementTree.Element(
-            f"{CLIENT}iq", {"type": "result", "id": element.get("id", ""), "from": to, "to": self._session.jid}
+            f"{CLIENT}iq",
+            {"type": "result", "id": element.get("id", ""), "from": to, "to": self._session.jid},
         )
         if answer is not None:
             result.append(answer)

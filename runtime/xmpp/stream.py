@@ -2,14 +2,14 @@
 
 - A client may send an XML declaration before every stream header, which is illegal inside one document: each
   stream gets a parser of its own.
-- What a client sent before it left is still handled: stock pyjabber cancels the work, at whatever point it is.
+- What a client sent before it left is still handled: stock pyjabber cancels the work wherever it is.
 - Document type declarations, which XMPP forbids, end the stream before an entity is expanded.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml import sax
 from xml.etree import ElementTree
 from xml.sax import expatreader
@@ -17,24 +17,21 @@ from xml.sax.handler import LexicalHandler
 
 from loguru import logger
 
-from runtime.xmpp.guard import require_pyjabber
+from runtime.xmpp.parts import QueueBridge, Signal, XMLParser
 
-require_pyjabber()
-
-from pyjabber.network.parsers.XMLParser import XMLParser  # noqa: E402
-from pyjabber.stream.QueueBridge import QueueBridge  # noqa: E402
-from pyjabber.stream.utils.Enums import Signal  # noqa: E402
+if TYPE_CHECKING:
+    from runtime.xmpp.protocol import ClientProtocol
 
 STREAM_TAG = "{http://etherx.jabber.org/streams}stream"
 
 
-class StreamViolation(Exception):
+class StreamViolationError(Exception):
     """The client sent what no XMPP client may send; its stream ends."""
 
 
 class _NoDoctype(LexicalHandler):
     def startDTD(self, name: str, public_id: str | None, system_id: str | None) -> None:  # noqa: N802
-        raise StreamViolation("document type declaration")
+        raise StreamViolationError("document type declaration")
 
 
 class Bridge(QueueBridge):  # type: ignore[misc]
@@ -43,6 +40,12 @@ class Bridge(QueueBridge):  # type: ignore[misc]
     def has_more(self) -> bool:
         """Whether elements wait that were received before now."""
         return not self._queue.empty()
+
+    # pyjabber's attributes, named for the type checker.
+    _queue: asyncio.Queue[ElementTree.Element | None]
+    _stream_ready: bool
+    _stream_handler: Any
+    _stanza_handler: Any
 
     async def feed(self) -> None:
         """Handle elements until the end of the stream has been put in."""
@@ -58,7 +61,13 @@ class Bridge(QueueBridge):  # type: ignore[misc]
 class StreamParser(XMLParser):  # type: ignore[misc]
     """Builds one element per stanza and queues it."""
 
-    def __init__(self, transport: Any, protocol: Any, negotiator: type, stanza_handler: type) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        protocol: ClientProtocol,
+        negotiator: type,
+        stanza_handler: type,
+    ) -> None:
         # Not pyjabber's own constructor, which builds its own bridge.
         sax.ContentHandler.__init__(self)
         self._stack: list[ElementTree.Element] = []
@@ -90,7 +99,7 @@ class StreamParser(XMLParser):  # type: ignore[misc]
     def endElementNS(self, name: tuple[str | None, str], qname: str | None) -> None:  # noqa: N802
         """Queue a finished stanza; close the connection when the stream itself ends."""
         if not self._stack:
-            raise StreamViolation("an end without a beginning")
+            raise StreamViolationError("an end without a beginning")
         element = self._stack.pop()
         if not self._stack:
             self._protocol.end_of_stream()
