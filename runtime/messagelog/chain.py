@@ -9,6 +9,8 @@ from pathlib import Path
 from runtime.errors import LogError
 from runtime.messagelog.record import EVENT_OPENED, FIRST_PREV, FORMAT_VERSION, LogRecord, decode
 
+_BLOCK_BYTES = 1 << 18
+
 
 def complete_lines(path: Path, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
     """The lines of a log that end in a newline, without it; a torn last line is left out.
@@ -21,15 +23,21 @@ def complete_lines(path: Path, *, start: int = 0, end: int | None = None) -> Ite
     Raises:
         LogError: the file cannot be read.
     """
+    position = start
+    # Opened anew for each block, so that the logs of a large fleet can be merged without an open file each.
+    while block := _read_block(path, position):
+        for line in block:
+            position += len(line)
+            if not line.endswith(b"\n") or (end is not None and position > end):
+                return
+            yield line[:-1]
+
+
+def _read_block(path: Path, position: int) -> list[bytes]:
     try:
         with path.open("rb") as file:
-            file.seek(start)
-            position = start
-            for line in file:
-                position += len(line)
-                if not line.endswith(b"\n") or (end is not None and position > end):
-                    return
-                yield line[:-1]
+            file.seek(position)
+            return file.readlines(_BLOCK_BYTES)
     except OSError as error:
         raise LogError(f"{path}: cannot read the message log: {error.strerror}") from error
 

@@ -90,8 +90,13 @@ class LogRecord:
 
 
 def utc_now() -> str:
-    """The wall clock as records carry it, e.g. ``2026-06-01T10:00:00.000125Z``."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    """Read the wall clock as records carry it, e.g. ``2026-06-01T10:00:00.000125Z``."""
+    return instant_text(datetime.now(UTC))
+
+
+def instant_text(moment: datetime) -> str:
+    """Write a time zone-aware datetime as records do; such texts sort by time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def instant(at: str) -> datetime:

@@ -1,0 +1,243 @@
+"""``peerwatt messages``: lists, filters, follows, exports, counts and verifies what a run's agents said."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from runtime.cli.message_rows import (
+    MessageRow,
+    Row,
+    Statistics,
+    export,
+    rows_as_they_come,
+    rows_of,
+    statistics_of,
+)
+from runtime.errors import InputError
+from runtime.messagelog.filters import MessageFilter
+from runtime.messagelog.reader import follow as follow_logs
+from runtime.messagelog.reader import log_paths, merge
+from runtime.messagelog.record import instant_text
+from runtime.messagelog.summaries import escaped
+from runtime.messagelog.verify import verify as verify_logs
+from runtime.protocol.envelope import Performative
+from runtime.rundir import RunDirectory
+
+_STYLES = {
+    "refuse": "red",
+    "failure": "red",
+    "not-understood": "red",
+    "reject-proposal": "red",
+    "cfp": "cyan",
+    "propose": "green",
+    "accept-proposal": "bold green",
+    "event": "magenta",
+}
+_WIDTHS = (23, 28, 15, 16, 20)
+
+
+def messages(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under ./runs.")],
+    agent: Annotated[str | None, typer.Option(help="Sender or recipient, by name or JID.")] = None,
+    with_: Annotated[str | None, typer.Option("--with", help="The other end.")] = None,
+    performative: Annotated[Performative | None, typer.Option(help="FIPA performative.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Type of the body, as position.")] = None,
+    round_: Annotated[int | None, typer.Option("--round", min=0, help="Round of the negotiation.")] = None,
+    slot: Annotated[int | None, typer.Option(min=0, help="Slot of the session.")] = None,
+    session: Annotated[str | None, typer.Option(help="Market session: number or conversation.")] = None,
+    grep: Annotated[str | None, typer.Option(help="Text in body, ids or names; case is ignored.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this instant on, ISO 8601; UTC if no zone.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this instant, ISO 8601; UTC if no zone.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many messages.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
+    events: Annotated[bool, typer.Option(help="Show what else agents logged, as restarts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    full: Annotated[bool, typer.Option(help="Show each whole body below its line.")] = False,
+    export_to: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Write to FILE.jsonl or FILE.csv instead.")
+    ] = None,
+    stats: Annotated[bool, typer.Option(help="Count instead: kinds, agents, resends, delays.")] = False,
+    verify: Annotated[
+        bool, typer.Option(help="Check all logs: unchanged, every message arrived once; exit code 1 if not.")
+    ] = False,
+) -> None:
+    """List what the agents of a run said to each other, from their message logs. Times are UTC."""
+    if follow and (export_to or stats or verify):
+        raise InputError("--follow: goes neither with --export nor with --stats nor with --verify")
+    criteria = MessageFilter(
+        agent=agent,
+        peer=with_,
+        performative=performative,
+        body_type=type_,
+        session=session,
+        round=round_,
+        slot=slot,
+        text=grep,
+        since=_instant("--since", since),
+        until=_instant("--until", until),
+    )
+    logs_dir = find_logs(run, may_be_empty=follow)
+    printer = _Printer(as_json=as_json, full=full, flush=follow)
+    try:
+        if follow:
+            _follow(logs_dir, criteria, printer, events=events, limit=limit)
+            return
+        findings = 0
+        if export_to or stats or not verify:
+            rows = rows_of(merge(log_paths(logs_dir)), criteria, events=events)[:limit]
+            _show(rows, printer, export_to, stats=stats)
+        if verify:
+            findings = _verify(logs_dir, printer)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read this has had enough; Python must not complain of it again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    if findings:
+        raise typer.Exit(1)
+
+
+def find_logs(run: str, *, may_be_empty: bool = False) -> Path:
+    """Find the folder of a run's message logs.
+
+    Args:
+        run: the run's folder, its name under ``./runs``, or a folder of logs.
+        may_be_empty: whether a run that has no log yet will do.
+
+    Raises:
+        InputError: no such run, or no log in it.
+    """
+    places = [Path(run), Path("runs") / run]
+    for place in places:
+        for folder in (RunDirectory(place).logs_dir, place):
+            if log_paths(folder):
+                return folder
+    present = [place for place in places if place.is_dir()]
+    if not present:
+        raise InputError(f"run {run!r}: expected a folder {places[0]} or {places[1]}, found neither")
+    logs_dir = RunDirectory(present[-1]).logs_dir
+    if not may_be_empty:
+        raise InputError(f"run {run!r}: expected message logs (*.jsonl) in {logs_dir}, found none")
+    return logs_dir
+
+
+def _instant(option: str, text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{option}: expected an instant like 2026-06-01T10:00:00Z, found {text!r}") from None
+    return instant_text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _follow(
+    logs_dir: Path, criteria: MessageFilter, printer: _Printer, *, events: bool, limit: int | None
+) -> None:
+    try:
+        records = follow_logs(logs_dir, stop=lambda: False)
+        for row in itertools.islice(rows_as_they_come(records, criteria, events=events), limit):
+            printer.row(row)
+    except KeyboardInterrupt:
+        return
+
+
+def _show(rows: list[Row], printer: _Printer, export_to: Path | None, *, stats: bool) -> None:
+    if export_to:
+        count = export(rows, export_to)
+        printer.say(f"{count} rows written to {export_to}", {"written": count, "file": str(export_to)})
+    if stats:
+        counts = statistics_of(rows)
+        printer.say(_statistics_text(counts), counts.as_json())
+    if not export_to and not stats:
+        for row in rows:
+            printer.row(row)
+
+
+def _verify(logs_dir: Path, printer: _Printer) -> int:
+    paths = log_paths(logs_dir)
+    findings = verify_logs(paths)
+    for finding in findings:
+        printer.say(
+            escaped(f"{finding.kind}: {finding.text}"), {"finding": finding.kind, "text": finding.text}
+        )
+    result = f"{len(findings)} findings" if findings else "unchanged, and every message arrived once"
+    printer.say(f"{len(paths)} logs: {result}", {"logs": len(paths), "findings": len(findings)})
+    return len(findings)
+
+
+def _statistics_text(counts: Statistics) -> str:
+    lines = [
+        f"{counts.messages} messages; {counts.resends} resends, {counts.duplicates} duplicates, "
+        f"{counts.not_received} not received"
+    ]
+    p50, p95, longest = counts.delay_s(0.5), counts.delay_s(0.95), counts.delay_s(1.0)
+    if p50 is not None and p95 is not None and longest is not None:
+        lines.append(f"delay: p50 {p50 * 1e3:.1f} ms, p95 {p95 * 1e3:.1f} ms, max {longest * 1e3:.1f} ms")
+    for title, counter in (("performative", counts.by_performative), ("type", counts.by_type)):
+        lines += ["", f"{title:<28}messages", *_counted(counter.most_common())]
+    lines += ["", f"{'agent':<28}{'sent':>8}{'received':>10}"]
+    for name in sorted({*counts.sent_by_agent, *counts.received_by_agent}):
+        sent, received = counts.sent_by_agent[name], counts.received_by_agent[name]
+        lines.append(f"{escaped(name):<28}{sent:>8}{received:>10}")
+    return "\n".join(lines)
+
+
+def _counted(pairs: Iterable[tuple[str, int]]) -> list[str]:
+    return [f"{escaped(name):<28}{count:>8}" for name, count in pairs]
+
+
+class _Printer:
+    """Writes rows to standard output: JSON, plain text, or in colour on a terminal."""
+
+    def __init__(self, *, as_json: bool, full: bool, flush: bool) -> None:
+        self._json = as_json
+        self._full = full
+        self._flush = flush
+        self._console: Any = None
+        if not as_json and sys.stdout.isatty():
+            from rich.console import Console
+
+            self._console = Console(highlight=False)
+
+    def row(self, row: Row) -> None:
+        """Write one message or event."""
+        if self._json:
+            print(json.dumps(row.as_json()), flush=self._flush)
+            return
+        columns = row.columns()
+        *heads, text = columns
+        head = " ".join(f"{column:<{width}}" for column, width in zip(heads, _WIDTHS, strict=True))
+        if self._console is None:
+            print(f"{head} {text}", flush=self._flush)
+        else:
+            self._coloured(head, columns[2], text)
+        if self._full and isinstance(row, MessageRow):
+            for line in _whole_body(row):
+                print(f"    {line}", flush=self._flush)
+
+    def say(self, text: str, entry: dict[str, Any]) -> None:
+        """Write something else: its text, or its JSON object."""
+        print(json.dumps(entry) if self._json else text, flush=self._flush)
+
+    def _coloured(self, head: str, performative: str, text: str) -> None:
+        from rich.text import Text
+
+        line = Text(f"{head} ", style=_STYLES.get(performative, ""))
+        line.append(text, style="dim" if performative == "inform" else "")
+        self._console.print(line, soft_wrap=True)
+
+
+def _whole_body(row: MessageRow) -> list[str]:
+    if not row.facts.fields:
+        return [escaped(row.envelope.body)]
+    return [escaped(line) for line in json.dumps(row.facts.fields, indent=2).splitlines()]

@@ -1,0 +1,141 @@
+"""What a message says, in one line of plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from runtime.messagelog.facts import BodyFacts
+from runtime.protocol.envelope import Envelope
+
+_LONGEST = 160
+_SHOWN_APART = frozenset({"type", "session", "round", "slot"})
+
+Fields = dict[str, Any]
+
+
+def summarise(envelope: Envelope, facts: BodyFacts) -> str:
+    """Say in a line what a message says; types not known here are listed key by key.
+
+    Args:
+        envelope: the message.
+        facts: what it is about, with its fields.
+    """
+    summariser = SUMMARISERS.get(facts.type or "")
+    if summariser is not None:
+        try:
+            return printable(summariser(facts.fields))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            pass  # Not the shape its type promises; a log shows refused messages too.
+    if facts.fields:
+        return printable(_generic(facts.fields))
+    return printable(envelope.body)
+
+
+def printable(text: str) -> str:
+    """Shorten a text to one line and escape what would act on a terminal instead of showing."""
+    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return escaped(cut)
+
+
+def escaped(text: str) -> str:
+    """Escape every character that does not show as itself."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _generic(fields: Fields) -> str:
+    parts = [f"{key} {_brief(value)}" for key, value in fields.items() if key not in _SHOWN_APART]
+    return ", ".join(parts)
+
+
+def _brief(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    if isinstance(value, list):
+        return f"[{len(value)} values]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(value)}}}"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def _energy(values: list[float]) -> str:
+    return f"{sum(values):.3f} kWh"
+
+
+def _price_range(values: list[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:.4f}" if low == high else f"{low:.4f} to {high:.4f}"
+
+
+def _prices(body: Fields) -> str:
+    taken = _price_range(body["import_price_eur_per_kwh"])
+    given = _price_range(body["export_price_eur_per_kwh"])
+    return f"{taken} for energy taken, {given} EUR/kWh for energy given"
+
+
+def _net(body: Fields) -> str:
+    imported, exported = body["grid_import_kwh"], body["grid_export_kwh"]
+    return f"takes {_energy(imported)}, gives {_energy(exported)} in {len(imported)} slots"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _admission(body: Fields) -> str:
+    sessions = _count(len(body["sessions"]), "session")
+    return f"admitted to {body['community']}: mechanism {body['mechanism']}, {sessions}"
+
+
+def _price_signal(body: Fields) -> str:
+    told = "the grid's tariffs" if body["round"] == 0 else "prices"
+    return f"{told}: {_prices(body)}"
+
+
+def _agreement(body: Fields) -> str:
+    earlier = body["position_round"]
+    counted = "" if earlier == body["round"] else f" with the position of round {earlier}"
+    return f"agreed{counted}: {_net(body)}; {_prices(body)}"
+
+
+def _delivery(body: Fields) -> str:
+    taken, given = body["grid_import_kwh"], body["grid_export_kwh"]
+    return f"took {taken} kWh, gave {given} kWh ({body['quality']})"
+
+
+def _bill_line(body: Fields) -> str:
+    return (
+        f"pays {body['amount_eur']} EUR: community {body['local_purchase_kwh']} bought, "
+        f"{body['local_sale_kwh']} sold; grid {body['grid_import_kwh']} in, "
+        f"{body['grid_export_kwh']} out kWh ({body['quality']})"
+    )
+
+
+def _session_closed(body: Fields) -> str:
+    return f"bill {body['amount_eur']} EUR" + ("; the last session" if body["last"] else "")
+
+
+def _reading(body: Fields) -> str:
+    return ", ".join(f"{record['n']} {record['v']:g} {record['u']}" for record in body["e"])
+
+
+SUMMARISERS: dict[str, Callable[[Fields], str]] = {
+    "join": lambda body: f"{body['member']} asks to take part",
+    "admission": _admission,
+    "reason": lambda body: str(body["reason"]),
+    "price-signal": _price_signal,
+    "position": _net,
+    "agreement": _agreement,
+    "acknowledged": lambda body: "taken in",
+    "delivery-request": lambda body: "what did the meter measure?",
+    "delivery": _delivery,
+    "bill-line": _bill_line,
+    "session-closed": _session_closed,
+    "meter-attach": lambda body: f"take my {' and '.join(body['roles'])} readings ({body['source']})",
+    "meter-attached": lambda body: f"readings taken from slot {body['slot']} on",
+    "meter-detach": lambda body: "read your own meter again",
+    "metering-ended": lambda body: "no more readings needed",
+    "reading-request": lambda body: f"{' and '.join(body['roles'])}, please",
+    "reading": _reading,
+}
+"""One line for each body type of ``runtime.protocol.bodies``."""
