@@ -59,7 +59,7 @@ def security_layer(connection: Connection, local_part: str) -> aioxmpp.security_
     """Return the security layer of an account: TLS against the deployment's authority, derived password."""
 
     def context() -> OpenSSL.SSL.Context:
-        made = aioxmpp.security_layer.default_ssl_context()
+        made: OpenSSL.SSL.Context = aioxmpp.security_layer.default_ssl_context()
         made.load_verify_locations(str(connection.ca_file))
         return made
 
@@ -69,7 +69,7 @@ def security_layer(connection: Connection, local_part: str) -> aioxmpp.security_
 
 
 def make_client(connection: Connection, local_part: str, resource: str) -> aioxmpp.PresenceManagedClient:
-    """Return a client of an account that dials the deployment's server; use it with ``async with .connected()``.
+    """Return a client of an account; use it with ``async with client.connected()``.
 
     Args:
         connection: the server.

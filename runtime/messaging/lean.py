@@ -1,7 +1,7 @@
 """Make SPADE cheap in the process of one agent.
 
 ``import spade`` loads SPADE's embedded XMPP server with its database and a web page, and an agent of a fleet
-runs neither; logging in runs SCRAM's key derivation in Python; sending escapes messages character by character.
+runs neither; logging in runs SCRAM's key derivation in Python; sending escapes each character by itself.
 :func:`apply` puts that right.  It touches only what it has checked to be what it expects, and says so clearly
 otherwise.
 """

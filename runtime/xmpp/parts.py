@@ -2,7 +2,7 @@
 
 The rest of pyjabber stays out: its database, presence, extensions, admin page and server-to-server links are
 not used, take most of a second to import, and are where messages and accounts get lost.  Stand-ins keep their
-place while the parts are imported.  All of this, and what the modules here replace, holds for one version only.
+place.  All of this, and what the modules here replace, holds for one version only.
 """
 
 from __future__ import annotations
