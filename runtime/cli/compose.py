@@ -1,0 +1,182 @@
+"""``peerwatt compose``: a Docker Compose file that runs a scenario as a fleet of containers on Prosody."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Annotated
+
+import typer
+
+from runtime.errors import InputError
+from runtime.scenario.load import BUILTIN, find_scenario, load_scenario
+
+MARK = "# Written by `peerwatt compose`"
+"""How every compose file written here begins: what begins so may be written over."""
+
+DOMAIN = "peerwatt.internal"
+"""XMPP domain of a fleet of containers, and the name of its server on their network; never a public one."""
+
+_TEMPLATE = Path(__file__).with_name("compose.yaml.template")
+_PLAIN_SCALAR = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*")
+# What YAML reads as something else than text when it stands without quotes.
+_NOT_TEXT = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|~|[-+.]?[0-9].*|[-+]?\.(inf|nan)")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFleet:
+    """What a compose file is written for.
+
+    Attributes:
+        community: its name, as people call it.
+        members: names of the members, one container each.
+        scenario: its file, or the name of a built-in one; the run is kept under this name.
+        source: the software's source tree, from which the images are built.
+        runs: folder on the host in which runs are kept.
+        data: folder on the host with the data that the scenario reads, or None.
+    """
+
+    community: str
+    members: list[str]
+    scenario: Path | str
+    source: Path
+    runs: Path
+    data: Path | None = None
+
+
+def scalar(text: str) -> str:
+    """Write ``text`` as a YAML scalar in a flow list, safe from YAML's other types and Compose's ``$``."""
+    text = text.replace("$", "$$")
+    if _PLAIN_SCALAR.fullmatch(text) and not _NOT_TEXT.fullmatch(text):
+        return text
+    return json.dumps(text)
+
+
+def render(fleet: ContainerFleet, out: Path) -> str:
+    """Write a compose file as text.
+
+    Args:
+        fleet: what it runs.
+        out: where it will be saved; paths in it are relative to this file's folder.
+
+    Returns:
+        The YAML text: the same for the same input, on every machine.
+
+    Raises:
+        InputError: a path contains what a compose file cannot hold.
+    """
+    here = out.resolve().parent
+    prepare_command = ["sh", "/opt/peerwatt/fleet/prepare.sh"]
+    inputs: list[str] = []
+    if isinstance(fleet.scenario, Path):
+        scenario = fleet.scenario.resolve()
+        prepare_command.append(f"/scenario/{scenario.name}")
+        inputs.append(_bind(scenario.parent, here, "/scenario"))
+    else:
+        prepare_command.append(fleet.scenario)
+    if fleet.data is not None:
+        prepare_command += ["--data", "/data"]
+        inputs.append(_bind(fleet.data, here, "/data"))
+
+    prosumers = "".join(
+        f"\n  prosumer-{member}:\n    <<: *node\n"
+        f"    command: [python, -m, agents, prosumer, --run, *run, --member, {scalar(member)}]\n"
+        for member in fleet.members
+    )
+    source, runs = _relative(fleet.source, here), _relative(fleet.runs, here)
+    run_name = _run_name(fleet.scenario)
+    run = f"${{PEERWATT_RUN:-{run_name}}}"
+    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+        mark=MARK,
+        community=" ".join(fleet.community.split()),
+        results=f"{runs}/{run_name}",
+        run=run,
+        run_mount=json.dumps(f"{runs}/{run}:/runs/{run}"),
+        runs_mount=json.dumps(f"{runs}:/runs"),
+        domain=DOMAIN,
+        context=scalar(source),
+        xmpp_context=scalar(f"{source}/docker/xmpp"),
+        prepare_command="[" + ", ".join(scalar(word) for word in prepare_command) + "]",
+        inputs="".join(inputs),
+        prosumers=prosumers,
+    )
+
+
+def _run_name(scenario: Path | str) -> str:
+    stem = scenario.stem if isinstance(scenario, Path) else scenario
+    return "compose-" + (re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "community")
+
+
+def _relative(path: Path, here: Path) -> str:
+    relative = Path(os.path.relpath(path.resolve(), here)).as_posix()
+    if ":" in relative or "$" in relative:
+        raise InputError(f"{path}: found ':' or '$' in the path, which a compose file cannot hold; rename it")
+    # Compose takes what does not begin with a dot for the name of a volume.
+    return relative if relative.startswith(".") else f"./{relative}"
+
+
+def _bind(folder: Path, here: Path, target: str) -> str:
+    return f"\n      - {json.dumps(f'{_relative(folder, here)}:{target}:ro')}"
+
+
+def source_tree(given: Path | None) -> Path:
+    """Return the source tree to build images from: the one given, or the one this software runs from.
+
+    Raises:
+        InputError: it is none.
+    """
+    root = given or Path(__file__).resolve().parents[2]
+    if not (root / "docker" / "node" / "Dockerfile").is_file():
+        found = f"{root} has no docker/node/Dockerfile" if given else "this installation has no source tree"
+        raise InputError(f"--source: {found}; expected a checkout of the software, to build images from")
+    return root
+
+
+def write(fleet: ContainerFleet, out: Path) -> None:
+    """Save the compose file of ``fleet`` as ``out``.
+
+    Raises:
+        InputError: ``out`` is there and was not written by this command, or cannot be written.
+    """
+    text = render(fleet, out)
+    try:
+        if out.exists() and not out.read_text(encoding="utf-8").startswith(MARK):
+            raise InputError(
+                f"{out}: exists and was not written by `peerwatt compose`: name another file with --out"
+            )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{out}: cannot be written: {error}") from error
+
+
+def compose(
+    scenario: Annotated[
+        str, typer.Argument(help="A scenario file, or the name of a built-in one.")
+    ] = "example",
+    out: Annotated[Path, typer.Option(help="Where to write the compose file.")] = Path("compose.yaml"),
+    runs: Annotated[Path, typer.Option(help="Folder on this machine that keeps the results.")] = Path("runs"),
+    source: Annotated[
+        Path | None, typer.Option(help="Source tree to build the images from (default: this installation's).")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
+) -> None:
+    """Write a Docker Compose file that runs SCENARIO, one container for each member, on Prosody."""
+    path = find_scenario(scenario)
+    loaded = load_scenario(path)
+    if data is not None and not data.is_dir():
+        raise InputError(f"--data: {data}: expected a folder")
+    fleet = ContainerFleet(
+        community=loaded.community.name,
+        members=[member.name for member in loaded.members],
+        scenario=path.stem if path.parent == BUILTIN else path,
+        source=source_tree(source),
+        runs=runs,
+        data=data,
+    )
+    write(fleet, out)
+    typer.echo(f"{out}: {len(fleet.members)} members. Start it with: docker compose -f {out} up")

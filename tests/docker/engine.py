@@ -1,0 +1,203 @@
+"""A Docker engine, images without a registry, and compose projects for the tests in this folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGES = {
+    "docker": "docker.io",
+    "dockerd": "docker.io",
+    "docker-compose": "docker-compose",
+    "debootstrap": "debootstrap",
+    "openssl": "openssl",
+}
+
+
+def run(*command: str | Path, timeout_s: float, env: Mapping[str, str] | None = None) -> str:
+    """Run a command that has to succeed; its output is in the failure."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout[-4000:]}"
+    return done.stdout
+
+
+def check_tools() -> None:
+    missing = sorted({package for tool, package in PACKAGES.items() if shutil.which(tool) is None})
+    assert not missing, f"install these Debian packages to test the container fleet: {' '.join(missing)}"
+
+
+def _answers() -> bool:
+    try:
+        done = subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    # The client succeeds without an engine too; only then is there no "Server Version".
+    return done.returncode == 0 and b"Server Version" in done.stdout
+
+
+@contextlib.contextmanager
+def docker_engine(log: Path) -> Iterator[None]:
+    """The engine that runs here; without one, our own until the end."""
+    check_tools()
+    if _answers():
+        yield
+        return
+    with log.open("wb") as output:
+        engine = subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + 60
+        while not _answers():
+            text = log.read_text(errors="replace")[-4000:]
+            assert engine.poll() is None, f"dockerd ended with {engine.returncode}:\n{text}"
+            assert time.monotonic() < deadline, f"dockerd does not answer after 60 s:\n{text}"
+            time.sleep(0.2)
+        yield
+    finally:
+        engine.terminate()
+        try:
+            engine.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            engine.kill()
+            engine.wait(timeout=10)
+
+
+def base_image() -> str:
+    """Tag of a Debian image with Python; made once for each version of the script that makes it."""
+    script = REPOSITORY / "docker" / "base-image.sh"
+    recipe = script.read_bytes() + Path("/etc/os-release").read_bytes()
+    tag = f"peerwatt-test-base:{hashlib.sha256(recipe).hexdigest()[:12]}"
+    known = subprocess.run(["docker", "image", "inspect", tag], capture_output=True, timeout=30, check=False)
+    if known.returncode != 0:
+        run("sh", script, tag, timeout_s=300)
+    return tag
+
+
+def source_copy(target: Path) -> Path:
+    """Copy what the repository tracks or would track, so that a build leaves nothing in it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=True,
+        timeout=30,
+    ).stdout
+    for name in listed.decode().split("\0"):
+        if name and (REPOSITORY / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, target / name)
+    return target
+
+
+def fill_wheelhouse(source: Path) -> None:
+    """Put wheels of all locked packages, for this Python, where the image's build looks for them."""
+    run(
+        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--requirement", source / "requirements.lock"),
+        *("setuptools>=77", "--wheel-dir", source / "docker" / "wheels"),
+        timeout_s=300,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Project:
+    """One compose project: its own containers, networks, volumes and run directory."""
+
+    name: str
+    file: Path
+    run_name: str
+    settings: dict[str, str]
+    port: int = field(default_factory=free_port)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**self.settings, "PEERWATT_RUN": self.run_name, "PEERWATT_PORT": str(self.port)}
+
+    @property
+    def run_directory(self) -> Path:
+        return self.file.parents[1] / "runs" / self.run_name
+
+    def compose(self, *arguments: str, timeout_s: float = 60) -> str:
+        return run(
+            *("docker-compose", "--project-name", self.name, "--file", self.file, *arguments),
+            env=self.env,
+            timeout_s=timeout_s,
+        )
+
+    def container(self, service: str) -> dict[str, object]:
+        """What the engine knows of a service's container."""
+        ids = run(
+            *(
+                "docker",
+                "ps",
+                "--all",
+                "--quiet",
+                "--filter",
+                f"label=com.docker.compose.project={self.name}",
+            ),
+            *("--filter", f"label=com.docker.compose.service={service}"),
+            timeout_s=30,
+        ).split()
+        assert len(ids) == 1, f"{service}: found {len(ids)} containers, expected one"
+        inspected: list[dict[str, object]] = json.loads(run("docker", "inspect", ids[0], timeout_s=30))
+        return inspected[0]
+
+    def state(self, service: str) -> dict[str, object]:
+        state = self.container(service)["State"]
+        assert isinstance(state, dict)
+        return state
+
+    def logs(self, *services: str) -> str:
+        return self.compose("logs", "--no-color", "--tail", "60", *services)
+
+    def wait_until_ended(self, service: str, timeout_s: float) -> int:
+        """Exit code of a service once it has ended and is not restarted."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            state = self.state(service)
+            if state["Status"] == "exited":
+                code = state["ExitCode"]
+                assert isinstance(code, int)
+                return code
+            assert time.monotonic() < deadline, (
+                f"{service} has not ended after {timeout_s:.0f} s:\n{self.logs()}"
+            )
+            time.sleep(0.3)
+
+    def remove(self) -> None:
+        """Remove containers, networks and volumes."""
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "2", timeout_s=120)
+
+    def left_behind(self) -> str:
+        """What of this project the engine still has."""
+        mine = f"label=com.docker.compose.project={self.name}"
+        return "".join(
+            run("docker", *kind, "--quiet", "--filter", mine, timeout_s=30)
+            for kind in (("ps", "--all"), ("network", "ls"), ("volume", "ls"))
+        )

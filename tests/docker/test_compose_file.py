@@ -1,0 +1,118 @@
+"""The compose file that `peerwatt compose` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from runtime.cli.compose import MARK, ContainerFleet, render, scalar, source_tree, write
+from runtime.errors import InputError
+
+ROOT = source_tree(None)
+
+
+def fleet(**changes: object) -> ContainerFleet:
+    fields: dict[str, object] = {
+        "community": "Two neighbours",
+        "members": ["north", "south"],
+        "scenario": "example",
+        "source": ROOT,
+        "runs": ROOT / "runs",
+    }
+    return ContainerFleet(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def loaded(of: ContainerFleet, out: Path = ROOT / "docker" / "compose.yaml") -> dict[str, dict]:
+    return yaml.safe_load(render(of, out))
+
+
+@pytest.mark.parametrize(
+    "name", ["no", "on", "y", "1", "1e3", "0x1f", "2024-01-01", "null", "true", "a-b", "12-3"]
+)
+def test_every_member_name_reaches_its_agent_as_text(name: str) -> None:
+    services = loaded(fleet(members=[name]))["services"]
+    assert services[f"prosumer-{name}"]["command"][-2:] == ["--member", name]
+
+
+@pytest.mark.parametrize("text", ["a b", "$HOME", "[x]", "#", "", "é", '"', "a,b", "a: b", "-a", "*a", "&a"])
+def test_scalar_keeps_any_text(text: str) -> None:
+    read = yaml.safe_load(f"[{scalar(text)}]")
+    assert read == [text.replace("$", "$$")]
+
+
+def test_one_service_for_each_member_and_one_server() -> None:
+    services = loaded(fleet())["services"]
+    assert list(services) == ["prepare", "xmpp", "coordinator", "meters", "prosumer-north", "prosumer-south"]
+
+
+def test_agents_are_contained() -> None:
+    file = loaded(fleet())
+    for name, service in file["services"].items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["read_only"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        if name != "prepare":
+            assert service["user"].startswith("${PEERWATT_UID:-1000}"), name
+        if name not in ("prepare", "xmpp"):
+            assert service["networks"] == ["fleet"], name
+            assert "ports" not in service
+    assert file["networks"]["fleet"] == {"internal": True}
+
+
+def test_server_is_published_on_loopback_only_under_the_domain_of_its_certificate() -> None:
+    services = loaded(fleet())["services"]
+    assert services["xmpp"]["ports"] == ["127.0.0.1:${PEERWATT_PORT:-5222}:5222"]
+    domain = services["prepare"]["environment"]["PEERWATT_DOMAIN"]
+    assert services["xmpp"]["networks"]["fleet"]["aliases"] == [domain]
+    assert services["xmpp"]["environment"]["PEERWATT_DOMAIN"] == domain
+
+
+def test_scenario_file_and_data_are_mounted_read_only(tmp_path: Path) -> None:
+    scenario = tmp_path / "my town" / "town.toml"
+    data = tmp_path / "series"
+    of = fleet(scenario=scenario, data=data, runs=tmp_path / "results")
+    services = loaded(of, tmp_path / "compose.yaml")["services"]
+    prepare = services["prepare"]
+    assert prepare["command"][2:] == ["/scenario/town.toml", "--data", "/data"]
+    assert prepare["volumes"] == [
+        "deployment:/deployment",
+        "./results:/runs",
+        "./my town:/scenario:ro",
+        "./series:/data:ro",
+    ]
+    run = "${PEERWATT_RUN:-compose-town}"
+    assert services["meters"]["volumes"] == [f"./results/{run}:/runs/{run}"]
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    assert loaded(fleet())["services"]["prepare"]["build"]["context"] == ".."
+    assert loaded(fleet(), ROOT / "compose.yaml")["services"]["prepare"]["build"]["context"] == "."
+    assert loaded(fleet(), tmp_path / "compose.yaml")["services"]["xmpp"]["build"]["context"].startswith(
+        "../"
+    )
+
+
+@pytest.mark.parametrize("folder", ["a:b", "a$b"])
+def test_path_that_compose_cannot_hold_is_refused(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(InputError, match=r"found ':' or '\$'"):
+        render(fleet(runs=tmp_path / folder), tmp_path / "compose.yaml")
+
+
+def test_only_its_own_files_are_written_over(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "compose.yaml"
+    write(fleet(), out)
+    write(fleet(members=["west"]), out)
+    assert out.read_text().startswith(MARK)
+    assert "prosumer-west" in out.read_text()
+    out.write_text("services: {}\n")
+    with pytest.raises(InputError, match="was not written by `peerwatt compose`"):
+        write(fleet(), out)
+    assert out.read_text() == "services: {}\n"
+
+
+def test_source_must_be_a_checkout(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no docker/node/Dockerfile"):
+        source_tree(tmp_path)
