@@ -192,8 +192,8 @@ def _jsonl(objects: list[dict[str, Any]]) -> str:
 
 _CSV_COLUMNS = (
     "at", "from", "to", "performative", "protocol", "conversation", "type", "session", "round", "slot",
-    "id", "re", "by", "expects_reply", "ontology", "notes", "sent", "received", "received_at", "delay_s", "body",
-    "agent", "event", "data",
+    "id", "re", "by", "expects_reply", "ontology", "notes", "sent", "received",
+    "received_at", "delay_s", "body", "agent", "event", "data",
 )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ class Statistics:
     delays_s: list[float] = field(default_factory=list)
 
     def delay_s(self, fraction: float) -> float | None:
-        """Give the delay that ``fraction`` of the messages do not exceed, by nearest rank [s]; None for none."""
+        """Give the delay that ``fraction`` of messages do not exceed [s], by nearest rank; None if none."""
         if not self.delays_s:
             return None
         return self.delays_s[max(0, math.ceil(fraction * len(self.delays_s)) - 1)]

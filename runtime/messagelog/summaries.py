@@ -27,9 +27,7 @@ def summarise(envelope: Envelope, facts: BodyFacts) -> str:
             return printable(summariser(facts.fields))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             pass  # Not the shape its type promises; a log shows refused messages too.
-    if facts.fields:
-        return printable(_generic(facts.fields))
-    return printable(envelope.body)
+    return printable(_generic(facts.fields) or envelope.body)
 
 
 def printable(text: str) -> str:
