@@ -19,10 +19,10 @@ from pymoo.core.problem import Problem
 from pymoo.core.termination import NoTermination
 
 from agents.devices.battery import clip_trajectories, retention, stored_change_kwh
+from agents.planning.pieces import PieceSearch
 from agents.planning.problem import FloatArray, objectives_eur
 from agents.planning.recombination import best_recombination
 from agents.planning.stages import Stages
-from agents.planning.water_values import water_value_plan
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,15 @@ class SearchBudget:
     Attributes:
         max_generations: generations at most.
         stall_generations: generations without a gain worth having before the search stops.
+        warm_stall_generations: the same where the search starts from an earlier plan.
         least_gain: gain worth having, as a share of the battery's value.
         certified_gap: gap to the lower bound at which the plan is as good as optimal, as a share of the
             battery's value.
     """
 
     max_generations: int = 60
-    stall_generations: int = 12
+    stall_generations: int = 10
+    warm_stall_generations: int = 4
     least_gain: float = 1e-6
     certified_gap: float = 1e-9
 
@@ -72,7 +74,7 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
         super().__init__()
         self.stages = stages
         self.lower_kwh = lower_kwh
-        self.solve_pieces = solve_pieces and not stages.convex
+        self.pieces = PieceSearch(stages, lower_kwh) if solve_pieces and not stages.convex else None
 
     def do(
         self,
@@ -89,8 +91,12 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
         rows: FloatArray = pop.get("X")
         elite = rows[0]
         children = [self._recombined(rows, elite, random_state)]
-        if self.solve_pieces:
-            children.append(solve_within_pieces(self.stages, self.lower_kwh, children[0], random_state))
+        if self.pieces is not None:
+            # A child that is the elite again lies in pieces that were solved before: try a neighbour's.
+            if np.any(children[0] != elite):
+                children.append(self.pieces.within(children[0], random_state))
+            else:
+                children.append(self.pieces.neighbour(elite, random_state))
         while len(children) < n_offsprings:
             children.append(self._segment_child(rows, random_state))
         return Population.new(X=np.stack(children))
@@ -156,26 +162,6 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
         return self._clip(child)
 
 
-def solve_within_pieces(
-    stages: Stages, lower_kwh: FloatArray, stored_energy_kwh: FloatArray, rng: np.random.Generator
-) -> FloatArray:
-    """Best trajectory that stays, slot by slot, in the convex piece that a given one lies in.
-
-    Args:
-        stages: the slots' objectives.
-        lower_kwh: lower envelope [kWh], shape (T,).
-        stored_energy_kwh: a feasible trajectory [kWh], shape (T,).
-        rng: decides between the two pieces that meet where the given trajectory lies on a concave jump.
-
-    Returns:
-        Stored energy [kWh], shape (T,), feasible.
-    """
-    change = stored_change_kwh(stored_energy_kwh, stages.battery)
-    toward_charge = rng.random(change.size) - 0.5
-    least, greatest = stages.convex_piece(change, toward_charge)
-    return water_value_plan(stages.curves(least, greatest), stages, lower_kwh).stored_energy_kwh
-
-
 @dataclass(frozen=True, eq=False)
 class SearchResult:
     """Best trajectory and the population it stands in, both [kWh]: shapes (T,) and (P, T)."""
@@ -192,6 +178,7 @@ def search(
     seed: int,
     budget: SearchBudget,
     solve_pieces: bool,
+    warm: bool = False,
 ) -> SearchResult:
     """Run the genetic algorithm from seeds until it is certified, stalls or has used its generations.
 
@@ -203,6 +190,7 @@ def search(
         seed: seed of the random numbers.
         budget: when to stop.
         solve_pieces: whether to solve exactly within convex pieces.
+        warm: whether an earlier plan is among the seeds.
 
     Returns:
         The best trajectory, never worse than any seed, and the last population.
@@ -220,17 +208,14 @@ def search(
     algorithm.next()
     idle_eur = float(objectives_eur(seeds_kwh[:, 1:2], stages.problem)[0])
     reached, last_gain = np.inf, 0
+    patience = budget.warm_stall_generations if warm else budget.stall_generations
     for generation in range(budget.max_generations + 1):
         best = float(algorithm.pop[0].F[0])
         value = max(idle_eur - best, 1e-9 * abs(idle_eur), 1e-12)
         if best < reached - budget.least_gain * value:
             reached, last_gain = best, generation
         certified = bound_eur is not None and best - bound_eur <= budget.certified_gap * value
-        if (
-            certified
-            or generation - last_gain >= budget.stall_generations
-            or generation == budget.max_generations
-        ):
+        if certified or generation - last_gain >= patience or generation == budget.max_generations:
             break
         algorithm.next()
     rows: FloatArray = algorithm.pop.get("X")

@@ -93,7 +93,14 @@ class EvolutionaryPlanner:
             earlier = clip_trajectories(_warm_rows(warm, problem.slots), battery, problem.slot_hours, lower)
             rows.append(earlier)
         found = search(
-            stages, lower, np.concatenate(rows, axis=1), bound, self.seed, self.budget, self.water_values
+            stages,
+            lower,
+            np.concatenate(rows, axis=1),
+            bound,
+            self.seed,
+            self.budget,
+            self.water_values,
+            warm=warm is not None,
         )
         return plan_of(problem, found.stored_energy_kwh, bound, found.population_kwh)
 

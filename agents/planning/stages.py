@@ -175,16 +175,24 @@ class Stages:
             curves[slot] = _hull_curve(points[slot].tolist(), objective[slot].tolist())
         return curves
 
-    def least_lagrangian_eur(self, value_eur_per_kwh: FloatArray) -> FloatArray:
-        """Least of objective − value × stored change in each slot, over all the battery's limits.
+    def concave_jumps(self) -> list[tuple[FloatArray, NDArray[np.bool_]]]:
+        """Where a slot's slope may jump downwards: stored changes [kWh] and whether it does, shapes (T,)."""
+        return list(zip(self._jumps.T, self._jump_is_concave.T, strict=True))
+
+    def least_lagrangian_eur(
+        self, value_eur_per_kwh: FloatArray, least_kwh: FloatArray, greatest_kwh: FloatArray
+    ) -> FloatArray:
+        """Least of objective − value × stored change in each slot, between two limits.
 
         Args:
             value_eur_per_kwh: value of stored energy at the end of each slot, shape (T,).
+            least_kwh: least stored change [kWh], shape (T,).
+            greatest_kwh: greatest stored change [kWh], shape (T,).
 
         Returns:
             Minimum [EUR], shape (T,): the exact conjugate, whether the slot is convex or not.
         """
-        points = self.breakpoints_kwh(self.least_kwh, self.greatest_kwh)
+        points = self.breakpoints_kwh(least_kwh, greatest_kwh)
         candidates = [points]
         if self.problem.weight_eur_per_kwh2.any():
             start, end = self.marginals_eur_per_kwh(points)

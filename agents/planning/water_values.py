@@ -87,7 +87,8 @@ def lower_bound_eur(stages: Stages, lower_kwh: FloatArray, value_eur_per_kwh: Fl
     worth = value_eur_per_kwh - later
     held = np.where(worth > 0, worth * lower_kwh, worth * battery.stored_max_kwh)
     start = keep * value_eur_per_kwh[0] * battery.stored_start_kwh
-    return float(stages.least_lagrangian_eur(value_eur_per_kwh).sum() + held.sum() - start)
+    least = stages.least_lagrangian_eur(value_eur_per_kwh, stages.least_kwh, stages.greatest_kwh)
+    return float(least.sum() + held.sum() - start)
 
 
 def _backward(curves: list[Curve], keep: float, lower_kwh: FloatArray, upper_kwh: float) -> list[_Passage]:
