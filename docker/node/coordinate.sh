@@ -4,7 +4,7 @@
 set -u
 run=${1:?usage: coordinate.sh RUN}
 
-python -m coordinator --run "$run" &
+python -m coordinator run --run "$run" &
 coordinator=$!
 trap 'kill -TERM "$coordinator" 2>/dev/null' TERM INT
 status=

@@ -8,10 +8,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
+from runtime.configuration import Setting
 from runtime.errors import InputError
 from runtime.scenario.load import BUILTIN, find_scenario, load_scenario
 
@@ -38,6 +39,7 @@ class ContainerFleet:
         source: the software's source tree, from which the images are built.
         runs: folder on the host in which runs are kept.
         data: folder on the host with the data that the scenario reads, or None.
+        setting: instead of the scenario's setting, or None.
     """
 
     community: str
@@ -46,6 +48,7 @@ class ContainerFleet:
     source: Path
     runs: Path
     data: Path | None = None
+    setting: str | None = None
 
 
 def scalar(text: str) -> str:
@@ -81,6 +84,8 @@ def render(fleet: ContainerFleet, out: Path) -> str:
     if fleet.data is not None:
         prepare_command += ["--data", "/data"]
         inputs.append(_bind(fleet.data, here, "/data"))
+    if fleet.setting is not None:
+        prepare_command += ["--setting", fleet.setting]
 
     prosumers = "".join(
         f"\n  prosumer-{member}:\n    <<: *node\n"
@@ -164,10 +169,13 @@ def compose(
         Path | None, typer.Option(help="Source tree to build the images from (default: this installation's).")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
+    setting: Annotated[str | None, typer.Option(help="Instead of the scenario's setting.")] = None,
 ) -> None:
     """Write a Docker Compose file that runs SCENARIO, one container for each member, on Prosody."""
     path = find_scenario(scenario)
     loaded = load_scenario(path)
+    if setting is not None and setting not in get_args(Setting):
+        raise InputError(f"--setting: found {setting!r}, expected one of {', '.join(get_args(Setting))}")
     if data is not None and not data.is_dir():
         raise InputError(f"--data: {data}: expected a folder")
     fleet = ContainerFleet(
@@ -177,6 +185,7 @@ def compose(
         source=source_tree(source),
         runs=runs,
         data=data,
+        setting=setting,
     )
     write(fleet, out)
     typer.echo(f"{out}: {len(fleet.members)} members. Start it with: docker compose -f {out} up")

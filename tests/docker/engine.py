@@ -25,20 +25,28 @@ PACKAGES = {
 }
 
 
-def run(*command: str | Path, timeout_s: float, env: Mapping[str, str] | None = None) -> str:
-    """Run a command that has to succeed; its output is in the failure."""
-    done = subprocess.run(
+Outcome = subprocess.CompletedProcess[str]
+
+
+def outcome(*command: str | Path, timeout_s: float, env: Mapping[str, str] | None = None) -> Outcome:
+    """Run a command to its end, however it ends."""
+    return subprocess.run(
         [str(word) for word in command],
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         errors="replace",
         timeout=timeout_s,
         check=False,
     )
-    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout[-4000:]}"
+
+
+def run(*command: str | Path, timeout_s: float, env: Mapping[str, str] | None = None) -> str:
+    """Run a command that has to succeed; its output is in the failure."""
+    done = outcome(*command, timeout_s=timeout_s, env=env)
+    said = (done.stdout + done.stderr)[-6000:]
+    assert done.returncode == 0, f"{' '.join(map(str, command))} ended with {done.returncode}:\n{said}"
     return done.stdout
 
 

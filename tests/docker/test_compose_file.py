@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from runtime.cli.compose import MARK, ContainerFleet, render, scalar, source_tree, write
 from runtime.errors import InputError

@@ -1,0 +1,226 @@
+"""The built-in example as a fleet of containers on a real engine, beside the same run in local processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from engine import (
+    REPOSITORY,
+    Outcome,
+    Project,
+    base_image,
+    docker_engine,
+    fill_wheelhouse,
+    outcome,
+    run,
+    source_copy,
+)
+
+from runtime.cli.compose import DOMAIN, ContainerFleet, render
+from runtime.rundir import COORDINATOR, RunDirectory
+from runtime.scenario.load import load_scenario
+from runtime.xmpp.authority import ensure_credentials
+
+pytestmark = pytest.mark.docker
+
+# Not root's even where the tests run as root: the containers must not be.
+USER_ID = str(os.getuid() or 12345)
+MEMBERS = [member.name for member in load_scenario("example").members]
+RUN_LIMIT_S = 150.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with docker_engine(tmp_path_factory.mktemp("engine") / "dockerd.log"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def local_ledger(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    runs = tmp_path_factory.mktemp("local")
+    peerwatt = Path(sys.executable).with_name("peerwatt")
+    run(peerwatt, "run", "example", "--runs", runs, "--name", "local", timeout_s=RUN_LIMIT_S)
+    return RunDirectory(runs / "local").ledger_csv.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def built(_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Both images, from a copy of the source tree."""
+    source = source_copy(tmp_path_factory.mktemp("source"))
+    with ThreadPoolExecutor() as at_once:
+        wheels = at_once.submit(fill_wheelhouse, source)
+        base = at_once.submit(base_image).result()
+        wheels.result()
+    project = Project(
+        name="peerwatt-test",
+        file=source / "docker" / "compose.yaml",
+        run_name="",
+        settings={
+            "PEERWATT_UID": USER_ID,
+            "PEERWATT_GID": USER_ID,
+            "PEERWATT_NODE_BASE": base,
+            "PEERWATT_XMPP_BASE": base,
+            "PEERWATT_NODE_IMAGE": "peerwatt-test-node",
+            "PEERWATT_XMPP_IMAGE": "peerwatt-test-xmpp",
+        },
+    )
+    project.compose("build", timeout_s=300)
+    return project
+
+
+def started(built: Project, run_name: str) -> Iterator[Project]:
+    project = Project(f"peerwatt-test-{os.getpid()}-{run_name}", built.file, run_name, built.settings)
+    try:
+        project.compose("up", "--detach", "--no-build", timeout_s=90)
+        yield project
+    finally:
+        project.remove()
+        assert project.left_behind() == ""
+
+
+@pytest.fixture(scope="module")
+def finished(built: Project) -> Iterator[Project]:
+    """A fleet left to itself until its session is over; its server still runs."""
+    for project in started(built, "undisturbed"):
+        code = project.wait_until_ended("coordinator", RUN_LIMIT_S)
+        assert code == 0, project.logs()
+        yield project
+
+
+@pytest.fixture
+def running(built: Project) -> Iterator[Project]:
+    yield from started(built, "disturbed")
+
+
+def restarts(project: Project) -> dict[str, object]:
+    services = ["coordinator", "meters", *(f"prosumer-{member}" for member in MEMBERS)]
+    return {service: project.container(service)["RestartCount"] for service in services}
+
+
+def test_compose_file_is_the_one_written_for_the_example() -> None:
+    of = ContainerFleet(
+        load_scenario("example").community.name, MEMBERS, "example", REPOSITORY, REPOSITORY / "runs"
+    )
+    file = REPOSITORY / "docker" / "compose.yaml"
+    assert file.read_text() == render(of, file), "run: peerwatt compose example --out docker/compose.yaml"
+
+
+def test_ledger_equals_that_of_a_local_run(finished: Project, local_ledger: bytes) -> None:
+    assert len(MEMBERS) >= 10
+    results = RunDirectory(finished.run_directory)
+    assert results.ledger_csv.read_bytes() == local_ledger
+    for service in ("meters", *(f"prosumer-{member}" for member in MEMBERS)):
+        assert finished.wait_until_ended(service, 20) == 0, finished.logs(service)
+    assert set(restarts(finished).values()) == {0}
+
+
+def test_results_belong_to_the_user_and_secrets_to_nobody_else(finished: Project) -> None:
+    results = RunDirectory(finished.run_directory)
+    for path in (results.path, *results.path.rglob("*")):
+        assert path.stat().st_uid == int(USER_ID), path
+    assert results.indicators_json.is_file()
+    assert results.path.joinpath("deployment", "secret").stat().st_mode & 0o077 == 0
+
+
+def test_no_process_in_a_container_is_root(finished: Project) -> None:
+    users = run("docker", "top", str(finished.container("xmpp")["Id"]), "-eo", "uid", timeout_s=30).split()[
+        1:
+    ]
+    assert set(users) == {USER_ID}
+
+
+def host_view(project: Project) -> dict[str, str]:
+    view = json.loads((project.run_directory / "connection-host.json").read_text())
+    assert view["domain"] == DOMAIN
+    assert view["host"] == "127.0.0.1"
+    assert view["port"] == project.port
+    return {key: str(value) for key, value in view.items()}
+
+
+def handshake(project: Project, ca_file: Path) -> Outcome:
+    view = host_view(project)
+    return outcome(
+        *("openssl", "s_client", "-connect", f"{view['host']}:{view['port']}"),
+        *("-starttls", "xmpp", "-xmpphost", DOMAIN, "-verify_hostname", DOMAIN, "-verify_return_error"),
+        *("-CAfile", ca_file, "-no-CApath", "-no-CAstore"),
+        timeout_s=20,
+    )
+
+
+def test_server_is_reached_from_this_machine_and_proves_itself_with_the_deployments_ca(
+    finished: Project, tmp_path: Path
+) -> None:
+    own = finished.run_directory / host_view(finished)["ca_file"]
+    assert handshake(finished, own).returncode == 0
+    other = ensure_credentials(tmp_path, DOMAIN).ca_file
+    refused = handshake(finished, other)
+    assert refused.returncode != 0
+    assert "verify error" in refused.stderr
+
+
+def agent_with(project: Project, member: str, ca_file: Path, tmp_path: Path) -> Outcome:
+    """Start one more process of a member, on a copy of the run, that trusts ``ca_file``."""
+    copy = tmp_path / "run"
+    shutil.copytree(project.run_directory, copy)
+    shutil.copyfile(ca_file, copy / "deployment" / "ca.pem")
+    RunDirectory(copy).log(member).unlink()
+    for path in (copy, *copy.rglob("*")):
+        os.chown(path, int(USER_ID), int(USER_ID))
+    inside = f"/runs/{project.run_name}"
+    return outcome(
+        *("docker", "run", "--rm", "--network", f"{project.name}_fleet", "--user", f"{USER_ID}:{USER_ID}"),
+        *("--volume", f"{copy}:{inside}", project.settings["PEERWATT_NODE_IMAGE"]),
+        *("timeout", "20", "python", "-m", "agents", "prosumer", "--run", inside, "--member", member),
+        timeout_s=60,
+    )
+
+
+def test_agent_with_another_ca_does_not_connect(finished: Project, tmp_path: Path) -> None:
+    other = ensure_credentials(tmp_path, DOMAIN).ca_file
+    ended = agent_with(finished, MEMBERS[0], other, tmp_path)
+    assert ended.returncode == 1, ended
+    assert "certificate is not accepted" in ended.stderr
+    assert '"ready"' not in ended.stdout
+
+
+def test_agent_with_the_deployments_ca_connects(finished: Project, tmp_path: Path) -> None:
+    own = finished.run_directory / "deployment" / "ca.pem"
+    ended = agent_with(finished, MEMBERS[0], own, tmp_path)
+    assert '"ready"' in ended.stdout, ended
+
+
+def test_server_keeps_its_own_record_of_every_message(finished: Project) -> None:
+    audit = finished.run_directory / "server" / "messages.jsonl"
+    heard = [json.loads(line) for line in audit.read_text().splitlines()]
+    senders = {record["sender"].split("/")[0] for record in heard}
+    expected = {COORDINATOR, *MEMBERS, *(f"{member}.meter" for member in MEMBERS)}
+    assert {f"{name}@{DOMAIN}" for name in expected} <= senders
+
+
+def test_killed_member_comes_back_and_the_ledger_is_the_same(running: Project, local_ledger: bytes) -> None:
+    results = RunDirectory(running.run_directory)
+    victim = MEMBERS[len(MEMBERS) // 2]
+    log = results.log(victim)
+    deadline = time.monotonic() + RUN_LIMIT_S
+    while not (log.is_file() and log.read_bytes().count(b"\n") >= 20):
+        assert time.monotonic() < deadline, running.logs()
+        time.sleep(0.05)
+    pid = running.state(f"prosumer-{victim}")["Pid"]
+    assert isinstance(pid, int)
+    assert pid > 1
+    assert running.state("coordinator")["Running"]
+    os.kill(pid, signal.SIGKILL)
+
+    assert running.wait_until_ended("coordinator", RUN_LIMIT_S) == 0, running.logs()
+    assert running.wait_until_ended(f"prosumer-{victim}", 20) == 0, running.logs()
+    assert {service for service, count in restarts(running).items() if count} == {f"prosumer-{victim}"}
+    assert results.ledger_csv.read_bytes() == local_ledger
