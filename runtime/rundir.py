@@ -79,8 +79,8 @@ class RunDirectory:
 
     @property
     def accounts_json(self) -> Path:
-        """Passwords by local part of the account; readable by the owner only."""
-        return self.path / "accounts.json"
+        """Local parts of the accounts to be made beforehand, a JSON list."""
+        return self.config_dir / "accounts.json"
 
     @property
     def server_dir(self) -> Path:

@@ -49,7 +49,7 @@ _SOURCES = {
         },
     },
     "irradiance": {
-        "model": "clear sky by Ineichen and Perez (pvlib, its Linke turbidity), times a seeded clear-sky index",
+        "model": "clear sky by Ineichen and Perez (pvlib), times a seeded clear-sky index",
         "licences": {"pvlib": "BSD-3-Clause"},
     },
 }

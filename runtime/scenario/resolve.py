@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.metadata import version
@@ -268,17 +267,14 @@ def _member_series(
 
 
 def write_configs(resolved: ResolvedScenario, run_dir: RunDirectory) -> None:
-    """Write what every process of a run is told, the accounts, a copy of the scenario, and ``run.json``.
-
-    Passwords are drawn anew each time; everything else is the same for the same scenario.
-    """
+    """Write what every process of a run is told, the accounts, a copy of the scenario, and ``run.json``."""
     run_dir.path.mkdir(parents=True, exist_ok=True)
     resolved.coordinator_config().save(run_dir.coordinator_config)
     for name in resolved.members:
         resolved.member_config(name).save(run_dir.member_config(name))
     resolved.meters_config().save(run_dir.meters_config)
-    accounts = {account: secrets.token_urlsafe(24) for account in accounts_of(resolved.members)}
-    write_text_atomically(run_dir.accounts_json, json.dumps(accounts, indent=1) + "\n", mode=0o600)
+    accounts = accounts_of(resolved.members)
+    write_text_atomically(run_dir.accounts_json, json.dumps(accounts, indent=1) + "\n")
     write_text_atomically(run_dir.scenario_toml, resolved.content.decode("utf-8"))
     summary = {
         "scenario": resolved.name,

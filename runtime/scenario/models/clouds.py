@@ -1,10 +1,10 @@
 """A seeded process of clouds: the clear-sky index, day by day and minute by minute.
 
 The index is global irradiance over what a clear sky would give. A latent Gaussian is the sum of a day's
-weather (AR(1) from day to day) and of the passing of clouds (AR(1) within a day); a quantile function maps it to
-the index, whose distribution has one mode under overcast and one under clear sky. The time constants are set
-so that hourly means step from hour to hour with a standard deviation of 0.142, as a measured year in
-Germany does.
+weather (AR(1) from day to day) and of passing clouds (AR(1) within a day); a quantile function maps it to
+the index, whose distribution has one mode under overcast and one under clear sky. The time constants are
+set so that hourly means step from hour to hour with a standard deviation of 0.142, as in a measured
+German year.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DAY_CORRELATION = 0.45
 DAY_SHARE = 0.62
 """Share of the latent variance that is the day's weather; the rest are passing clouds."""
 
-CLOUD_MINUTES = 120.0
+CLOUD_MINUTES = 90.0
 """Time constant of passing clouds [min]."""
 
 SEASON_SHIFT = 0.3

@@ -27,7 +27,10 @@ def sundays_like(year: int, country: str, calendar: str, school_zone: str) -> li
         ConventionError: a country or year that the calendars do not know.
     """
     import holidays
-    from vacances_scolaires_france import SchoolHolidayDates, UnsupportedYearException
+    from vacances_scolaires_france import (  # type: ignore[import-untyped]
+        SchoolHolidayDates,
+        UnsupportedYearException,
+    )
 
     days: set[date] = set()
     if country != "none":

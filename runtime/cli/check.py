@@ -1,0 +1,80 @@
+"""``peerwatt check``: what was understood of a scenario, or what is wrong with it; nothing is started."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from runtime.scenario.resolve import resolve
+from runtime.scenario.summary import describe
+
+
+def check(
+    scenario: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in scenario.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder that relative paths of series start from.")
+    ] = None,
+    setting: Annotated[
+        str | None, typer.Option("--setting", help="Instead of the setting that the scenario names.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Read a scenario with all its series and say what was understood."""
+    summary = describe(resolve(scenario, data=data, setting=setting))
+    if as_json:
+        typer.echo(json.dumps(summary, indent=1))
+    else:
+        _print(summary)
+
+
+def _print(summary: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(
+        f"{summary['community']}: {len(summary['members'])} members, setting {summary['setting']}, "
+        f"mechanism {summary['mechanism']}, seed {summary['seed']}, {summary['clock']['kind']} clock",
+        markup=False,
+    )
+    for number, session in enumerate(summary["sessions"], start=1):
+        console.print(
+            f"Session {number}: {session['start']} to {session['end']} ({session['zone']}), "
+            f"{session['slots']} slots of {session['slot_minutes']} min; "
+            f"import {_span(session['import_price_eur_per_kwh'])}, "
+            f"export {_span(session['export_price_eur_per_kwh'])} EUR/kWh",
+            markup=False,
+        )
+    table = Table("member", "kind", "battery kWh", "PV m²")
+    for number in range(1, len(summary["sessions"]) + 1):
+        suffix = f" {number}" if len(summary["sessions"]) > 1 else ""
+        table.add_column(f"load kWh{suffix}", justify="right")
+        table.add_column(f"PV kWh{suffix}", justify="right")
+    for member in summary["members"]:
+        energies = [
+            _number(value)
+            for pair in zip(member["load_kwh"], member["pv_kwh"], strict=True)
+            for value in pair
+        ]
+        table.add_row(
+            member["name"],
+            member["kind"],
+            _number(member["battery_kwh"]),
+            _number(member["pv_area_m2"]),
+            *energies,
+        )
+    console.print(table)
+    for notice in summary["notices"]:
+        console.print(f"Notice: {notice}", markup=False)
+
+
+def _span(prices: dict[str, float]) -> str:
+    least, greatest = prices["least"], prices["greatest"]
+    return f"{least:g}" if least == greatest else f"{least:g} to {greatest:g}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

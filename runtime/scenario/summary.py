@@ -1,0 +1,113 @@
+"""What was understood of a scenario, for people and for programs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from runtime.configuration import strategy_in
+from runtime.conventions import FloatArray
+from runtime.devices import PvArray
+from runtime.horizon import Horizon
+from runtime.scenario.resolve import MemberSeries, ResolvedScenario
+
+
+def notices(resolved: ResolvedScenario) -> list[str]:
+    """What a person should know before a run: days of odd length, slots without local trade.
+
+    Returns:
+        One sentence each, in the order of sessions.
+    """
+    found = []
+    for number, (horizon, slots) in enumerate(
+        zip(resolved.horizons, resolved.export_above_import_slots(), strict=True), start=1
+    ):
+        session = f"session {number} ({horizon.local(0):%Y-%m-%d})"
+        if horizon.local(0).utcoffset() != horizon.local(horizon.slots).utcoffset():
+            found.append(
+                f"{session}: clocks change in {horizon.zone}; it has {horizon.slots} slots, "
+                f"{_hours(horizon)} h, from {horizon.local(0).isoformat()} "
+                f"to {horizon.local(horizon.slots).isoformat()}"
+            )
+        elif horizon.slot_minutes * horizon.slots != 1440:
+            found.append(f"{session}: it has {horizon.slots} slots, {_hours(horizon)} h, not 24 h")
+        if slots:
+            times = ", ".join(f"{horizon.local(slot):%H:%M}" for slot in slots[:4])
+            more = ", ..." if len(slots) > 4 else ""
+            found.append(
+                f"{session}: in {len(slots)} of {horizon.slots} slots (at {times}{more}) the feed-in tariff "
+                "is above the import price: local trade is suspended there, and everybody is settled at the "
+                "grid's tariffs"
+            )
+    return found
+
+
+def describe(resolved: ResolvedScenario) -> dict[str, Any]:
+    """The scenario in numbers, ready for JSON: energies [kWh] by member and session, prices [EUR/kWh]."""
+    scenario = resolved.scenario
+    coordinator = resolved.coordinator_config()
+    return {
+        "scenario": resolved.name,
+        "community": scenario.community.name,
+        "setting": resolved.setting,
+        "mechanism": coordinator.mechanism,
+        "parameters": coordinator.parameters,
+        "seed": scenario.seed,
+        "clock": scenario.clock.model_dump(mode="json"),
+        "sessions": [
+            {
+                "start": horizon.local(0).isoformat(),
+                "end": horizon.local(horizon.slots).isoformat(),
+                "zone": horizon.zone,
+                "slot_minutes": horizon.slot_minutes,
+                "slots": horizon.slots,
+                "import_price_eur_per_kwh": _extremes(asks),
+                "export_price_eur_per_kwh": _extremes(pays),
+            }
+            for horizon, asks, pays in zip(
+                resolved.horizons,
+                resolved.import_price_eur_per_kwh,
+                resolved.export_price_eur_per_kwh,
+                strict=True,
+            )
+        ],
+        "members": [
+            {
+                "name": member.name,
+                "kind": member.kind,
+                "strategy": strategy_in(resolved.setting, member.strategy),
+                "battery_kwh": member.battery.capacity_kwh if member.battery else None,
+                "pv_area_m2": member.pv.area_m2 if member.pv else None,
+                "load_kwh": [_total(series.load_kwh) for series in resolved.series[member.name]],
+                "pv_kwh": [
+                    _pv_total(series, member.pv.array if member.pv else None, horizon)
+                    for series, horizon in zip(resolved.series[member.name], resolved.horizons, strict=True)
+                ],
+            }
+            for member in scenario.members
+        ],
+        "notices": notices(resolved),
+    }
+
+
+def _hours(horizon: Horizon) -> str:
+    return f"{timedelta(minutes=horizon.slot_minutes * horizon.slots) / timedelta(hours=1):g}"
+
+
+def _extremes(prices: list[Decimal]) -> dict[str, float]:
+    return {"least": float(min(prices)), "greatest": float(max(prices))}
+
+
+def _total(values: FloatArray | None) -> float | None:
+    return None if values is None else float(np.sum(values))
+
+
+def _pv_total(series: MemberSeries, array: PvArray | None, horizon: Horizon) -> float | None:
+    """Production through a session [kWh]: as given, or of an array by eq. 4 times the slot's length."""
+    if array is None or series.ghi_w_per_m2 is None:
+        return _total(series.pv_production_kwh)
+    power_kw = float(np.sum(series.ghi_w_per_m2)) * array.area_m2 * array.efficiency / 1000
+    return power_kw * horizon.slot_hours
