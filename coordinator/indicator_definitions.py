@@ -66,6 +66,7 @@ DEFINITIONS: dict[str, Definition] = {
     "bill_eur": Definition(
         "EUR", "what is paid for what was metered, from the ledger; negative: is received", EQ1
     ),
+    "billed_eur": Definition("EUR", "the bill in whole cents"),
     "saving_eur": Definition("EUR", "cost alone less the bill"),
     "saving_percent": Definition("%", "saving over the size of the cost alone; none if that is zero"),
     "saving_min_eur": Definition("EUR", "smallest saving of a member"),

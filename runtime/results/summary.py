@@ -18,10 +18,10 @@ _MEMBER_COLUMNS = (
     ("import_kwh", "import\n[kWh]", ".1f"),
     ("export_kwh", "export\n[kWh]", ".1f"),
     ("alone_cost_eur", "alone\n[EUR]", ".2f"),
-    ("bill_eur", "bill\n[EUR]", ".2f"),
+    ("billed_eur", "bill\n[EUR]", ".2f"),
     ("saving_eur", "saving\n[EUR]", "+.2f"),
     ("saving_percent", "saving\n[%]", "+.1f"),
-    ("self_sufficiency", "self-\nsufficient", ".1%"),
+    ("self_sufficiency", "self-\nsuff.", ".1%"),
 )
 
 _COMMUNITY_ROWS = (
@@ -120,12 +120,27 @@ def print_summary(result: Mapping[str, Any], console: Console | None = None) -> 
 
 def _member_table(result: Mapping[str, Any]) -> Table:
     title = f"{result['community']}: {result['setting']}, {result['mechanism']}"
-    table = Table(title=title, title_justify="left", show_footer=True, box=None, header_style="bold")
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        show_footer=True,
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
     total = result["run"]["community"]
-    table.add_column("member", footer="community", footer_style="bold")
+    names = [*result["run"]["members"], "community"]
+    # names may be long, but never at the cost of a number
+    table.add_column(
+        "member",
+        footer="community",
+        footer_style="bold",
+        no_wrap=True,
+        min_width=min(max(map(len, names)), 20),
+    )
     for name, heading, form in _MEMBER_COLUMNS:
         table.add_column(
-            heading, footer=_text(total[name], form), footer_style="bold", justify="right", no_wrap=True
+            Text(heading), footer=_text(total[name], form), footer_style="bold", justify="right", no_wrap=True
         )
     for member, values in result["run"]["members"].items():
         table.add_row(Text(member), *(_text(values[name], form) for name, _, form in _MEMBER_COLUMNS))

@@ -1,0 +1,389 @@
+"""Indicators against figures worked out by hand, and their bounds for any input."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordinator import indicators as ind
+from coordinator.indicators_command import indicators, write_indicators
+from runtime.errors import InputError
+from runtime.horizon import Horizon
+from runtime.records import (
+    Bill,
+    CoordinatorRecord,
+    Delivery,
+    LedgerEntry,
+    MemberRecord,
+    MemberSessionRecord,
+    Round,
+    SessionRecord,
+)
+
+energies = st.lists(st.floats(0, 1e4), min_size=1, max_size=40)
+nets = st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=40)
+
+
+def test_cost_is_import_at_the_tariff_less_export_at_feed_in() -> None:
+    # 2·0.25 + 1·0.30 − 3·0.10
+    assert ind.grid_cost_eur([2.0, -3.0, 1.0], [0.25, 0.20, 0.30], [0.05, 0.10, 0.05]) == pytest.approx(0.5)
+
+
+def test_self_sufficiency_counts_only_what_was_imported() -> None:
+    assert ind.self_sufficiency([4.0, 6.0], [1.0, 1.5]) == pytest.approx(0.75)
+    assert ind.self_sufficiency([4.0], [5.0]) == pytest.approx(-0.25), "imports that fill a battery"
+    assert ind.self_sufficiency([0.0, 0.0], [1.0, 0.0]) is None
+
+
+def test_self_consumption() -> None:
+    assert ind.self_consumption([3.0, 5.0], [0.0, 2.0]) == pytest.approx(0.75)
+    assert ind.self_consumption([0.0], [2.0]) is None
+
+
+def test_peak_and_load_factor_use_power_not_energy_per_slot() -> None:
+    # 1 kWh in a quarter of an hour is 4 kW, 2 kWh in an hour 2 kW; the mean over 2.25 h is 3/2.25 kW
+    hours = [0.25, 1.0, 1.0]
+    assert ind.peak_import_kw([1.0, 2.0, -9.0], hours) == pytest.approx(4.0)
+    assert ind.load_factor([1.0, 2.0, -9.0], hours) == pytest.approx(3 / 2.25 / 4)
+    assert ind.load_factor([-1.0, 0.0], 1.0) is None
+    assert ind.peak_import_kw([], 1.0) == 0.0
+    assert ind.load_factor([], 1.0) is None
+
+
+def test_saving_of_a_member_that_earns_is_positive_when_it_earns_more() -> None:
+    assert ind.saving_percent(-2.0, -3.0) == pytest.approx(50.0)
+    assert ind.saving_percent(10.0, 11.0) == pytest.approx(-10.0)
+    assert ind.saving_percent(0.0, -1.0) is None
+
+
+def test_gini_and_jain_by_hand() -> None:
+    # pairs of (1, 3): |1−3| twice = 4, over 2·4·2; (1+3)²/(2·(1+9))
+    assert ind.gini([1.0, 3.0]) == pytest.approx(0.25)
+    assert ind.jain([1.0, 3.0]) == pytest.approx(0.8)
+    assert ind.gini([0.0, 0.0, 0.0, 5.0]) == pytest.approx(0.75)
+    assert ind.jain([0.0, 0.0, 0.0, 5.0]) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("values", [[], [0.0, 0.0], [1.0, -0.1]])
+def test_equality_of_nothing_or_of_losses_is_not_defined(values: list[float]) -> None:
+    assert ind.gini(values) is None
+    assert ind.jain(values) is None
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=30))
+def test_gini_and_jain_stay_in_bounds_and_gini_is_the_double_sum(values: list[float]) -> None:
+    gini, jain, n = ind.gini(values), ind.jain(values), len(values)
+    if max(values) <= ind.NO_MONEY_EUR:
+        assert gini is None
+        assert jain is None
+        return
+    assert gini is not None
+    assert jain is not None
+    assert 0 <= gini <= (n - 1) / n + 1e-12
+    assert 1 / n - 1e-12 <= jain <= 1
+    pairs = sum(abs(x - y) for x in values for y in values)
+    assert gini == pytest.approx(pairs / (2 * n * sum(values)), abs=1e-9)
+
+
+@given(nets)
+def test_imports_and_exports_split_the_net_position(net: list[float]) -> None:
+    taken, given_ = ind.imports_kwh(net), ind.exports_kwh(net)
+    assert np.array_equal(taken - given_, np.asarray(net))
+    assert not np.any((taken > 0) & (given_ > 0))
+
+
+@given(energies, nets)
+def test_ratios_are_at_most_one_and_never_nan(load: list[float], net: list[float]) -> None:
+    for value in (
+        ind.self_sufficiency(load, ind.imports_kwh(net)),
+        ind.self_consumption(load, ind.exports_kwh(net)),
+        ind.load_factor(net, 0.25),
+    ):
+        assert value is None or (value <= 1 and not math.isnan(value))
+
+
+def test_members_worse_off_ignores_rounding() -> None:
+    assert ind.members_worse_off([1.0, -1e-8, -0.01, 0.0]) == 1
+
+
+# Two members, two half-hours. Slot 0: both import, a 1.0 and b 0.5 kWh. Slot 1: a exports 2.0, b takes 1.5,
+# so 1.5 kWh change hands at 0.20 EUR/kWh and 0.5 kWh go to the grid at 0.10.
+GT, FIT = [Decimal("0.20"), Decimal("0.30")], [Decimal("0.10"), Decimal("0.10")]
+LOAD = {"a": [1.0, 0.5], "b": [0.5, 1.5]}
+PV = {"a": [0.0, 2.5], "b": [0.0, 0.0]}
+NET = {"a": [Decimal("1.0"), Decimal("-2.0")], "b": [Decimal("0.5"), Decimal("1.5")]}
+
+
+def entry(slot: int, member: str, kind: str, energy: str, price: str) -> LedgerEntry:
+    parties = f"member:{member}", "grid" if kind.startswith("grid") else "community"
+    debit, credit = parties if kind in ("grid-import", "local-purchase") else parties[::-1]
+    return LedgerEntry.model_validate(
+        {
+            "session": 0,
+            "slot": slot,
+            "member": member,
+            "kind": kind,
+            "energy_kwh": energy,
+            "price_eur_per_kwh": price,
+            "amount_eur": Decimal(energy) * Decimal(price),
+            "debit": debit,
+            "credit": credit,
+        }
+    )
+
+
+def bill(member: str, bought: str, sold: str, taken: str, given_: str, owed: str) -> Bill:
+    return Bill(
+        session=0,
+        member=member,
+        local_purchase_kwh=Decimal(bought),
+        local_sale_kwh=Decimal(sold),
+        grid_import_kwh=Decimal(taken),
+        grid_export_kwh=Decimal(given_),
+        exact_eur=Decimal(owed),
+        amount_eur=Decimal(owed),
+    )
+
+
+@pytest.fixture
+def coordinator() -> CoordinatorRecord:
+    session = SessionRecord(
+        session=0,
+        horizon=Horizon(start=datetime(2024, 6, 21, tzinfo=UTC), zone="UTC", slot_minutes=30, slots=2),
+        grid_import_price_eur_per_kwh=GT,
+        grid_export_price_eur_per_kwh=FIT,
+        rounds=[
+            Round(
+                number=number,
+                import_price_eur_per_kwh=[0.2, 0.3],
+                export_price_eur_per_kwh=[0.1, 0.1],
+                net_kwh={"a": [1.0, -2.0], "b": [0.5, 1.5]},
+                community_cost_eur=0.25,
+            )
+            for number in range(3)
+        ],
+        agreed_round=2,
+        suspended_slots=[],
+        deliveries=[
+            Delivery(
+                slot=s, member=m, net_kwh=NET[m][s], quality="estimated" if (m, s) == ("b", 1) else "metered"
+            )
+            for s in (0, 1)
+            for m in "ab"
+        ],
+        ledger=[
+            entry(0, "a", "grid-import", "1.0", "0.20"),
+            entry(0, "b", "grid-import", "0.5", "0.20"),
+            entry(1, "a", "local-sale", "1.5", "0.20"),
+            entry(1, "a", "grid-export", "0.5", "0.10"),
+            entry(1, "b", "local-purchase", "1.5", "0.20"),
+        ],
+        bills=[bill("a", "0", "1.5", "1.0", "0.5", "-0.15"), bill("b", "1.5", "0", "0.5", "0", "0.40")],
+    )
+    return CoordinatorRecord(
+        community="pair",
+        setting="community",
+        mechanism="mid-market-rate",
+        members=["a", "b"],
+        sessions=[session],
+    )
+
+
+@pytest.fixture
+def members() -> dict[str, MemberRecord]:
+    return {
+        name: MemberRecord(
+            member=name,
+            kind="house",
+            strategy="self-consumption",
+            battery_capacity_kwh=None,
+            sessions=[
+                MemberSessionRecord(
+                    session=0,
+                    load_kwh=LOAD[name],
+                    pv_kwh=PV[name],
+                    battery_charge_kwh=[0.0, 0.0],
+                    battery_discharge_kwh=[0.0, 0.0],
+                    stored_kwh=[],
+                    net_kwh=[float(q) for q in NET[name]],
+                    planned_net_kwh=[float(q) for q in NET[name]],
+                    alone_net_kwh=[float(q) for q in NET[name]],
+                    quality=["metered", "metered"],
+                    meter=["", ""],
+                    rounds_planned=1,
+                    planning_seconds=0.0,
+                )
+            ],
+        )
+        for name in "ab"
+    }
+
+
+COMMUNITY = {
+    "load_kwh": 3.5,
+    "pv_kwh": 2.5,
+    "import_kwh": 3.0,
+    "export_kwh": 2.0,
+    "boundary_import_kwh": 1.5,
+    "boundary_export_kwh": 0.5,
+    "local_sale_kwh": 1.5,
+    "local_purchase_kwh": 1.5,
+    "self_sufficiency": 1 / 7,
+    "boundary_self_sufficiency": 4 / 7,
+    "self_consumption": 0.2,
+    "boundary_self_consumption": 0.8,
+    "peak_import_kw": 3.0,
+    "load_factor": 0.5,
+    "alone_cost_eur": 0.55,
+    "metered_cost_eur": 0.55,
+    "bill_eur": 0.25,
+    "billed_eur": 0.25,
+    "saving_eur": 0.30,
+    "saving_percent": 100 * 0.30 / 0.55,
+    "saving_min_eur": 0.15,
+    "saving_max_eur": 0.15,
+    "saving_gini": 0.0,
+    "saving_jain": 1.0,
+    "members_worse_off": 0,
+    "purchase_price_eur_per_kwh": 0.2,
+    "sale_price_eur_per_kwh": 0.175,
+    "local_price_eur_per_kwh": 0.2,
+    "price_spread_eur_per_kwh": 0.025,
+    "stored_change_kwh": 0.0,
+    "rounds": 2,
+    "suspended_slots": 0,
+    "estimated_slots": 1,
+    "missing_slots": 0,
+}
+
+
+def test_a_community_of_two_by_hand(coordinator: CoordinatorRecord, members: dict[str, MemberRecord]) -> None:
+    result = indicators(coordinator, members)
+    assert result["run"]["community"] == pytest.approx(COMMUNITY, abs=1e-8)
+    a, b = result["run"]["members"]["a"], result["run"]["members"]["b"]
+    assert (a["alone_cost_eur"], a["bill_eur"], a["saving_eur"]) == pytest.approx((0.0, -0.15, 0.15))
+    assert a["saving_percent"] is None, "alone it would cost nothing"
+    assert (a["self_sufficiency"], a["self_consumption"]) == pytest.approx((1 / 3, 0.2))
+    assert (b["alone_cost_eur"], b["bill_eur"], b["saving_percent"]) == pytest.approx(
+        (0.55, 0.40, 100 * 0.15 / 0.55)
+    )
+    assert b["self_consumption"] is None, "no production"
+    assert (b["peak_import_kw"], b["load_factor"]) == pytest.approx((3.0, 2 / 3))
+    only = result["sessions"][0]
+    assert only["community"] == {**result["run"]["community"], "agreed_round": 2}
+    assert (only["start"], only["end"]) == ("2024-06-21T00:00:00+00:00", "2024-06-21T01:00:00+00:00")
+
+
+def test_every_value_is_defined_and_every_definition_used(
+    coordinator: CoordinatorRecord, members: dict[str, MemberRecord]
+) -> None:
+    result = indicators(coordinator, members)
+    scopes = [result["run"], *result["sessions"]]
+    used = {
+        name for scope in scopes for part in (scope["community"], *scope["members"].values()) for name in part
+    }
+    assert used == set(result["definitions"])
+    assert all(d["unit"] and d["explanation"] for d in result["definitions"].values())
+
+
+def test_sessions_add_up_to_the_run(coordinator: CoordinatorRecord, members: dict[str, MemberRecord]) -> None:
+    second = coordinator.sessions[0].model_copy(update={"session": 1})
+    twice = coordinator.model_copy(update={"sessions": [coordinator.sessions[0], second]})
+    own = {
+        name: m.model_copy(
+            update={"sessions": [m.sessions[0], m.sessions[0].model_copy(update={"session": 1})]}
+        )
+        for name, m in members.items()
+    }
+    run = indicators(twice, own)["run"]["community"]
+    for name in ("load_kwh", "bill_eur", "saving_eur", "local_sale_kwh", "boundary_import_kwh", "rounds"):
+        assert run[name] == pytest.approx(2 * COMMUNITY[name]), name
+    for name in (
+        "self_sufficiency",
+        "boundary_self_sufficiency",
+        "load_factor",
+        "peak_import_kw",
+        "saving_percent",
+    ):
+        assert run[name] == pytest.approx(COMMUNITY[name]), name
+
+
+def test_change_of_stored_energy_is_last_less_first(
+    coordinator: CoordinatorRecord, members: dict[str, MemberRecord]
+) -> None:
+    session = members["a"].sessions[0].model_copy(update={"stored_kwh": [2.0, 3.5]})
+    members["a"] = members["a"].model_copy(update={"sessions": [session], "battery_capacity_kwh": 5.0})
+    result = indicators(coordinator, members)["run"]
+    assert result["members"]["a"]["stored_change_kwh"] == 1.5
+    assert result["community"]["stored_change_kwh"] == 1.5
+
+
+def test_a_member_without_a_record_leaves_none_not_a_wrong_sum(
+    coordinator: CoordinatorRecord, members: dict[str, MemberRecord]
+) -> None:
+    del members["b"]
+    run = indicators(coordinator, members)["run"]
+    assert run["members"]["b"]["load_kwh"] is None
+    assert run["members"]["b"]["bill_eur"] == pytest.approx(0.4)
+    for name in (
+        "load_kwh",
+        "self_sufficiency",
+        "alone_cost_eur",
+        "saving_eur",
+        "saving_jain",
+        "members_worse_off",
+    ):
+        assert run["community"][name] is None, name
+    assert run["community"]["bill_eur"] == pytest.approx(0.25)
+
+
+def test_a_slot_without_delivery_is_an_error(
+    coordinator: CoordinatorRecord, members: dict[str, MemberRecord]
+) -> None:
+    session = coordinator.sessions[0].model_copy(
+        update={"deliveries": coordinator.sessions[0].deliveries[:-1]}
+    )
+    with pytest.raises(InputError, match=r"session 0: slot 1 has no delivery of 'b'"):
+        indicators(coordinator.model_copy(update={"sessions": [session]}), members)
+
+
+def test_a_delivery_twice_is_an_error(
+    coordinator: CoordinatorRecord, members: dict[str, MemberRecord]
+) -> None:
+    deliveries = coordinator.sessions[0].deliveries
+    session = coordinator.sessions[0].model_copy(update={"deliveries": [*deliveries, deliveries[0]]})
+    with pytest.raises(InputError, match="slot 0 of 'a' is there twice"):
+        indicators(coordinator.model_copy(update={"sessions": [session]}), members)
+
+
+def test_arrays_of_another_length_are_an_error(
+    coordinator: CoordinatorRecord, members: dict[str, MemberRecord]
+) -> None:
+    session = members["a"].sessions[0].model_copy(update={"load_kwh": [1.0]})
+    members["a"] = members["a"].model_copy(update={"sessions": [session]})
+    with pytest.raises(InputError, match=r"members/a\.json, session 0: load_kwh: found 1 values, expected 2"):
+        indicators(coordinator, members)
+
+
+def test_a_run_without_sessions_has_no_figures_but_no_error(coordinator: CoordinatorRecord) -> None:
+    result = indicators(coordinator.model_copy(update={"sessions": []}), {})
+    assert result["sessions"] == []
+    assert result["run"]["community"]["self_sufficiency"] is None
+    assert result["run"]["community"]["bill_eur"] == 0
+
+
+def test_written_as_json_beside_the_records(
+    tmp_path, coordinator: CoordinatorRecord, members: dict[str, MemberRecord]
+) -> None:
+    coordinator.save(tmp_path / "records" / "coordinator.json")
+    for name, record in members.items():
+        record.save(tmp_path / "records" / "members" / f"{name}.json")
+    result = write_indicators(tmp_path)
+    assert json.loads((tmp_path / "indicators.json").read_text()) == result

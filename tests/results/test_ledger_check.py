@@ -1,0 +1,187 @@
+"""The ledger check lets consistent ledgers pass and finds any single change of one."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import make_run
+
+from runtime.records import CoordinatorRecord, LedgerEntry, SessionRecord
+from runtime.results.ledger import LedgerError, check_ledger
+
+GOOD, _ = make_run(5, 2, slots=24, slot_minutes=60, suspended=(11,))
+GRAIN = Decimal("1e-15")
+
+
+def with_session(index: int, **changes: object) -> CoordinatorRecord:
+    sessions = list(GOOD.sessions)
+    sessions[index] = sessions[index].model_copy(update=changes)
+    return GOOD.model_copy(update={"sessions": sessions})
+
+
+def with_entry(session: SessionRecord, at: int, **changes: object) -> list[LedgerEntry]:
+    ledger = list(session.ledger)
+    ledger[at] = ledger[at].model_copy(update=changes)
+    return ledger
+
+
+def local_sale() -> tuple[int, LedgerEntry]:
+    return next((i, e) for i, e in enumerate(GOOD.sessions[0].ledger) if e.kind == "local-sale")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    members=st.integers(1, 9),
+    seed=st.integers(0, 10_000),
+    setting=st.sampled_from(["community", "pv-only", "pv-battery-rule"]),
+    suspended=st.sets(st.integers(0, 11), max_size=3),
+)
+def test_consistent_runs_pass(members: int, seed: int, setting: str, suspended: set[int]) -> None:
+    record, _ = make_run(
+        members, slots=12, slot_minutes=120, seed=seed, setting=setting, suspended=tuple(suspended)
+    )
+    check_ledger(record)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_single_change_of_an_entry_is_found(data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, 1))
+    session = GOOD.sessions[index]
+    at = data.draw(st.integers(0, len(session.ledger) - 1))
+    entry = session.ledger[at]
+    change = data.draw(
+        st.sampled_from(
+            ["energy", "price", "amount", "consistent", "member", "slot", "swap", "drop", "twice"]
+        )
+    )
+    if change == "drop":
+        ledger = [e for i, e in enumerate(session.ledger) if i != at]
+    elif change == "twice":
+        ledger = [*session.ledger, entry]
+    else:
+        other = next(m for m in GOOD.members if m != entry.member)
+        ledger = with_entry(
+            session,
+            at,
+            **{
+                "energy": {"energy_kwh": entry.energy_kwh + GRAIN},
+                "price": {"price_eur_per_kwh": entry.price_eur_per_kwh + GRAIN},
+                "amount": {"amount_eur": entry.amount_eur - GRAIN},
+                "consistent": {
+                    "price_eur_per_kwh": entry.price_eur_per_kwh * 2,
+                    "amount_eur": entry.amount_eur * 2,
+                },
+                "member": {"member": other},
+                "slot": {"slot": (entry.slot + 1) % 24},
+                "swap": {"debit": entry.credit, "credit": entry.debit},
+            }[change],
+        )
+    with pytest.raises(LedgerError, match=f"session {index}"):
+        check_ledger(with_session(index, ledger=ledger))
+
+
+def test_what_members_pay_is_what_the_grid_receives_even_if_every_entry_is_right() -> None:
+    # the buyer's price lowered, energy kept: each entry multiplies out, but nobody sold at that price
+    session = GOOD.sessions[0]
+    at = next(i for i, e in enumerate(session.ledger) if e.kind == "local-purchase")
+    entry = session.ledger[at]
+    price = entry.price_eur_per_kwh - Decimal("0.01")
+    ledger = with_entry(session, at, price_eur_per_kwh=price, amount_eur=entry.energy_kwh * price)
+    with pytest.raises(LedgerError, match="members bought"):
+        check_ledger(with_session(0, ledger=ledger))
+
+
+def test_grid_energy_costs_the_tariff() -> None:
+    session = GOOD.sessions[0]
+    at = next(i for i, e in enumerate(session.ledger) if e.kind == "grid-import")
+    entry = session.ledger[at]
+    ledger = with_entry(session, at, price_eur_per_kwh=Decimal(1), amount_eur=entry.energy_kwh)
+    with pytest.raises(LedgerError, match=r"price 1 EUR/kWh, the tariff is 0\.1"):
+        check_ledger(with_session(0, ledger=ledger))
+
+
+def test_both_sides_at_another_local_price_balance_but_not_with_the_bills() -> None:
+    session = GOOD.sessions[0]
+    slot = local_sale()[1].slot
+    price = Decimal("0.05")
+    ledger = [
+        e.model_copy(update={"price_eur_per_kwh": price, "amount_eur": e.energy_kwh * price})
+        if e.slot == slot and e.kind.startswith("local")
+        else e
+        for e in session.ledger
+    ]
+    with pytest.raises(LedgerError, match=r"exact_eur is .* its entries add up to"):
+        check_ledger(with_session(0, ledger=ledger))
+
+
+def test_entries_must_settle_what_was_delivered() -> None:
+    deliveries = list(GOOD.sessions[0].deliveries)
+    deliveries[0] = deliveries[0].model_copy(update={"net_kwh": deliveries[0].net_kwh + GRAIN})
+    with pytest.raises(LedgerError, match=r"slot 0, house-1: entries add up to .* delivered were"):
+        check_ledger(with_session(0, deliveries=deliveries))
+
+
+def test_a_delivery_left_unsettled_is_found() -> None:
+    session = GOOD.sessions[0]
+    gone = local_sale()[1]
+    ledger = [e for e in session.ledger if e.slot != gone.slot]
+    with pytest.raises(LedgerError, match=f"slot {gone.slot}, .*entries add up to 0 kWh"):
+        check_ledger(with_session(0, ledger=ledger))
+
+
+@pytest.mark.parametrize(
+    ("field", "by"),
+    [
+        ("exact_eur", GRAIN),
+        ("local_sale_kwh", GRAIN),
+        ("local_purchase_kwh", GRAIN),
+        ("grid_import_kwh", GRAIN),
+        ("grid_export_kwh", GRAIN),
+        ("amount_eur", Decimal("0.01")),
+        ("amount_eur", Decimal("0.001")),
+    ],
+)
+def test_bills_follow_from_the_ledger(field: str, by: Decimal) -> None:
+    bills = list(GOOD.sessions[0].bills)
+    # up from the rounded-up or down from the rounded-down side, so that the bill leaves its cent
+    sign = 1 if bills[0].amount_eur >= bills[0].exact_eur else -1
+    bills[0] = bills[0].model_copy(update={field: getattr(bills[0], field) + sign * by})
+    with pytest.raises(LedgerError, match="bill of house-1"):
+        check_ledger(with_session(0, bills=bills))
+
+
+def test_rounded_bills_may_not_drift_from_their_sum() -> None:
+    session = GOOD.sessions[0]
+    up = [
+        b.model_copy(update={"amount_eur": -((-b.exact_eur) // Decimal("0.01") * Decimal("0.01"))})
+        if b.exact_eur % Decimal("0.01")
+        else b
+        for b in session.bills
+    ]
+    up = [
+        b
+        if b.amount_eur >= b.exact_eur
+        else b.model_copy(update={"amount_eur": b.amount_eur + Decimal("0.01")})
+        for b in up
+    ]
+    with pytest.raises(LedgerError, match="the bills add up to"):
+        check_ledger(with_session(0, bills=up))
+
+
+def test_a_bill_is_there_for_everyone_once() -> None:
+    with pytest.raises(LedgerError, match="expected one for each of"):
+        check_ledger(with_session(0, bills=GOOD.sessions[0].bills[1:]))
+
+
+def test_negative_energy_and_strangers_are_named() -> None:
+    at, entry = local_sale()
+    session = GOOD.sessions[0]
+    negative = with_entry(session, at, energy_kwh=-entry.energy_kwh, amount_eur=-entry.amount_eur)
+    with pytest.raises(LedgerError, match="negative energy"):
+        check_ledger(with_session(0, ledger=negative))
+    with pytest.raises(LedgerError, match=r"nobody.*not a member"):
+        check_ledger(with_session(0, ledger=with_entry(session, at, member="nobody")))
