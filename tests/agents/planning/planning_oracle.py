@@ -1,7 +1,7 @@
 """Exact optimum of a planning problem by HiGHS: LP, or MILP where the problem is not convex.
 
-A proximal term is met from below by tangents, added where the last solution lies until they touch it (Kelley's
-cutting planes): HiGHS's own quadratic solver is too inexact for an oracle, and takes no integers.
+A proximal term is met from below by tangents, added where the last solution lies until they touch it
+(Kelley's cutting planes): HiGHS's own quadratic solver is too inexact for an oracle, and takes no integers.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from agents.devices.battery import charge_limit_kwh, discharge_limit_kwh, lower_
 from agents.planning.evolution import SearchBudget
 from agents.planning.planner import EvolutionaryPlanner, IdlePlanner, RulePlanner
 from agents.planning.problem import objectives_eur
-from agents.planning.recombination import best_recombination
 from agents.planning.seeds import seed_trajectories
 from agents.planning.stages import Stages
 
@@ -92,7 +91,7 @@ def test_proximal_members_match_the_quadratic_optimum(seed, slots):
         assert plan.objective_eur - optimum <= 0.005 * (idle - optimum) + 1e-7 * scale
 
 
-@pytest.mark.parametrize("seed", [0, 1, 3, 5])
+@pytest.mark.parametrize("seed", [0, 1, 3, 8])
 def test_proximal_and_feed_in_above_import(seed):
     problem = replace(
         random_problem(seed, "feed-in", 12),
