@@ -39,7 +39,7 @@ def read_log(path: Path, *, check_hashes: bool = True) -> Iterator[LogRecord]:
 def merge(paths: Iterable[Path], *, check_hashes: bool = True) -> Iterator[LogRecord]:
     """Read many logs in the order of time, each log's own order kept.
 
-    Where an agent's wall clock was set back, its records count as written no earlier than those before them.
+    Where an agent's wall clock was set back, its records come no earlier than those it wrote before.
     Records of the same instant come in the order of ``paths``.
 
     Args:
@@ -54,15 +54,7 @@ def merge(paths: Iterable[Path], *, check_hashes: bool = True) -> Iterator[LogRe
 
 def in_order_of_time(logs: Iterable[Iterable[LogRecord]]) -> Iterator[LogRecord]:
     """Merge records of several logs as ``merge`` does; each log's records in their own order."""
-    for _, record in heapq.merge(*(_never_back(log) for log in logs), key=lambda pair: pair[0]):
-        yield record
-
-
-def _never_back(records: Iterable[LogRecord]) -> Iterator[tuple[str, LogRecord]]:
-    latest = ""
-    for record in records:
-        latest = max(latest, record.at)
-        yield latest, record
+    return heapq.merge(*logs, key=lambda record: record.at)
 
 
 def follow(

@@ -199,7 +199,14 @@ def test_head_of_a_pipe_may_close_it(run: Any) -> None:
         run.say("school", "coordinator", "inform", {"type": "long", "text": "x" * 900})
     program = shlex.join([sys.executable, "-c", PROGRAM, str(run.dir.path)])
     script = f"set -o pipefail; {program} --full | head -n 2"
-    piped = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    piped = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "FORCE_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (piped.returncode, piped.stderr) == (0, "")
     assert len(piped.stdout.splitlines()) == 2
     assert "\x1b" not in piped.stdout
@@ -261,7 +268,7 @@ SLOT: dict[str, Any] = {"session": 0, "slot": 5}
 EXACT = Decimal("0.125")
 SAID = [
     (bodies.Join(member="school"), "school asks to take part"),
-    (bodies.Admission(community="C", mechanism="mmr", sessions=[]), "admitted to C: mechanism mmr, 0 sessions"),
+    (bodies.Admission(community="C", mechanism="m", sessions=[]), "admitted to C: mechanism m, 0 sessions"),
     (bodies.Reason(reason="too\nlate"), "too\\nlate"),
     (
         bodies.PriceSignal(session=0, round=0, **PRICES),
