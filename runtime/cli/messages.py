@@ -59,15 +59,22 @@ def messages(
     until: Annotated[str | None, typer.Option(help="Before this instant, ISO 8601; UTC if no zone.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many messages.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
-    events: Annotated[bool, typer.Option(help="Show what else agents logged, as restarts.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="Show what else agents logged, as restarts.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    full: Annotated[bool, typer.Option(help="Show each whole body below its line.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Show each whole body below its line.")] = False,
     export_to: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Write to FILE.jsonl or FILE.csv instead.")
     ] = None,
-    stats: Annotated[bool, typer.Option(help="Count instead: kinds, agents, resends, delays.")] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Count instead: kinds, agents, resends, delays.")
+    ] = False,
     verify: Annotated[
-        bool, typer.Option(help="Check all logs: unchanged, every message arrived once; exit code 1 if not.")
+        bool,
+        typer.Option(
+            "--verify", help="Check all logs: unchanged, every message arrived once; exit code 1 if not."
+        ),
     ] = False,
 ) -> None:
     """List what the agents of a run said to each other, from their message logs. Times are UTC."""
