@@ -64,6 +64,8 @@ class MachineAgent(ConnectedAgent):
         log: MessageLog,
         clock: Clock,
         tell: Callable[[str, dict[str, Any]], None],
+        *,
+        replay: bool = True,
     ) -> None:
         """Prepare an agent, replaying what its log holds of an earlier life.
 
@@ -74,6 +76,7 @@ class MachineAgent(ConnectedAgent):
             log: its message log, open.
             clock: the community's clock.
             tell: called with phase and detail of the machine's progress.
+            replay: whether it goes on with the life in the log; if not, its messages need ids of their own.
         """
         super().__init__(connection, local_part)
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -88,7 +91,8 @@ class MachineAgent(ConnectedAgent):
         self._started = False
         self._resending: asyncio.Task[None] | None = None
         self._replay = _Replay(self)
-        self._replay.run(log)
+        if replay:
+            self._replay.run(log)
 
     # -- connection ------------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""A member's meters: the agents that answer its prosumer, and the sources they read."""
