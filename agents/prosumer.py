@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.building import Building, SlotOutcome, series_of
-from agents.planning import Plan, Planner, PlanningProblem, planner_for
+from agents.planning.planner import Planner, planner_for
+from agents.planning.problem import Plan, PlanningProblem
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.protocol.bodies import (
@@ -111,6 +112,7 @@ class ProsumerMachine(Machine):
         self._meter_of: dict[Role, str] = dict.fromkeys(config.roles, self._own_meter)
         self._planner: Planner = planner_for(config.strategy, config.seed)
         self._terms: list[SessionTerms] = []
+        self._early: list[tuple[Envelope, AnyBody]] = []
         self._asked_for_plan: dict[str, tuple[Envelope, PriceSignal]] = {}
         self._session: _Session | None = None
         self._done: list[MemberSessionRecord] = []
@@ -166,6 +168,9 @@ class ProsumerMachine(Machine):
     # -- the coordinator -------------------------------------------------------------------------------
 
     def _from_coordinator(self, envelope: Envelope, body: AnyBody) -> None:
+        if not self._terms and not isinstance(body, Admission | Reason):
+            self._early.append((envelope, body))  # the admission was lost or overtaken: it will be repeated
+            return
         match body:
             case Admission():
                 self._admitted(body)
@@ -190,6 +195,9 @@ class ProsumerMachine(Machine):
             self.do(Fail("the community's horizon is not the one this member was set up for"))
         self._terms = body.sessions
         self.do(Progress("admitted", {"community": body.community, "mechanism": body.mechanism}))
+        early, self._early = self._early, []
+        for envelope, message in early:
+            self._from_coordinator(envelope, message)
 
     def _refused(self, envelope: Envelope, body: Reason) -> None:
         if envelope.protocol == "join":

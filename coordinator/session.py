@@ -85,6 +85,7 @@ class _Negotiation:
     number: int = 0
     asked: dict[str, str] = field(default_factory=dict)
     answered: dict[str, Array] = field(default_factory=dict)
+    declined: set[str] = field(default_factory=set)
     position: dict[str, Array] = field(default_factory=dict)
     position_round: dict[str, int] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
@@ -99,6 +100,7 @@ class _Operation:
     slot: int = 0
     asked: dict[str, str] = field(default_factory=dict)
     delivered: dict[str, tuple[Envelope, MeteredDelivery]] = field(default_factory=dict)
+    declined: set[str] = field(default_factory=set)
     deliveries: list[Delivery] = field(default_factory=list)
     ledger: list[LedgerEntry] = field(default_factory=list)
 
@@ -146,7 +148,7 @@ class MarketMachine(Machine):
             case Acknowledged():
                 self._acknowledged(envelope)
             case Reason():
-                self.do(Progress("complaint", {"member": member, "reason": body.reason}))
+                self._declined(member, envelope, body)
             case _:
                 raise ProtocolError(f"a member may not send {body.type}")
 
@@ -227,7 +229,7 @@ class MarketMachine(Machine):
 
     def _open_round(self) -> None:
         talk = self._negotiation
-        talk.answered = {}
+        talk.answered, talk.declined = {}, set()
         self._tell("round", round=talk.number)
         body = PriceSignal(
             session=self.session,
@@ -247,9 +249,25 @@ class MarketMachine(Machine):
         if len(body.grid_import_kwh) != slots:
             raise ProtocolError(f"position has {len(body.grid_import_kwh)} slots, expected {slots}")
         talk.answered[member] = net_of_pair(body.grid_import_kwh, body.grid_export_kwh)
-        if len(talk.answered) == len(self._members):
+        self._close_round_if_complete()
+
+    def _close_round_if_complete(self) -> None:
+        talk = self._negotiation
+        if len(talk.answered) + len(talk.declined) == len(self._members):
             self.do(StopTimer("round"))
             self._close_round()
+
+    def _declined(self, member: str, envelope: Envelope, body: Reason) -> None:
+        """A member refuses or does not understand: it is not waited for until the deadline."""
+        self.do(Progress("complaint", {"member": member, "reason": body.reason}))
+        if self.phase is Phase.NEGOTIATING and self._negotiation.asked.get(member) == envelope.in_reply_to:
+            self._negotiation.declined.add(member)
+            self._close_round_if_complete()
+        elif self.phase is Phase.OPERATING and self._operation.asked.get(member) == envelope.in_reply_to:
+            self._operation.declined.add(member)
+            self._settle_if_complete()
+        elif envelope.in_reply_to in self._pending:
+            self._acknowledged(envelope)
 
     def _close_round(self) -> None:
         talk = self._negotiation
@@ -331,7 +349,7 @@ class MarketMachine(Machine):
 
     def _request_deliveries(self) -> None:
         work = self._operation
-        work.delivered = {}
+        work.delivered, work.declined = {}, set()
         self._tell("slot", slot=work.slot)
         request = DeliveryRequest(session=self.session, slot=work.slot)
         work.asked = self._ask_all(Performative.REQUEST, request, "operation")
@@ -347,7 +365,11 @@ class MarketMachine(Machine):
             )
             return
         work.delivered[member] = (envelope, body)
-        if len(work.delivered) == len(self._members):
+        self._settle_if_complete()
+
+    def _settle_if_complete(self) -> None:
+        work = self._operation
+        if len(work.delivered) + len(work.declined) == len(self._members):
             self.do(StopTimer("delivery"))
             self._settle()
 

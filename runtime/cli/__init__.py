@@ -1,0 +1,52 @@
+"""The command line: one module a command; heavy things are imported when a command needs them."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from runtime.cli.check import check
+from runtime.cli.compose import compose
+from runtime.cli.messages import messages
+from runtime.cli.new import new
+from runtime.cli.prepare import prepare
+from runtime.cli.report import report
+from runtime.cli.run import run
+from runtime.errors import PeerwattError
+
+app = typer.Typer(
+    name="peerwatt",
+    help="Peer-to-peer energy communities as a fleet of agents that trade over XMPP.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+app.command()(run)
+app.command()(new)
+app.command()(check)
+app.command()(messages)
+app.command()(report)
+app.command()(compose)
+app.command()(prepare)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as version_of
+
+    typer.echo(version_of("peerwatt"))
+
+
+def main() -> None:
+    """Entry point: errors a person can mend are one line on standard error, with the error's exit code."""
+    try:
+        app()
+    except PeerwattError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(130)

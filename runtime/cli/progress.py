@@ -1,0 +1,96 @@
+"""How far a fleet is, for a person: a live line on a terminal, a line a step elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+SHARES_OF_SLOTS_TOLD = 4
+"""Off a terminal, how many times the passing of slots is told in a session."""
+
+_COORDINATOR_PHASES = frozenset({"joining", "round", "agreement", "slot", "closing"})
+
+
+class FleetProgress:
+    """Shows what a fleet tells; used as a context manager around its run."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        """Show progress on standard error, or nothing at all."""
+        self._quiet = quiet
+        self._console = Console(stderr=True, highlight=False)
+        self._live = self._console.is_terminal and not quiet
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"))
+        self._progress = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+        self._task = self._progress.add_task("starting", total=None, count="")
+        self._told: str | None = None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._progress.stop()
+
+    def show(self, agent: str, phase: str, detail: dict[str, Any]) -> None:
+        """Show one step of a process or agent."""
+        if self._quiet:
+            return
+        match phase:
+            case "restarted":
+                self._say(f"{agent} {detail['after']}; started again ({detail['restarts']})")
+            case "complaint":
+                self._say(f"{agent}: {detail}")
+            case "meter-attached":
+                self._say(f"{agent}: now metered by {detail['source']} ({detail['meter']})")
+            case "meter-detached":
+                self._say(f"{agent}: metered by its own meter again")
+            case "starting":
+                self._step(f"starting {detail['processes']} processes", None, None, "")
+            case "ready":
+                if agent == "fleet":
+                    self._step(f"all connected after {detail['seconds']:.1f} s", None, None, "")
+            case _ if phase in _COORDINATOR_PHASES:
+                self._market(phase, detail)
+
+    def _market(self, phase: str, detail: dict[str, Any]) -> None:
+        if phase == "joining":
+            self._step("members join", detail["joined"], detail["members"], "")
+            return
+        session = f"session {detail['session'] + 1}/{detail['sessions']}"
+        match phase:
+            case "round":
+                self._step(f"{session}: price round {detail['round']}", None, None, "")
+            case "agreement":
+                self._step(f"{session}: agreed on round {detail['round']}", None, None, "")
+            case "slot":
+                self._step(f"{session}: slots", detail["slot"], detail["slots"], "")
+            case "closing":
+                self._step(f"{session}: settled", None, None, "")
+
+    def _step(self, description: str, done: int | None, total: int | None, count: str) -> None:
+        if self._live:
+            count = f"{done}/{total}" if total else count
+            self._progress.update(
+                self._task, description=description, completed=done, total=total, count=count
+            )
+            return
+        if total:
+            share = SHARES_OF_SLOTS_TOLD * (done or 0) // total
+            description = f"{description} {share * total // SHARES_OF_SLOTS_TOLD}/{total}"
+        if description != self._told:
+            self._told = description
+            print(description, file=sys.stderr, flush=True)
+
+    def _say(self, text: str) -> None:
+        if self._live:
+            self._progress.console.print(text, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,105 @@
+"""``peerwatt run``: a community trades, from the scenario to the results."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from runtime.rundir import RunDirectory
+
+
+def run(
+    scenario: Annotated[
+        str, typer.Argument(help="A scenario file, or the name of a built-in one: example, lorient.")
+    ] = "example",
+    data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
+    setting: Annotated[
+        str | None,
+        typer.Option(
+            help="community, pv-only, pv-battery-rule or pv-battery-optimised; overrides the scenario."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run's directory (default: the scenario's, numbered).")
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder in which runs are kept.")] = Path("runs"),
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the figures.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Run a community: XMPP server, coordinator, one process a prosumer, meters; then settle and report."""
+    from runtime.cli.notices import show_notices
+    from runtime.cli.progress import FleetProgress
+    from runtime.fleet.supervisor import Fleet
+    from runtime.rundir import RunDirectory
+    from runtime.scenario.resolve import resolve, write_configs
+
+    resolved = resolve(scenario, data, setting)
+    directory = RunDirectory(new_directory(runs, name, resolved.name))
+    show_notices(resolved)
+    write_configs(resolved, directory)
+    with FleetProgress(quiet=as_json) as progress:
+
+        def on_news(agent: str, phase: str, detail: dict[str, Any]) -> None:
+            progress.show(agent, phase, detail)
+            if phase == "agreement":
+                threading.Thread(target=_load_reporting, args=(figures,), daemon=True).start()
+
+        Fleet(directory, on_news).run()
+    report(directory, figures, as_json)
+
+
+def report(directory: RunDirectory, figures: bool, as_json: bool) -> None:
+    """Work out the indicators of a finished run, write its results, print its summary."""
+    from runtime.results import write_results
+    from runtime.results.indicators import compute_indicators
+    from runtime.results.summary import print_summary
+
+    compute_indicators(directory.path)
+    result = write_results(directory.path, figures=figures)
+    if as_json:
+        typer.echo(json.dumps(result, indent=1))
+        return
+    print_summary(result)
+    path = directory.path
+    typer.echo(f"\n{len(result['files'])} files in {path}; its messages: peerwatt messages {path}")
+
+
+def new_directory(runs: Path, name: str | None, scenario: str) -> Path:
+    """Make the directory of a new run; a run that is there is never written over.
+
+    Args:
+        runs: folder in which runs are kept.
+        name: its name, or None for the scenario's name with the first free number.
+        scenario: name of the scenario.
+
+    Raises:
+        InputError: ``name`` is taken, is no plain name, or ``runs`` cannot be written to.
+    """
+    if name is not None and (not name or Path(name).name != name or name.startswith(".")):
+        raise InputError(f"--name: found {name!r}, expected a plain name without slashes")
+    candidates = [name] if name is not None else [scenario, *(f"{scenario}-{n}" for n in range(2, 10_000))]
+    for candidate in candidates:
+        path = runs / candidate
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(f"{path}: cannot be made: {error.strerror}") from error
+        return path
+    raise InputError(f"{runs / candidates[0]}: is there already; choose another --name or remove it")
+
+
+def _load_reporting(figures: bool) -> None:
+    """Load what the results need while the market still runs."""
+    import pandas  # noqa: F401
+
+    if figures:
+        import matplotlib.figure  # noqa: F401

@@ -1,0 +1,1 @@
+"""A run's processes: XMPP server, coordinator, prosumers, meters; started, watched, restarted, stopped."""

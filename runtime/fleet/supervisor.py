@@ -1,0 +1,164 @@
+"""Runs a fleet: starts every process, watches, restarts what crashed, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from multiprocessing import connection as pipes
+from typing import Any
+
+from runtime.configuration import CoordinatorConfig
+from runtime.errors import FleetError
+from runtime.fleet.children import AgentChild, Child, ForkServer, ServerChild, Told
+from runtime.messaging.connection import Connection
+from runtime.rundir import COORDINATOR, RunDirectory
+
+RESTARTS = 3
+"""How often a process that crashed is started again before the run is given up."""
+
+READY_LIMIT_S, READY_LIMIT_PER_MEMBER_S = 60.0, 0.5
+"""How long the processes may take until all are connected."""
+
+METERS_LEAVE_LIMIT_S, STOP_LIMIT_S = 2.0, 6.0
+
+METERS = "meters"
+
+
+class Fleet:
+    """The processes of one run.
+
+    Attributes:
+        restarts: how often each process was started again.
+        ready_seconds: time from the start until all processes were connected; None before.
+    """
+
+    def __init__(self, directory: RunDirectory, on_news: Callable[[str, str, dict[str, Any]], None]) -> None:
+        """Prepare the fleet of a run directory that holds its configuration.
+
+        Args:
+            directory: the run.
+            on_news: called with process or agent, phase and detail of each step.
+        """
+        self._directory = directory
+        self._on_news = on_news
+        self._config = CoordinatorConfig.load(directory.coordinator_config)
+        self._fork_server = ForkServer()
+        errors = directory.logs_dir
+        self.server = ServerChild(
+            directory.server_dir, directory.accounts_json, errors / "xmpp-server.stderr"
+        )
+        self.coordinator = self._agent(COORDINATOR, "coordinator", ["run"])
+        self.meters = self._agent(METERS, "agents", ["meters"])
+        self.prosumers = [
+            self._agent(member, "agents", ["prosumer", "--member", member]) for member in self._config.members
+        ]
+        self.restarts: Counter[str] = Counter()
+        self.ready_seconds: float | None = None
+        self._reasons: dict[str, str] = {}
+        self._unready: set[str] = set()
+
+    def _agent(self, name: str, module: str, arguments: list[str]) -> AgentChild:
+        errors_path = self._directory.logs_dir / f"{name}.stderr"
+        command = [arguments[0], "--run", str(self._directory.path), *arguments[1:]]
+        return AgentChild(name, self._fork_server, module, command, errors_path)
+
+    @property
+    def children(self) -> list[Child]:
+        """All processes, in the order in which they are started."""
+        return [self.server, self.coordinator, self.meters, *self.prosumers]
+
+    def run(self) -> None:
+        """Run the fleet until the market sessions are closed.
+
+        Raises:
+            FleetError: a process died for good, refused to start, or did not get ready in time.
+            KeyboardInterrupt: Ctrl-C; like any other way out, only after every process has gone.
+        """
+        try:
+            self._start()
+            self._watch()
+        finally:
+            self._stop()
+
+    def _start(self) -> None:
+        began_s = time.monotonic()
+        self._on_news("fleet", "starting", {"processes": len(self.children)})
+        self.server.start()
+        self._fork_server.start()
+        self.server.await_ready()
+        connection = Connection.load(self._directory.server_dir / "connection.json")
+        connection.save(self._directory.connection_json)
+        agents: list[AgentChild] = [self.coordinator, self.meters, *self.prosumers]
+        self._unready = {agent.name for agent in agents}
+        for agent in agents:
+            agent.start()
+        limit_s = READY_LIMIT_S + READY_LIMIT_PER_MEMBER_S * len(self.prosumers)
+        while self._unready:
+            left_s = began_s + limit_s - time.monotonic()
+            if left_s <= 0:
+                late = ", ".join(sorted(self._unready)[:5])
+                raise FleetError(f"not ready within {limit_s:g} s: {late}")
+            self._step(left_s)
+        self.ready_seconds = time.monotonic() - began_s
+        self._on_news("fleet", "ready", {"seconds": round(self.ready_seconds, 3)})
+
+    def _watch(self) -> None:
+        needed = [self.coordinator, *self.prosumers]
+        while any(child.exit_code() != 0 for child in needed):
+            self._step(None)
+
+    def _step(self, timeout_s: float | None) -> None:
+        """Wait for something to happen, and see to it."""
+        waitables = [item for child in self.children for item in child.waitables if self._lives(child)]
+        pipes.wait(waitables, timeout_s)
+        for child in self.children:
+            for told in child.news():
+                self._hear(child, told)
+            if child.exit_code() not in (None, 0) or (child is self.server and child.exit_code() is not None):
+                for told in child.news():
+                    self._hear(child, told)
+                self._restart(child)
+
+    @staticmethod
+    def _lives(child: Child) -> bool:
+        return child.exit_code() is None
+
+    def _hear(self, child: Child, told: Told) -> None:
+        agent, phase, detail = told
+        if phase == "ready":
+            self._unready.discard(child.name)
+        if phase == "failed":
+            self._reasons[child.name] = str(detail.get("reason", ""))
+        self._on_news(agent or child.name, phase, detail)
+
+    def _restart(self, child: Child) -> None:
+        """Start a process that crashed again; one that gave up itself, or crashes on and on, ends the run."""
+        code = child.exit_code() or 0
+        if child.name in self._reasons:
+            raise FleetError(f"{child.name} gave up: {self._reasons[child.name]}")
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        if self.restarts[child.name] >= RESTARTS:
+            words = child.last_words()
+            raise FleetError(
+                f"{child.name} {how} after {RESTARTS} restarts" + (f": {words}" if words else "")
+            )
+        self.restarts[child.name] += 1
+        self._on_news(child.name, "restarted", {"after": how, "restarts": self.restarts[child.name]})
+        child.start()
+        if isinstance(child, ServerChild):
+            child.await_ready()
+
+    def _stop(self) -> None:
+        """End every process: meters may leave by themselves, the rest is asked, then made to."""
+        if self.coordinator.exit_code() == 0:
+            self.meters.wait(METERS_LEAVE_LIMIT_S)
+        agents: list[Child] = [self.coordinator, self.meters, *self.prosumers]
+        for group in (agents, [self.server]):
+            for child in group:
+                child.terminate()
+            deadline_s = time.monotonic() + STOP_LIMIT_S
+            for child in group:
+                if not child.wait(max(0.0, deadline_s - time.monotonic())):
+                    child.kill()
+                    child.wait(STOP_LIMIT_S)
