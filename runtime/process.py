@@ -101,6 +101,8 @@ async def _unless(stopping: asyncio.Task[Any], work: asyncio.Future[Any]) -> boo
         work.result()
         return True
     work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
     return False
 
 

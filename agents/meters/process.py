@@ -2,7 +2,7 @@
 
 A built-in meter that is restarted replays its log, as every agent of a fleet: it knows whom it answered, and
 whether metering has ended. An attached meter is a new one each time it is attached. Its log goes on, but what
-an earlier one did is none of its business: it replays nothing, and its message ids have a prefix of their own.
+an earlier one did is none of its business: it replays nothing, and its message ids have their own prefix.
 """
 
 from __future__ import annotations
