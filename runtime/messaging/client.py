@@ -68,10 +68,10 @@ class SlimClient(ClientXMPP):
         self._heard_at_s = loop.time()
         self._pinging: asyncio.Task[None] | None = None
         self._auth_condition = ""
+        self._securing = False
         self.add_event_handler("session_start", self._on_session_start)
         self.add_event_handler("failed_auth", self._on_failed_auth)
         self.add_event_handler("failed_all_auth", self._on_failed_all_auth)
-        self.add_event_handler("ssl_invalid_chain", self._on_untrusted)
         self.add_event_handler("connection_failed", self._on_connection_failed)
         self.add_event_handler("disconnected", self._on_disconnected)
 
@@ -99,6 +99,33 @@ class SlimClient(ClientXMPP):
         """Note that the server lives, then parse."""
         self._heard_at_s = self.loop.time()
         super().data_received(data)
+
+    async def start_tls(self) -> bool:
+        """Encrypt the stream; an unacceptable certificate is told apart from a lost connection."""
+        assert self.transport is not None
+        self._securing = True
+        try:
+            # slixmpp takes a connection without a pending attempt for one given up.
+            self._current_connection_attempt = asyncio.ensure_future(
+                self.loop.start_tls(
+                    self.transport, self, self.ssl_context, server_hostname=self.default_domain
+                )
+            )
+            transport = await self._current_connection_attempt
+        except ssl.SSLCertVerificationError as error:
+            reason = f"the server's certificate is not accepted: {error.verify_message}"
+            self._end(Ending(reason, untrusted=True))
+        except OSError as error:
+            self._end(Ending(f"connection lost during the TLS handshake: {error}"))
+        else:
+            if transport is not None and not self.ended.done():
+                self.connection_made(transport, send_event=False)
+                return True
+            self._end(Ending("connection lost during the TLS handshake"))
+        finally:
+            self._securing = False
+        self.abort()
+        return False
 
     def exception(self, exception: Exception) -> None:
         """Say that a handler failed (slixmpp passes over it in silence)."""
@@ -151,15 +178,13 @@ class SlimClient(ClientXMPP):
         else:
             self._end(Ending("the server offers no way to log in that is safe", untrusted=True))
 
-    def _on_untrusted(self, error: object) -> None:
-        self._end(Ending(f"the server's certificate is not accepted: {error}", untrusted=True))
-        self.abort()
-
     def _on_connection_failed(self, error: object) -> None:
         self._end(Ending(f"cannot connect: {error}"))
         self.cancel_connection_attempt()
 
     def _on_disconnected(self, reason: object) -> None:
+        if self._securing:
+            return  # The handshake is about to say more precisely why.
         self._end(Ending(f"connection lost: {reason}" if reason else "connection lost"))
 
     def _handle_stream_error(self, error: ElementBase) -> None:
