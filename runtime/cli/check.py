@@ -49,6 +49,7 @@ def _print(summary: dict[str, Any]) -> None:
             markup=False,
         )
     table = Table("member", "kind", "battery kWh", "PV m²")
+    table.columns[0].no_wrap = True
     for number in range(1, len(summary["sessions"]) + 1):
         suffix = f" {number}" if len(summary["sessions"]) > 1 else ""
         table.add_column(f"load kWh{suffix}", justify="right")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -174,10 +174,6 @@ class SeriesResolver:
         name = series.time_zone or self.horizons[0].zone
         try:
             instants = instants_s(stamps, ZoneInfo(name))
-        except ZoneInfoNotFoundError as error:
-            raise InputError(
-                f"{self.source}: {place}.time_zone: found {name!r}, expected an IANA zone"
-            ) from error
         except ConventionError as error:
             raise InputError(f"{column.path} ({place}): time: {error}") from error
         for row in np.flatnonzero(np.diff(instants) <= 0):

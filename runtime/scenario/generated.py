@@ -171,10 +171,17 @@ def _write(entry: Path, text: str, provenance: dict[str, Any], horizons: list[Ho
 
 
 def _put_in_place(temporary: Path, entry: Path, horizons: list[Horizon]) -> None:
-    try:
-        temporary.rename(entry)
-    except OSError:
-        # Another process may have been first with the same numbers; a damaged entry is replaced.
-        if _read(entry, horizons) is None:
-            shutil.rmtree(entry, ignore_errors=True)
+    failure: OSError | None = None
+    for _ in range(3):
+        try:
             temporary.rename(entry)
+        except OSError as error:
+            failure = error
+        else:
+            return
+        # Another process may have been first with the same numbers; a damaged entry is replaced.
+        if _read(entry, horizons) is not None:
+            return
+        shutil.rmtree(entry, ignore_errors=True)
+    if failure is not None:
+        raise failure

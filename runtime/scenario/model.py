@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from runtime.configuration import ClockConfig, Setting, Strategy, Timing
 from runtime.conventions import (
@@ -32,16 +33,9 @@ from runtime.scenario.series import (
     Section,
     Series,
     ValuesSeries,
+    Zone,
 )
 from runtime.scenario.tariff import Tariff
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f'found {value!r}, expected an IANA zone such as "Europe/Paris"') from error
-    return value
 
 
 def _local_times(value: Any) -> Any:  # noqa: ANN401 - whatever the TOML holds
@@ -102,6 +96,13 @@ class Mechanism(Section):
     name: str = Field(min_length=1)
     parameters: dict[str, Any] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _finite(self) -> Self:
+        for key, value in self.parameters.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{key}: found {value}, expected a finite number")
+        return self
+
 
 class HorizonSection(Section):
     """When: one market session for each start.
@@ -114,7 +115,7 @@ class HorizonSection(Section):
     """
 
     start: Annotated[list[datetime], BeforeValidator(_local_times), Field(min_length=1, max_length=366)]
-    zone: Annotated[str, AfterValidator(_zone)]
+    zone: Zone
     slot_minutes: int = Field(gt=0, le=1440)
     slots: int | None = Field(default=None, gt=0, le=10_000)
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from runtime.conventions import Unit
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f'found {value!r}, expected an IANA zone such as "Europe/Paris"') from error
+    return value
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+"""Name of a time zone in the IANA database."""
 
 
 class Section(BaseModel):
@@ -38,7 +51,7 @@ class FileSeries(Section):
     unit: Unit
     time: str | list[str] | None = None
     time_format: str | None = None
-    time_zone: str | None = None
+    time_zone: Zone | None = None
     label: Literal["start", "end"] = "start"
     separator: str = Field(default=",", min_length=1, max_length=1)
     decimal: Literal[".", ","] = "."
@@ -76,9 +89,9 @@ class BdewSeries(Section):
         country: whose public holidays count as Sundays (ISO 3166 code), or ``none``.
         calendar: ``standard``; or ``school``: days of school holidays count as Sundays too.
         school_zone: zone of French school holidays (A, B or C), with ``calendar = "school"``.
-        homes: for household profiles: number of homes behind the meter, simulated appliance by appliance
-            around the profile; None leaves the smooth average of many.
-        noise: relative standard deviation of slow fluctuations (for all other profiles).
+        appliances: for household profiles: whether consumption comes appliance by appliance, at rates that
+            follow the profile, as behind one meter; without it the smooth average of many homes.
+        noise: relative standard deviation of slow fluctuations around the profile.
     """
 
     model: Literal["bdew"]
@@ -87,8 +100,22 @@ class BdewSeries(Section):
     country: str = "FR"
     calendar: Literal["standard", "school"] = "standard"
     school_zone: Literal["A", "B", "C"] = "B"
-    homes: int | None = Field(default=None, ge=1, le=200)
+    appliances: bool = False
     noise: float = Field(default=0.0, ge=0, le=0.5)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.appliances and not self.profile.startswith(("H", "P", "S")):
+            raise ValueError(
+                f"appliances: found true, expected false with profile {self.profile!r} (no home)"
+            )
+        if self.appliances and self.noise > 0:
+            raise ValueError(f"noise: found {self.noise} beside appliances, expected one of the two")
+        if self.calendar == "school" and self.country != "FR":
+            raise ValueError(
+                f"calendar: found 'school' with country {self.country!r}; school holidays are known for 'FR'"
+            )
+        return self
 
 
 class IrradianceSeries(Section):

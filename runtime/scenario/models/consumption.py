@@ -89,8 +89,8 @@ def consumption_kw(series: BdewSeries, horizon: Horizon, seed: int, label: str) 
 def _day_kw(series: BdewSeries, day: date, zone: ZoneInfo, seed: int) -> FloatArray:
     """Power by the minute from local midnight on [kW]; longer than the day where events run into the next."""
     profile_kw = _profile_by_minute(series, day, zone)
-    if series.homes is not None:
-        return sum_of_homes_kw(profile_kw, series.homes, derive_seed(seed, day.isoformat()))
+    if series.appliances:
+        return appliance_events_kw(profile_kw, derive_seed(seed, day.isoformat()))
     if series.noise > 0:
         rng = np.random.default_rng(derive_seed(seed, day.isoformat()))
         return profile_kw * slow_noise(len(profile_kw), series.noise, rng)
@@ -111,12 +111,14 @@ def _profile_by_minute(series: BdewSeries, day: date, zone: ZoneInfo) -> FloatAr
     return np.repeat(annual_kw[quarters], 15)
 
 
-def sum_of_homes_kw(profile_kw: FloatArray, homes: int, seed: int) -> FloatArray:
-    """Homes behind one meter through a day, event by event; their mean over many seeds is the profile.
+def appliance_events_kw(profile_kw: FloatArray, seed: int) -> FloatArray:
+    """Homes behind one meter through a day, event by event; the mean over many seeds is the profile.
+
+    Events of many homes add up to more frequent events (a sum of Poisson processes is one), so that the
+    power expected of them all is enough to know.
 
     Args:
-        profile_kw: expected power of them all, by the minute [kW], shape (n,).
-        homes: how many they are.
+        profile_kw: expected power, by the minute [kW], shape (n,).
         seed: of the day.
 
     Returns:
@@ -131,7 +133,6 @@ def sum_of_homes_kw(profile_kw: FloatArray, homes: int, seed: int) -> FloatArray
     for appliance in APPLIANCES:
         energy_kwh = appliance.power_kw * appliance.minutes / 60
         starts_per_minute = appliance.share * above_kw / 60 / energy_kwh
-        # A sum of Poisson processes is one: the number of homes shows in how often things are switched on.
         starts = rng.poisson(starts_per_minute)
         switched_kw = starts * appliance.power_kw * rng.uniform(0.8, 1.2, len(starts))
         pulse = np.convolve(switched_kw, np.ones(appliance.minutes))
