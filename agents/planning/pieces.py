@@ -30,6 +30,7 @@ class PieceSearch:
         self._least: FloatArray = stages.least_kwh
         self._greatest: FloatArray = stages.greatest_kwh
         self._crossings: list[tuple[int, float, float]] = []
+        self._untried: list[tuple[int, float, float]] = []
 
     def within(self, stored_energy_kwh: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Best trajectory that stays, slot by slot, in the convex piece that a given one lies in.
@@ -48,9 +49,11 @@ class PieceSearch:
     def neighbour(self, elite_kwh: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Best trajectory after the elite crosses a jump: the next most promising one that was not tried.
 
+        Once each jump was tried alone, several are crossed together, drawn at random.
+
         Args:
             elite_kwh: the best trajectory so far [kWh], shape (T,).
-            rng: see :meth:`within`.
+            rng: draws jumps to cross together; see also :meth:`within`.
 
         Returns:
             Stored energy [kWh], shape (T,), feasible; better or worse than the elite.
@@ -58,11 +61,15 @@ class PieceSearch:
         if self._elite is None or np.any(self._elite != elite_kwh):
             self._elite = elite_kwh.copy()
             self._rank_crossings(rng)
-        if not self._crossings:
-            return self.within(elite_kwh, rng)
-        slot, slot_least, slot_greatest = self._crossings.pop()
+        if self._untried:
+            crossed = [self._untried.pop()]
+        else:
+            count = min(int(rng.integers(2, 5)), len(self._crossings))
+            picked = rng.choice(len(self._crossings), count, replace=False)
+            crossed = [self._crossings[index] for index in picked]
         least, greatest = self._least.copy(), self._greatest.copy()
-        least[slot], greatest[slot] = slot_least, slot_greatest
+        for slot, slot_least, slot_greatest in crossed:
+            least[slot], greatest[slot] = slot_least, slot_greatest
         return self._solve(least, greatest)[0]
 
     def _rank_crossings(self, rng: np.random.Generator) -> None:
@@ -83,6 +90,7 @@ class PieceSearch:
             ]
         found.sort(reverse=True)
         self._crossings = [crossing[1:] for crossing in found]
+        self._untried = self._crossings.copy()
 
     def _solve(self, least_kwh: FloatArray, greatest_kwh: FloatArray) -> tuple[FloatArray, FloatArray]:
         solved = water_value_plan(self.stages.curves(least_kwh, greatest_kwh), self.stages, self.lower_kwh)

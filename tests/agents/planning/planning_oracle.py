@@ -96,6 +96,8 @@ def optimum_eur(problem: PlanningProblem, seconds: float = 60.0) -> float:
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("time_limit", seconds)
     solver.setOptionValue("mip_rel_gap", 1e-9)
+    solver.setOptionValue("mip_abs_gap", 1e-10)
+    solver.setOptionValue("dual_feasibility_tolerance", 1e-9)
     solver.setOptionValue("mip_feasibility_tolerance", 1e-9)
     solver.setOptionValue("primal_feasibility_tolerance", 1e-9)
     solver.passModel(lp)
