@@ -61,13 +61,11 @@ def signed_amount_eur(entry: LedgerEntry) -> Decimal:
 def _check_session(session: SessionRecord, members: Iterable[str]) -> None:
     where = f"ledger, session {session.session}"
     names = set(members)
-    balance: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+    _check_balance(session, where)
     local: dict[tuple[int, Decimal], Decimal] = defaultdict(Decimal)
     energy: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
     for entry in session.ledger:
         _check_entry(entry, session, names, where)
-        balance[entry.slot, _party(entry.debit)] -= entry.amount_eur
-        balance[entry.slot, _party(entry.credit)] += entry.amount_eur
         energy[entry.slot, entry.member] += signed_energy_kwh(entry)
         if entry.kind.startswith("local"):
             local[entry.slot, entry.price_eur_per_kwh] += signed_energy_kwh(entry)
@@ -75,12 +73,6 @@ def _check_session(session: SessionRecord, members: Iterable[str]) -> None:
         if surplus:
             raise LedgerError(
                 f"{where}, slot {slot}: at {price} EUR/kWh members bought {surplus} kWh more than they sold"
-            )
-    for slot in sorted({entry.slot for entry in session.ledger}):
-        paid, received = -balance[slot, "member"], balance[slot, "grid"]
-        if paid != received:
-            raise LedgerError(
-                f"{where}, slot {slot}: members pay {paid} EUR, the grid receives {received} EUR"
             )
     delivered: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
     for delivery in session.deliveries:
@@ -92,6 +84,20 @@ def _check_session(session: SessionRecord, members: Iterable[str]) -> None:
                 f"delivered were {delivered[slot, member]} kWh"
             )
     _check_bills(session, names, where)
+
+
+def _check_balance(session: SessionRecord, where: str) -> None:
+    """The accounts alone, whatever the entries say of energy and prices."""
+    balance: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+    for entry in session.ledger:
+        balance[entry.slot, _party(entry.debit)] -= entry.amount_eur
+        balance[entry.slot, _party(entry.credit)] += entry.amount_eur
+    for slot in sorted({entry.slot for entry in session.ledger}):
+        paid, received = -balance[slot, "member"], balance[slot, "grid"]
+        if paid != received:
+            raise LedgerError(
+                f"{where}, slot {slot}: members pay {paid} EUR, the grid receives {received} EUR"
+            )
 
 
 def _check_entry(entry: LedgerEntry, session: SessionRecord, names: set[str], where: str) -> None:

@@ -12,6 +12,9 @@ from rich.text import Text
 
 from runtime.records import CoordinatorRecord
 
+FILE_WIDTH = 120
+"""Characters a line when the summary goes to a file or a pipe."""
+
 _MEMBER_COLUMNS = (
     ("load_kwh", "load\n[kWh]", ".1f"),
     ("pv_kwh", "PV\n[kWh]", ".1f"),
@@ -113,12 +116,18 @@ def print_summary(result: Mapping[str, Any], console: Console | None = None) -> 
         result: what ``summary`` returned.
         console: where to; standard output if none is given.
     """
-    (console or Console()).print(
-        Group(_member_table(result), _community_table(result), *map(_notice, result["notices"]))
+    if console is None:
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=FILE_WIDTH)
+    console.print(
+        Group(
+            _member_table(result, console.width), _community_table(result), *map(_notice, result["notices"])
+        )
     )
 
 
-def _member_table(result: Mapping[str, Any]) -> Table:
+def _member_table(result: Mapping[str, Any], width: int) -> Table:
     title = f"{result['community']}: {result['setting']}, {result['mechanism']}"
     table = Table(
         title=Text(title),
@@ -127,23 +136,23 @@ def _member_table(result: Mapping[str, Any]) -> Table:
         box=None,
         header_style="bold",
         pad_edge=False,
+        padding=(0, 0, 0, 1),
     )
     total = result["run"]["community"]
-    names = [*result["run"]["members"], "community"]
-    # names may be long, but never at the cost of a number
+    members = result["run"]["members"]
+    columns = {
+        heading: [_text(values[name], form) for values in (*members.values(), total)]
+        for name, heading, form in _MEMBER_COLUMNS
+    }
+    numbers = sum(1 + max(map(len, (*cells, *heading.split("\n")))) for heading, cells in columns.items())
+    # a narrow terminal cuts names, never numbers
     table.add_column(
-        "member",
-        footer="community",
-        footer_style="bold",
-        no_wrap=True,
-        min_width=min(max(map(len, names)), 20),
+        "member", footer="community", footer_style="bold", no_wrap=True, max_width=max(width - numbers, 9)
     )
-    for name, heading, form in _MEMBER_COLUMNS:
-        table.add_column(
-            Text(heading), footer=_text(total[name], form), footer_style="bold", justify="right", no_wrap=True
-        )
-    for member, values in result["run"]["members"].items():
-        table.add_row(Text(member), *(_text(values[name], form) for name, _, form in _MEMBER_COLUMNS))
+    for heading, cells in columns.items():
+        table.add_column(Text(heading), footer=cells[-1], footer_style="bold", justify="right", no_wrap=True)
+    for member, *cells in zip(members, *(cells[:-1] for cells in columns.values()), strict=True):
+        table.add_row(Text(member), *cells)
     return table
 
 

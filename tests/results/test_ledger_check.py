@@ -84,15 +84,38 @@ def test_any_single_change_of_an_entry_is_found(data: st.DataObject) -> None:
         check_ledger(with_session(index, ledger=ledger))
 
 
-def test_what_members_pay_is_what_the_grid_receives_even_if_every_entry_is_right() -> None:
-    # the buyer's price lowered, energy kept: each entry multiplies out, but nobody sold at that price
+def test_what_members_pay_is_what_the_grid_receives() -> None:
+    session = GOOD.sessions[0]
+    at = next(i for i, e in enumerate(session.ledger) if e.kind == "local-purchase")
+    ledger = with_entry(session, at, amount_eur=session.ledger[at].amount_eur - GRAIN)
+    with pytest.raises(LedgerError, match=rf"slot {ledger[at].slot}: members pay .* EUR, the grid receives"):
+        check_ledger(with_session(0, ledger=ledger))
+
+
+def test_energy_bought_locally_was_sold_locally_at_that_price() -> None:
+    # buyer and seller at different prices, but the same money: the accounts balance, the trade does not
     session = GOOD.sessions[0]
     at = next(i for i, e in enumerate(session.ledger) if e.kind == "local-purchase")
     entry = session.ledger[at]
-    price = entry.price_eur_per_kwh - Decimal("0.01")
-    ledger = with_entry(session, at, price_eur_per_kwh=price, amount_eur=entry.energy_kwh * price)
-    with pytest.raises(LedgerError, match="members bought"):
+    changes = {"price_eur_per_kwh": entry.price_eur_per_kwh / 2, "energy_kwh": entry.energy_kwh * 2}
+    with pytest.raises(LedgerError, match=r"members bought .* kWh more than they sold"):
+        check_ledger(with_session(0, ledger=with_entry(session, at, **changes)))
+
+
+def test_amount_is_energy_times_price() -> None:
+    session = GOOD.sessions[0]
+    at = next(i for i, e in enumerate(session.ledger) if e.kind == "grid-import")
+    ledger = with_entry(session, at, amount_eur=session.ledger[at].amount_eur + GRAIN)
+    with pytest.raises(LedgerError, match=r"grid-import: .* kWh at .* EUR/kWh is not .* EUR"):
         check_ledger(with_session(0, ledger=ledger))
+
+
+def test_accounts_fit_the_kind_of_entry() -> None:
+    session = GOOD.sessions[0]
+    at = next(i for i, e in enumerate(session.ledger) if e.kind == "grid-import")
+    other = next(m for m in GOOD.members if m != session.ledger[at].member)
+    with pytest.raises(LedgerError, match=f"'member:{other}' pays 'grid', expected 'member:"):
+        check_ledger(with_session(0, ledger=with_entry(session, at, debit=f"member:{other}")))
 
 
 def test_grid_energy_costs_the_tariff() -> None:
@@ -180,7 +203,8 @@ def test_a_bill_is_there_for_everyone_once() -> None:
 def test_negative_energy_and_strangers_are_named() -> None:
     at, entry = local_sale()
     session = GOOD.sessions[0]
-    negative = with_entry(session, at, energy_kwh=-entry.energy_kwh, amount_eur=-entry.amount_eur)
+    changes = {"energy_kwh": -entry.energy_kwh, "price_eur_per_kwh": -entry.price_eur_per_kwh}
+    negative = with_entry(session, at, **changes)
     with pytest.raises(LedgerError, match="negative energy"):
         check_ledger(with_session(0, ledger=negative))
     with pytest.raises(LedgerError, match=r"nobody.*not a member"):

@@ -20,6 +20,7 @@ from runtime.errors import InputError, PeerwattError
 from runtime.results import write_results
 from runtime.results.indicators import compute_indicators
 from runtime.results.ledger import LedgerError
+from runtime.results.reading import read_records
 from runtime.results.summary import print_summary, summary
 
 APP = typer.Typer()
@@ -135,15 +136,37 @@ def test_why_indicators_could_not_be_computed_is_passed_on(run: Path) -> None:
         compute_indicators(run)
 
 
-def test_numbers_are_never_cut_and_zero_has_no_sign() -> None:
-    coordinator, members = make_run(4, slots=24, slot_minutes=60, setting="pv-only")
-    computed = indicators(coordinator, members)
+def printed(result: dict, width: int) -> str:
     out = io.StringIO()
-    print_summary(summary(coordinator, computed), Console(file=out, width=80))
-    assert "…" not in out.getvalue()
-    assert "-0.00" not in out.getvalue()
-    assert "+0.00" in out.getvalue()
-    assert "–" in out.getvalue(), "a consumer has no production, savings no distribution"
+    print_summary(result, Console(file=out, width=width))
+    return out.getvalue()
+
+
+def test_numbers_are_never_cut_and_zero_has_no_minus() -> None:
+    coordinator, members = make_run(4, slots=24, slot_minutes=60)
+    result = summary(coordinator, indicators(coordinator, members))
+    result["run"]["members"]["consumer-4"] |= {"load_kwh": 123456789012345.8, "saving_eur": -0.001}
+    narrow = [line for line in printed(result, 80).splitlines() if "123456789012345.8" in line]
+    assert len(narrow) == 1
+    assert narrow[0].startswith("consumer… "), "the name gives way"
+    assert "0.0%" in narrow[0]
+    assert "-0.00" not in narrow[0]
+    assert " 0.00 " in narrow[0]
+    assert "consumer-4 " in printed(result, 120)
+
+
+def test_what_has_no_meaning_is_a_dash() -> None:
+    coordinator, members = make_run(4, slots=24, slot_minutes=60, setting="pv-only")
+    text = printed(summary(coordinator, indicators(coordinator, members)), 100)
+    assert "–" in next(line for line in text.splitlines() if "mean price of local trade" in line)
+    assert "nan" not in text.lower()
+
+
+def test_a_member_without_a_record_file_is_left_out(run: Path) -> None:
+    (run / "records" / "members" / "school-3.json").unlink()
+    assert list(read_records(run)[1]) == ["house-1", "office-2", "consumer-4"]
+    assert write_indicators(run)["run"]["members"]["school-3"]["saving_eur"] is None
+    assert any("school-3" in notice for notice in write_results(run, figures=False)["notices"])
 
 
 def test_members_without_record_absent_or_worse_off_are_noticed() -> None:
