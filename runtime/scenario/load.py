@@ -174,6 +174,6 @@ def _unknown_key(loc: tuple[int | str, ...]) -> str:
         names = [part for part in container if isinstance(part, str) and not part.startswith("<")]
         model = _MODELS.get(tuple(name for name in names if name != "windows"))
     known = [field.alias or name for name, field in model.model_fields.items()] if model else []
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.4)
     hint = f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(known)}"
     return f"unknown key{hint}"
