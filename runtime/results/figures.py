@@ -129,7 +129,12 @@ def _storage_panels(heading: str, axis: Axis, series: Sequence[MemberSeries]) ->
     figure, panels = _grid(f"State of charge of the batteries\n{heading}", axis, len(series))
     for panel, member in zip(panels, series, strict=True):
         assert member.soc is not None
-        panel.plot(axis.edges_hours[1:], 100 * member.soc, color=GREEN, lw=1.2)
+        ends = axis.edges_hours[1:]
+        # a gap, so that no line leads from one day to another months later
+        gaps = np.searchsorted(ends, axis.breaks_hours, side="right")
+        panel.plot(
+            np.insert(ends, gaps, np.nan), np.insert(100 * member.soc, gaps, np.nan), color=GREEN, lw=1.2
+        )
         panel.set_ylim(0, 100)
         panel.set_yticks([0, 20, 40, 60, 80, 100])
         panel.grid(axis="y", lw=0.3, color=GREY)

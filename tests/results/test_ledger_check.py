@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import make_run
 
+from coordinator import settlement
 from runtime.records import CoordinatorRecord, LedgerEntry, SessionRecord
 from runtime.results.ledger import LedgerError, check_ledger
 
@@ -44,6 +45,29 @@ def test_consistent_runs_pass(members: int, seed: int, setting: str, suspended: 
         members, slots=12, slot_minutes=120, seed=seed, setting=setting, suspended=tuple(suspended)
     )
     check_ledger(record)
+
+
+@settings(max_examples=15, deadline=None)
+@given(members=st.integers(1, 9), seed=st.integers(0, 10_000))
+def test_the_coordinators_own_settlement_passes(members: int, seed: int) -> None:
+    record, _ = make_run(members, slots=12, slot_minutes=120, seed=seed)
+    session = record.sessions[0]
+    ledger: list[LedgerEntry] = []
+    for slot in range(12):
+        net = {d.member: d.net_kwh for d in session.deliveries if d.slot == slot}
+        taken, given_ = (
+            session.grid_import_price_eur_per_kwh[slot],
+            session.grid_export_price_eur_per_kwh[slot],
+        )
+        prices = settlement.SlotPrices(taken, given_, (taken + given_) / 2)
+        ledger += settlement.ledger_entries(0, slot, settlement.share_energy(net, True), prices)
+    bills = settlement.bills(0, record.members, ledger)
+    check_ledger(
+        record.model_copy(
+            update={"sessions": [session.model_copy(update={"ledger": ledger, "bills": bills})]}
+        )
+    )
+    assert sum(b.exact_eur for b in bills) == sum(b.exact_eur for b in session.bills), "two settlements agree"
 
 
 @settings(max_examples=60, deadline=None)
