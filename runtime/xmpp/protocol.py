@@ -18,6 +18,9 @@ from runtime.xmpp.stream import StreamParser
 if TYPE_CHECKING:
     from runtime.xmpp.server import EmbeddedServer
 
+LOGIN_LIMIT_S = 60.0
+"""Connections that have not logged in by then are closed."""
+
 
 class ClientProtocol(XMLProtocol):  # type: ignore[misc]
     """Carries bytes between a client, its parser and its session; logs no content.
@@ -37,6 +40,7 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
         self._parser: StreamParser | None = None
         self._xml_parser: ExpatParser | None = None
         self._peer: object = None
+        self._login_limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Start reading the first stream."""
@@ -45,10 +49,13 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
         self._parser = StreamParser(transport, self, Negotiator, Stanzas)
         self._xml_parser = self._parser.new_sax_parser()
         self.server.protocols.add(self)
+        self._login_limit = asyncio.get_running_loop().call_later(LOGIN_LIMIT_S, self._close_strangers)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the session; what the client sent before is still handled."""
         self.server.protocols.discard(self)
+        if self._login_limit is not None:
+            self._login_limit.cancel()
         if self._parser is not None:
             self._parser.cancel_queue_bridge()
         if self.session is not None:
@@ -89,6 +96,10 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
         """Close the stream and then the connection."""
         self.send_bytes(b"</stream:stream>")
         self.close()
+
+    def _close_strangers(self) -> None:
+        if self.session is None:
+            self.end_with_error("connection-timeout")
 
     def close(self) -> None:
         """Close the connection once all is sent; nothing more is read."""

@@ -1,0 +1,193 @@
+"""What the agent does by itself, whatever the server: trust, failing hooks, logs, silence on the line."""
+
+import asyncio
+import contextlib
+import logging
+
+import pytest
+from recording_agent import RecordingAgent, inform
+
+from runtime.errors import ConnectionRefusedForGood
+from runtime.messaging import agent as agent_module
+from runtime.messaging.connection import Connection
+from runtime.xmpp import protocol as protocol_module
+from runtime.xmpp.authority import ensure_credentials
+from runtime.xmpp.server import EmbeddedServer, server_tls_context
+
+DOMAIN = "peerwatt.localhost"
+
+
+@contextlib.asynccontextmanager
+async def embedded(directory, certificate_domain=DOMAIN):
+    """A server in this process, and the way to it."""
+    credentials = ensure_credentials(directory, certificate_domain)
+    connection = Connection(
+        domain=DOMAIN,
+        host="127.0.0.1",
+        port=1,
+        ca_file=credentials.ca_file,
+        secret_file=credentials.secret_file,
+    )
+    passwords = {name: connection.password_for(name) for name in ("a", "b")}
+    server = EmbeddedServer(DOMAIN, passwords, server_tls_context(credentials))
+    port = await server.listen(0)
+    try:
+        yield server, connection.model_copy(update={"port": port})
+    finally:
+        await server.close()
+
+
+async def test_a_certificate_of_the_authority_for_another_name_is_refused(tmp_path):
+    async with embedded(tmp_path, certificate_domain="elsewhere.localhost") as (_, connection):
+        agent = RecordingAgent(connection, "a")
+        with pytest.raises(ConnectionRefusedForGood, match="Hostname mismatch"):
+            await asyncio.wait_for(agent.start(), 10)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>",
+        "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>",
+    ],
+)
+async def test_a_server_that_offers_no_encryption_gets_neither_password_nor_session(tmp_path, features):
+    heard = bytearray()
+
+    async def strip(reader, writer):
+        writer.write(
+            b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
+            b"id='1' version='1.0' from='peerwatt.localhost'>"
+            + f"<stream:features>{features}</stream:features>".encode()
+        )
+        while data := await reader.read(4096):
+            heard.extend(data)
+            if b"<iq" in data:
+                identifier = data.split(b'id="')[1].split(b'"')[0]
+                writer.write(
+                    b"<iq type='result' id='%s'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+                    b"<jid>a@peerwatt.localhost/agent</jid></bind></iq>" % identifier
+                )
+        writer.close()
+
+    listener = await asyncio.start_server(strip, "127.0.0.1", 0)
+    credentials = ensure_credentials(tmp_path, DOMAIN)
+    connection = Connection(
+        domain=DOMAIN,
+        host="127.0.0.1",
+        port=listener.sockets[0].getsockname()[1],
+        ca_file=credentials.ca_file,
+        secret_file=credentials.secret_file,
+    )
+    agent = RecordingAgent(connection, "a")
+    with pytest.raises(ConnectionRefusedForGood, match=r"without TLS|no way to log in"):
+        await asyncio.wait_for(agent.start(), 10)
+    assert b"<auth" not in heard
+    assert b"<message" not in heard
+    assert agent.connects == 0
+    listener.close()
+
+
+async def test_a_failing_hook_is_logged_without_content_and_the_agent_goes_on(tmp_path, caplog):
+    class Clumsy(RecordingAgent):
+        def on_envelope(self, envelope):
+            super().on_envelope(envelope)
+            if envelope.body == '"confidential"':
+                raise ValueError(envelope.body)
+
+    caplog.set_level(logging.DEBUG)
+    async with embedded(tmp_path) as (_, connection):
+        agent = Clumsy(connection, "a")
+        await asyncio.wait_for(agent.start(), 10)
+        for body in ('"confidential"', "1"):
+            agent.transmit(inform(agent.bare_jid, agent.bare_jid, body=body))
+        await agent.until(lambda: len(agent.envelopes) == 2)
+        await agent.stop()
+    assert "on_envelope failed with ValueError" in caplog.text
+    assert "confidential" not in caplog.text
+
+
+async def test_a_bounce_with_the_whole_message_in_it_is_dropped(tmp_path):
+    async with embedded(tmp_path) as (_, connection):
+        agent = RecordingAgent(connection, "a")
+        await asyncio.wait_for(agent.start(), 10)
+        envelope = inform(agent.bare_jid, agent.bare_jid)
+        bounce = agent_module.message_of(envelope).prepare(agent.client)
+        bounce["type"] = "error"
+        bounce.send()
+        agent.transmit(inform(agent.bare_jid, agent.bare_jid, message_id="after"))
+        await agent.until(lambda: agent.envelopes)
+        assert [received.message_id for received in agent.envelopes] == ["after"]
+        await agent.stop()
+
+
+async def test_a_silent_server_is_given_up_and_dialled_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(agent_module, "PING_AFTER_S", 0.2)
+    monkeypatch.setattr(agent_module, "PING_TIMEOUT_S", 0.3)
+    async with embedded(tmp_path) as (server, connection):
+        agent = RecordingAgent(connection, "a")
+        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.sleep(1.0)
+        assert agent.connects == 1, "answered pings keep the connection"
+        (protocol,) = server.protocols
+        protocol.data_received = lambda data: None
+        await agent.until(lambda: agent.connects == 2)
+        assert agent.last_ending == "no answer from the server for 0.3 s"
+        await agent.stop()
+
+
+async def test_an_attempt_has_a_time_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(agent_module, "ATTEMPT_LIMIT_S", 0.2)
+    dialled = 0
+
+    async def mute(reader, writer):
+        nonlocal dialled
+        dialled += 1
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(mute, "127.0.0.1", 0)
+    credentials = ensure_credentials(tmp_path, DOMAIN)
+    connection = Connection(
+        domain=DOMAIN,
+        host="127.0.0.1",
+        port=listener.sockets[0].getsockname()[1],
+        ca_file=credentials.ca_file,
+        secret_file=credentials.secret_file,
+    )
+    agent = RecordingAgent(connection, "a")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(agent.start(), 1.5)
+    assert dialled >= 2
+    assert agent.last_ending == "not connected within 0.2 s"
+    await agent.stop()
+    listener.close()
+
+
+async def test_the_embedded_server_closes_connections_that_do_not_log_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(protocol_module, "LOGIN_LIMIT_S", 0.4)
+    async with embedded(tmp_path) as (_, connection):
+        agent = RecordingAgent(connection, "a")
+        await asyncio.wait_for(agent.start(), 10)
+        reader, writer = await asyncio.open_connection(connection.host, connection.port)
+        assert b"connection-timeout" in await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        assert agent.disconnects == 0
+        await agent.stop()
+
+
+async def test_stop_sends_what_is_queued_and_leaves_nothing_running(tmp_path):
+    async with embedded(tmp_path) as (server, connection):
+        sender, receiver = RecordingAgent(connection, "a"), RecordingAgent(connection, "b")
+        await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 10)
+        before = asyncio.all_tasks()
+        sent = [inform(sender.bare_jid, receiver.bare_jid) for _ in range(200)]
+        for envelope in sent:
+            sender.transmit(envelope)
+        await sender.stop()
+        await receiver.until(lambda: len(receiver.envelopes) == 200)
+        await receiver.stop()
+        await asyncio.sleep(0.1)
+        left = [task for task in asyncio.all_tasks() if task in before and task is not asyncio.current_task()]
+        assert [task for task in left if "feed" not in repr(task)] == []
+        assert not server.protocols
