@@ -122,6 +122,23 @@ def test_same_seed_same_plan_whatever_ran_before(kind):
     np.testing.assert_array_equal(warm[0], warm[1])
 
 
+def test_the_seed_alone_decides_a_search_cut_short():
+    problem = random_problem(3, "feed-in", 48)
+    budget = SearchBudget(max_generations=4)
+    plans = [EvolutionaryPlanner(seed, budget, water_values=False).plan(problem) for seed in (7, 7, 8)]
+    np.testing.assert_array_equal(plans[0].stored_energy_kwh, plans[1].stored_energy_kwh)
+    assert np.any(plans[0].stored_energy_kwh != plans[2].stored_energy_kwh)
+
+
+def test_rule_and_idle_battery_are_the_first_two_seeds():
+    problem = random_problem(3, "convex", 48)
+    lower = lower_envelope_kwh(problem.battery, 48, problem.slot_hours)
+    seeds = seed_trajectories(problem, Stages(problem, problem.battery), lower)
+    for column, planner in enumerate((RulePlanner(), IdlePlanner())):
+        expected = planner.plan(problem).stored_energy_kwh
+        np.testing.assert_allclose(seeds[:, column], expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("capacity_kwh", [1e-6, 1e6])
 @pytest.mark.parametrize("slots", [1, 288])
 def test_tiny_and_huge_batteries_flat_prices(capacity_kwh, slots):
