@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from agents.meters.source import Parameters, ReadingError, SourceUrl, parameters_of
 from runtime.configuration import MeterConfig, MeterRole
@@ -60,21 +60,6 @@ class CsvParameters(Parameters):
     separator: str = Field(default=",", min_length=1, max_length=1)
     decimal: Literal[".", ","] = "."
     skip_lines: int = Field(default=0, ge=0)
-
-    def series(self, path: str, column: str) -> FileSeries:
-        """The column as a scenario would describe it."""
-        return FileSeries(
-            file=path,
-            column=int(column) if column.isdecimal() else column,
-            unit=self.unit,
-            time=self.time,
-            time_format=self.time_format,
-            time_zone=self.time_zone,
-            label=self.label,
-            separator=self.separator,
-            decimal=self.decimal,
-            skip_lines=self.skip_lines,
-        )
 
 
 class CsvSource:
@@ -125,13 +110,24 @@ def open_source(url: SourceUrl, meter: MeterConfig) -> CsvSource:
     horizons = [session.horizon for session in meter.sessions]
     energies_kwh: dict[MeterRole, list[FloatArray]] = {}
     for role, name in columns.items():
-        column = read_column(given.series(url.path, name), path)
+        column = read_column(_series(url, given, name), path)
         _check_not_negative(column, role)
         if column.stamps is None:
             energies_kwh[role] = _by_row(column, given, horizons)
         else:
             energies_kwh[role] = _by_time(column, given, horizons)
     return CsvSource(path, energies_kwh)
+
+
+def _series(url: SourceUrl, given: CsvParameters, column: str) -> FileSeries:
+    """A column as a scenario would describe it."""
+    fields = given.model_dump(exclude={"load", "pv", "repeat"})
+    try:
+        return FileSeries(file=url.path, column=int(column) if column.isdecimal() else column, **fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"source {url.text!r}: {field}: {first['msg']}") from error
 
 
 def _check_not_negative(column: Column, role: MeterRole) -> None:
@@ -170,13 +166,10 @@ def _by_row(column: Column, given: CsvParameters, horizons: Sequence[Horizon]) -
 def _by_time(column: Column, given: CsvParameters, horizons: Sequence[Horizon]) -> list[FloatArray]:
     """Energy of each slot from the periods that cover it [kWh]; NaN for a slot not wholly covered."""
     assert column.stamps is not None, "called for files with stamps"
-    name = given.time_zone or horizons[0].zone
     try:
-        stamps_s = instants_s(column.stamps, ZoneInfo(name))
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        if isinstance(error, ConventionError):
-            raise InputError(f"{column.path}: time: {error}") from error
-        raise InputError(f"{column.path}: time_zone: found {name!r}, expected an IANA zone") from error
+        stamps_s = instants_s(column.stamps, ZoneInfo(given.time_zone or horizons[0].zone))
+    except ConventionError as error:
+        raise InputError(f"{column.path}: time: {error}") from error
     for row in np.flatnonzero(np.diff(stamps_s) <= 0):
         raise InputError(
             f"{column.path}: line {column.lines[row + 1]}, time: found {column.stamps[row + 1].isoformat()} "

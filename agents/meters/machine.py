@@ -93,6 +93,7 @@ class MeterMachine(Machine):
             case ReadingRequest():
                 self._read(envelope, body)
             case MeteringEnded():
+                self.do(Progress("ended"))
                 self.do(Finish())
             case Reason():
                 self._complaint(envelope, body)
@@ -196,7 +197,7 @@ class AttachedMeterMachine(MeterMachine):
         self._attach_id = None
         self._next_slot = self._following(body.session, body.slot)
         self.do(StopTimer("attach"))
-        self.do(Progress("attached", self._from_where()))
+        self.do(Progress("attached", {"roles": self._roles, **self._from_where()}))
 
     def _acknowledged(self, envelope: Envelope) -> None:
         if self._detach_id is None or envelope.in_reply_to != self._detach_id:
