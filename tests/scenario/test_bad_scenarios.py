@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.scenario.scenarios import refusal, write
 
 from runtime.scenario import resolve
+from tests.scenario.scenarios import refusal, write
 
 HOUSE_LOAD = 'load = { constant = 0.5, unit = "kW" }'
 

@@ -9,12 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.scenario.scenarios import write
 
 from runtime.configuration import CoordinatorConfig, MemberConfig, MetersConfig, derive_seed
 from runtime.errors import InputError
 from runtime.rundir import RunDirectory
 from runtime.scenario import resolve, write_configs
+from tests.scenario.scenarios import write
 
 HOUSE_LOAD = 'load = { constant = 0.5, unit = "kW" }'
 
@@ -130,10 +130,10 @@ def test_prices_are_exact_decimals_in_the_file(tmp_path: Path) -> None:
 
 def test_a_damaged_configuration_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "member.json"
-    with pytest.raises(InputError, match="member.json: cannot be read"):
+    with pytest.raises(InputError, match=r"member\.json: cannot be read"):
         MemberConfig.load(path)
     path.write_text('{"name": "house"}')
-    with pytest.raises(InputError, match="member.json: not a MemberConfig: kind"):
+    with pytest.raises(InputError, match=r"member\.json: not a MemberConfig: kind"):
         MemberConfig.load(path)
 
 

@@ -1,4 +1,4 @@
-"""Outside conventions and the ones used inside: what is converted keeps its energy, its money, its instant."""
+"""Outside conventions and those used inside: what is converted keeps its energy, money and instant."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.scenario.scenarios import write
 
 from runtime.scenario import resolve
 from runtime.scenario.summary import notices
+from tests.scenario.scenarios import write
 
 HP_HC = (
     'import = [{ from = "06:00", to = "22:00", price_eur_per_kwh = 0.27 },'

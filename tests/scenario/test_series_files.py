@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.scenario.scenarios import refusal, write
 
 from runtime.scenario import resolve
+from tests.scenario.scenarios import refusal, write
 
 HOUSE_LOAD = 'load = { constant = 0.5, unit = "kW" }'
 PLAIN = 'load = { file = "load.txt", unit = "W" }'
