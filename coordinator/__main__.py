@@ -10,6 +10,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from runtime.errors import PeerwattError
 from runtime.process import PrintingWatcher, Watcher
 
 
@@ -27,7 +28,11 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     if given.command == "indicators":
         from coordinator.indicators_command import write_indicators
 
-        write_indicators(given.run)
+        try:
+            write_indicators(given.run)
+        except PeerwattError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return error.exit_code
         return 0
     from coordinator.process import run
 

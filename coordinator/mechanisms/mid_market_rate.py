@@ -38,8 +38,8 @@ class MidMarketRateParameters(Parameters):
         tolerance: stop once no position changes by more than this share of the mean energy per slot.
     """
 
-    max_rounds: int = Field(default=12, ge=0, le=200)
-    damping: float = Field(default=0.25, ge=0)
+    max_rounds: int = Field(default=10, ge=0, le=200)
+    damping: float = Field(default=0.15, ge=0)
     damping_growth: float = Field(default=1.3, ge=1)
     tolerance: float = Field(default=1e-3, ge=0)
 

@@ -48,8 +48,8 @@ def run(
 
         def on_news(agent: str, phase: str, detail: dict[str, Any]) -> None:
             progress.show(agent, phase, detail)
-            if phase == "agreement":
-                threading.Thread(target=_load_reporting, args=(figures,), daemon=True).start()
+            if phase == "agreement" and figures:
+                threading.Thread(target=_load_plotting, daemon=True).start()
 
         Fleet(directory, on_news).run()
     report(directory, figures, as_json)
@@ -97,9 +97,6 @@ def new_directory(runs: Path, name: str | None, scenario: str) -> Path:
     raise InputError(f"{runs / candidates[0]}: is there already; choose another --name or remove it")
 
 
-def _load_reporting(figures: bool) -> None:
-    """Load what the results need while the market still runs."""
-    import pandas  # noqa: F401
-
-    if figures:
-        import matplotlib.figure  # noqa: F401
+def _load_plotting() -> None:
+    """Load what the figures need while the market still runs."""
+    import matplotlib.figure  # noqa: F401
