@@ -50,7 +50,9 @@ class AttachedMeterAgent(MachineAgent):
         if self._started and not (self._took_leave or self.finished.done() or self.refused.done()):
             self._took_leave = True
             self._guarded(self._detach)
-            await asyncio.wait((self.finished, self.refused), timeout=DETACH_LIMIT_S)
+            await asyncio.wait(
+                (self.finished, self.refused), timeout=DETACH_LIMIT_S, return_when=asyncio.FIRST_COMPLETED
+            )
             if not self.finished.done():
                 self._tell("detach-unanswered", {})
         await super().stop()
