@@ -14,6 +14,7 @@ import pytest
 from runtime.errors import InputError
 from runtime.scenario import resolve
 from runtime.scenario.generated import cache_folder
+from tests.scenario.scenarios import write
 
 PROGRAM = """
 import sys
@@ -148,3 +149,15 @@ def test_each_seed_is_another_community(
         assert not np.allclose(first.series[name][0].load_kwh, other.series[name][0].load_kwh)
         assert not np.allclose(first.series[name][1].ghi_w_per_m2, other.series[name][1].ghi_w_per_m2)
     assert not np.allclose(first.series["house-1"][0].load_kwh, first.series["house-2"][0].load_kwh)
+
+
+def test_two_homes_alike_have_days_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEERWATT_CACHE", str(tmp_path / "cache"))
+    home = 'load = { model = "bdew", profile = "H0", annual_kwh = 3000, appliances = true }'
+    path = write(
+        tmp_path,
+        ('load = { constant = 0.5, unit = "kW" }', home),
+        ('load = { constant = 4.0, unit = "kW" }', home),
+    )
+    series = resolve(path).series
+    assert not np.allclose(series["house"][0].load_kwh, series["school"][0].load_kwh)
