@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from runtime.cli.bench import app as bench
 from runtime.cli.check import check
 from runtime.cli.compose import compose
 from runtime.cli.messages import messages
@@ -30,6 +31,7 @@ app.command()(messages)
 app.command()(report)
 app.command()(compose)
 app.command()(prepare)
+app.add_typer(bench, name="bench")
 
 
 @app.command()

@@ -1,0 +1,53 @@
+"""What the fleet aims at on two cores, held against what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runtime.bench.size import SizeFigures
+
+READY_LIMIT_S, READY_MEMBERS = 10.0, 100
+USS_LIMIT_MIB = 25.0
+TIMES_PLAIN_LIMIT = 2.0
+DAY_LIMIT_S = 12.0
+
+
+@dataclass(frozen=True)
+class Aim:
+    """One aim.
+
+    Attributes:
+        what: is measured, with its unit.
+        limit: at most.
+        found: the figure.
+    """
+
+    what: str
+    limit: float
+    found: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure keeps the limit."""
+        return self.found <= self.limit
+
+
+def aims_of(sizes: Sequence[SizeFigures], day_s: float | None) -> list[Aim]:
+    """The aims that what was measured says something about; times are medians, memory is the greatest."""
+    aims = []
+    for size in sizes:
+        who = f"{size.members} prosumers"
+        if size.members == READY_MEMBERS:
+            aims.append(Aim(f"{who} ready [s]", READY_LIMIT_S, size.ready_s.median))
+        aims.append(Aim(f"{who}: each, USS [MiB]", USS_LIMIT_MIB, size.memory["prosumer"].uss_mib.max))
+        aims.append(
+            Aim(
+                f"{who}: a round, solving aside, in rounds of plain slixmpp",
+                TIMES_PLAIN_LIMIT,
+                size.times_plain,
+            )
+        )
+    if day_s is not None:
+        aims.append(Aim("day of 4 members and 144 slots, command to results [s]", DAY_LIMIT_S, day_s))
+    return aims

@@ -1,0 +1,172 @@
+"""``peerwatt bench``: how fast and how large a fleet is on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from runtime.bench.aims import Aim
+    from runtime.bench.size import SizeFigures
+    from runtime.bench.timings import Spread
+
+LARGEST = 1000
+
+app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure on this machine."""
+
+
+@app.command()
+def fleet(
+    members: Annotated[
+        str, typer.Option(help="Sizes of community to measure, separated by commas.")
+    ] = "4,10,20,100",
+    slots: Annotated[int, typer.Option(min=1, max=1440, help="Slots of a session.")] = 24,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the Lorient data, to run that day itself.")
+    ] = None,
+    day: Annotated[bool, typer.Option("--day/--no-day", help="Run a day of 4 members and 144 slots.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure fleets on the embedded server: start, rounds, slots, memory, beside plain slixmpp clients."""
+    from runtime.bench.aims import aims_of
+    from runtime.bench.day import run_day
+    from runtime.bench.size import measure_size
+
+    sizes = sizes_of(members)
+    if data is not None and not data.is_dir():
+        raise InputError(f"--data: found no folder {data}, expected the one with the Lorient data")
+    figures = [measure_size(size, slots, _say) for size in sizes]
+    day_s: float | None = None
+    if day:
+        print("a day of 4 members and 144 slots", file=sys.stderr, flush=True)
+        day_s = run_day(data)
+    aims = aims_of(figures, day_s)
+    if as_json:
+        typer.echo(json.dumps(as_dict(figures, day_s, aims), indent=1))
+    else:
+        _print(figures, day_s, aims, "the Lorient day" if data else "a synthetic day as large as Lorient's")
+
+
+def sizes_of(text: str) -> list[int]:
+    """Sizes that a person asks for.
+
+    Raises:
+        InputError: not numbers from 1 to ``LARGEST``.
+    """
+    expected = f"numbers from 1 to {LARGEST} separated by commas"
+    try:
+        sizes = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--members: found {text!r}, expected {expected}") from None
+    if not all(1 <= size <= LARGEST for size in sizes):
+        raise InputError(f"--members: found {text!r}, expected {expected}")
+    return sizes
+
+
+def as_dict(figures: list[SizeFigures], day_s: float | None, aims: list[Aim]) -> dict[str, Any]:
+    """All figures, for machines to read."""
+    sizes = [
+        {
+            **asdict(size),
+            "messages_per_s": size.messages_per_s,
+            "plain_messages_per_s": size.plain_messages_per_s,
+            "times_plain": size.times_plain,
+        }
+        for size in figures
+    ]
+    return {"sizes": sizes, "day_s": day_s, "aims": [{**asdict(aim), "met": aim.met} for aim in aims]}
+
+
+def _say(agent: str, phase: str, detail: dict[str, Any]) -> None:
+    """Tell a person where the measurement is."""
+    match agent, phase:
+        case "bench", "planning":
+            text = f"{detail['members']} members: with planning"
+        case "bench", "at-rest":
+            text = f"{detail['members']} members: with batteries at rest"
+        case "bench", "plain":
+            text = f"{detail['members']} members: plain slixmpp"
+        case _, "restarted":
+            text = f"  {agent} {detail['after']}; started again: the figures are not worth much"
+        case "fleet", "ready":
+            text = f"  all connected after {detail['seconds']:.1f} s"
+        case _:
+            return
+    print(text, file=sys.stderr, flush=True)
+
+
+def _milliseconds(spread: Spread) -> str:
+    return f"{1000 * spread.median:.0f} / {1000 * spread.max:.0f}"
+
+
+def _seconds(spread: Spread) -> str:
+    return f"{spread.median:.1f} / {spread.max:.1f}"
+
+
+def _memory(kind: str) -> Callable[[SizeFigures], str]:
+    def text(size: SizeFigures) -> str:
+        memory = size.memory[kind]
+        if kind == "prosumer":
+            return f"{memory.uss_mib.median:.1f} / {memory.uss_mib.max:.1f}, {memory.rss_mib.median:.0f}"
+        return f"{memory.uss_mib.median:.1f}, {memory.rss_mib.median:.0f}"
+
+    return text
+
+
+_ROWS: list[tuple[str, Callable[[SizeFigures], str]]] = [
+    ("all connected and ready [s]", lambda size: _seconds(size.ready_s)),
+    ("price round [ms]", lambda size: _milliseconds(size.round_s)),
+    ("  a member plans in it [ms]", lambda size: _milliseconds(size.solving_s)),
+    ("  round without solving [ms]", lambda size: _milliseconds(size.messaging_round_s)),
+    ("  plain slixmpp [ms]", lambda size: _milliseconds(size.plain_round_s)),
+    ("  messages per second", lambda size: f"{size.messages_per_s:.0f}"),
+    ("  plain slixmpp", lambda size: f"{size.plain_messages_per_s:.0f}"),
+    ("  times plain slixmpp", lambda size: f"{size.times_plain:.2f}"),
+    ("slot [ms]", lambda size: _milliseconds(size.slot_s)),
+    ("  messages per second", lambda size: f"{size.slot_messages_per_s:.0f}"),
+    ("in all, start to stop [s]", lambda size: f"{size.whole_s:.1f}"),
+    ("prosumer USS, RSS [MiB]", _memory("prosumer")),
+    ("coordinator USS, RSS [MiB]", _memory("coordinator")),
+    ("meters USS, RSS [MiB]", _memory("meters")),
+    ("XMPP server USS, RSS [MiB]", _memory("server")),
+    ("restarts, messages resent", lambda size: f"{size.restarts}, {size.resent}"),
+]
+
+
+def _print(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], day_name: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    table = Table(box=None, title="Fleet on the embedded server (median / greatest)", title_justify="left")
+    table.add_column("members")
+    for size in figures:
+        table.add_column(str(size.members), justify="right")
+    for name, text in _ROWS:
+        table.add_row(name, *(text(size) for size in figures))
+    console.print(table)
+    size = figures[0]
+    console.print(
+        f"\nPlain slixmpp: one connection sends {size.call_bytes} bytes to each member's, in a process of "
+        f"its own, which answers {size.proposal_bytes}; same server, no SPADE, no log, no check."
+    )
+    if day_s is not None:
+        console.print(f"{day_name}, peerwatt run from command to results: {day_s:.1f} s")
+    console.print("\nAims on two cores that do nothing else:")
+    for aim in aims:
+        console.print(
+            f"  {'met    ' if aim.met else 'not met'} {aim.what}: {aim.found:.2f}, at most {aim.limit:g}"
+        )
