@@ -1,9 +1,9 @@
 """Market mechanisms: from members' positions to prices, and from metered energy to the local price.
 
-A mechanism is pure: it knows arrays and prices, nothing of messages. One module holds one mechanism and
-registers it here.
+A mechanism is pure: it knows arrays and prices, nothing of messages. One module holds one mechanism, and an
+entry point of the group ``peerwatt.mechanisms`` gives it its name in scenarios.
 """
 
-from coordinator.mechanisms.base import Agreed, Mechanism, Signal, Tariffs, mechanism_for, mechanism_names
+from coordinator.mechanisms.base import Agreed, Mechanism, Signal, Tariffs, mechanism_for
 
-__all__ = ["Agreed", "Mechanism", "Signal", "Tariffs", "mechanism_for", "mechanism_names"]
+__all__ = ["Agreed", "Mechanism", "Signal", "Tariffs", "mechanism_for"]

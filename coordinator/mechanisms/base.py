@@ -1,4 +1,4 @@
-"""What every mechanism offers, and the register of them."""
+"""What every mechanism offers, and how one is made by name."""
 
 from __future__ import annotations
 
@@ -6,22 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from runtime.errors import InputError
+from runtime.mechanisms import check_parameters, load_mechanism
 
 Array = NDArray[np.float64]
-
-_MODULES = {
-    "grid-only": "coordinator.mechanisms.grid_only",
-    "mid-market-rate": "coordinator.mechanisms.mid_market_rate",
-}
-"""Name in a scenario -> module, which has a class ``MECHANISM``."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ class Parameters(BaseModel):
 class Mechanism(ABC):
     """One session's negotiation. Round 0 always tells the grid's tariffs; ``respond`` makes the next ones."""
 
-    parameters_model: type[Parameters] = Parameters
+    parameters_model: ClassVar[type[BaseModel]] = Parameters
 
     def __init__(self, tariffs: Tariffs, parameters: Parameters) -> None:
         """Begin a session at these tariffs."""
@@ -104,27 +97,12 @@ def community_cost_eur(net_kwh: Array, tariffs: Tariffs) -> float:
     return float(np.where(tariffs.suspended, alone, pooled).sum())
 
 
-def mechanism_names() -> list[str]:
-    """Names a scenario may give."""
-    return sorted(_MODULES)
-
-
 def mechanism_for(name: str, parameters: dict[str, Any]) -> Callable[[Tariffs], Mechanism]:
     """What makes a session's mechanism.
 
     Raises:
         InputError: no such mechanism, or a parameter that it does not take.
     """
-    if name not in _MODULES:
-        raise InputError(f"mechanism.name: found {name!r}, expected one of {', '.join(mechanism_names())}")
-    kind: type[Mechanism] = import_module(_MODULES[name]).MECHANISM
-    try:
-        checked = kind.parameters_model.model_validate(parameters)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(kind.parameters_model.model_fields) or "none"
-        raise InputError(
-            f"mechanism.{field}: {first['msg']} (found {first.get('input')!r}; {name} takes: {known})"
-        ) from error
+    kind: type[Mechanism] = load_mechanism(name)
+    checked = cast(Parameters, check_parameters(name, kind, parameters))
     return lambda tariffs: kind(tariffs, checked)

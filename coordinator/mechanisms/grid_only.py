@@ -16,6 +16,3 @@ class GridOnly(Mechanism):
 
     def local_price_eur_per_kwh(self, import_price: Decimal, export_price: Decimal) -> None:
         """No local trade."""
-
-
-MECHANISM = GridOnly

@@ -110,6 +110,3 @@ class MidMarketRate(Mechanism):
     def local_price_eur_per_kwh(self, import_price: Decimal, export_price: Decimal) -> Decimal | None:
         """The middle of the tariffs, or no local trade where the feed-in tariff is the higher."""
         return None if export_price > import_price else (import_price + export_price) / 2
-
-
-MECHANISM = MidMarketRate

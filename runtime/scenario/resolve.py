@@ -30,6 +30,7 @@ from runtime.conventions import FloatArray
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
 from runtime.horizon import Horizon
+from runtime.mechanisms import check_mechanism
 from runtime.rundir import RunDirectory, accounts_of
 from runtime.scenario.arrays import SeriesResolver
 from runtime.scenario.generated import generate_series
@@ -197,6 +198,7 @@ def resolve(scenario: str | Path, data: Path | None = None, setting: str | None 
         raise InputError(f"setting: found {setting!r}, expected one of {', '.join(get_args(Setting))}")
     if data is not None and not data.is_dir():
         raise InputError(f"--data: found no folder {data}, expected the one with the scenario's series")
+    check_mechanism(parsed.mechanism.name, parsed.mechanism.parameters, str(path))
     horizons = parsed.horizon.horizons()
     resolver = SeriesResolver(
         source=str(path),
