@@ -59,7 +59,8 @@ def serve(make_agents: Callable[[], Sequence[MachineAgent]], watcher: Watcher) -
 
     Args:
         make_agents: makes the agents; called with the event loop running.
-        watcher: told ``ready`` when all are connected, then whatever the agents tell.
+        watcher: told ``ready`` when all are connected, then whatever the agents tell, and ``finished`` when
+            all have finished.
 
     Returns:
         Exit code: 0 finished or told to stop, 1 failed (the watcher was told why), 2 bad input.
@@ -85,7 +86,8 @@ async def _serve(make_agents: Callable[[], Sequence[MachineAgent]], watcher: Wat
         if not await _unless(stopping, asyncio.gather(*(agent.start() for agent in agents))):
             return
         watcher.tell("", "ready", {"agents": [agent.local_part for agent in agents]})
-        await _unless(stopping, asyncio.gather(*(_finished_or_refused(agent) for agent in agents)))
+        if await _unless(stopping, asyncio.gather(*(_finished_or_refused(agent) for agent in agents))):
+            watcher.tell("", "finished", {})
     finally:
         stopping.cancel()
         with contextlib.suppress(asyncio.TimeoutError):

@@ -57,6 +57,8 @@ class Fleet:
         self.ready_seconds: float | None = None
         self._reasons: dict[str, str] = {}
         self._unready: set[str] = set()
+        self._finished: set[str] = set()  # processes that say that they are done
+        self._left: set[str] = set()  # of these, the ones whose end has been noticed
 
     def _agent(self, name: str, module: str, arguments: list[str]) -> AgentChild:
         errors_path = self._directory.logs_dir / f"{name}.stderr"
@@ -104,30 +106,33 @@ class Fleet:
         self._on_news("fleet", "ready", {"seconds": round(self.ready_seconds, 3)})
 
     def _watch(self) -> None:
-        needed = [self.coordinator, *self.prosumers]
-        while any(child.exit_code() != 0 for child in needed):
+        needed = {child.name for child in (self.coordinator, *self.prosumers)}
+        while not needed <= self._left:
             self._step(None)
 
     def _step(self, timeout_s: float | None) -> None:
         """Wait for something to happen, and see to it."""
-        waitables = [item for child in self.children for item in child.waitables if self._lives(child)]
-        pipes.wait(waitables, timeout_s)
+        # A process is waited on until its end has been noticed here, so one that ended since the last step
+        # makes this one return at once.
+        watched = [child for child in self.children if child.name not in self._left]
+        pipes.wait([item for child in watched for item in child.waitables], timeout_s)
         for child in self.children:
-            for told in child.news():
+            code = child.exit_code()
+            for told in child.news():  # after the exit code: all that was told before the end is heard
                 self._hear(child, told)
-            if child.exit_code() not in (None, 0) or (child is self.server and child.exit_code() is not None):
-                for told in child.news():
-                    self._hear(child, told)
+            if code is None or child.name in self._left:
+                continue
+            if code == 0 and child.name in self._finished:
+                self._left.add(child.name)
+            else:
                 self._restart(child)
-
-    @staticmethod
-    def _lives(child: Child) -> bool:
-        return child.exit_code() is None
 
     def _hear(self, child: Child, told: Told) -> None:
         agent, phase, detail = told
         if phase == "ready":
             self._unready.discard(child.name)
+        if phase == "finished":
+            self._finished.add(child.name)
         if phase == "failed":
             self._reasons[child.name] = str(detail.get("reason", ""))
         self._on_news(agent or child.name, phase, detail)

@@ -1,0 +1,141 @@
+"""The supervisor with processes that are played: it misses no end, whenever it comes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.machines.communities import Community
+
+from runtime.errors import FleetError
+from runtime.fleet.supervisor import RESTARTS, Fleet
+from runtime.rundir import RunDirectory
+
+
+class PlayedChild:
+    """A process of the fleet, as far as the supervisor can tell. Its end makes its pipe ready."""
+
+    def __init__(self, name: str, lives: list[tuple[int | None, list[str]]]) -> None:
+        self.name = name
+        self.pid = 1
+        self.lives = lives
+        self.starts = 0
+        self.code: int | None = None
+        self.to_tell: list[str] = []
+        self._end, self._other = multiprocessing.Pipe(duplex=False)
+        self.waitables: list[Any] = [self._end]
+
+    def start(self) -> None:
+        code, self.to_tell = self.lives[min(self.starts, len(self.lives) - 1)]
+        self.starts += 1
+        self.code = None
+        if code is not None:
+            self.end(code)
+
+    def end(self, code: int) -> None:
+        self.code = code
+        self._other.send(code)
+
+    def news(self) -> list[tuple[str, str, dict[str, Any]]]:
+        told, self.to_tell = self.to_tell, []
+        return [("", phase, {"reason": "of its own"}) for phase in told]
+
+    def exit_code(self) -> int | None:
+        return self.code
+
+    def last_words(self) -> str:
+        return f"{self.name} said this last"
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    directory = RunDirectory(tmp_path)
+    Community(1, members=2).coordinator_config.save(directory.coordinator_config)
+    return Fleet(directory, lambda *_: None)
+
+
+def staff(fleet: Fleet, **lives: list[tuple[int | None, list[str]]]) -> dict[str, PlayedChild]:
+    """Put played processes into the fleet; those without given lives finish well."""
+    names = ["server", "coordinator", "meters", "m0", "m1"]
+    stays: list[tuple[int | None, list[str]]] = [(None, [])]
+    children = {
+        name: PlayedChild(name, lives.get(name, stays if name == "server" else [(0, ["finished"])]))
+        for name in names
+    }
+    fleet.server, fleet.coordinator, fleet.meters = (children[name] for name in names[:3])  # type: ignore[assignment]
+    fleet.prosumers = [children["m0"], children["m1"]]  # type: ignore[list-item]
+    for child in children.values():
+        child.start()
+    return children
+
+
+def step_within_a_second(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the supervisor's waiting fail where it would last for ever."""
+    wait = multiprocessing.connection.wait
+
+    def bounded(waitables: list[Any], timeout_s: float | None) -> list[Any]:
+        ready = wait(waitables, 1.0 if timeout_s is None else timeout_s)
+        assert ready or timeout_s is not None, "waits for something that has happened already"
+        return ready
+
+    monkeypatch.setattr("runtime.fleet.supervisor.pipes.wait", bounded)
+
+
+def test_ends_that_came_before_the_first_look_are_noticed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staff(fleet)
+    step_within_a_second(fleet, monkeypatch)
+    fleet._watch()
+    assert not fleet.restarts
+
+
+@pytest.mark.parametrize("late", ["coordinator", "m0", "m1"])
+def test_an_end_between_two_looks_is_noticed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    children = staff(fleet, **{late: [(None, ["finished"])]})
+    step_within_a_second(fleet, monkeypatch)
+    last = children["m1" if late != "m1" else "m0"]
+    look = last.exit_code
+
+    def look_and_let_the_other_end() -> int | None:
+        if children[late].code is None:
+            children[late].end(0)
+        return look()
+
+    monkeypatch.setattr(last, "exit_code", look_and_let_the_other_end)
+    fleet._watch()
+    assert not fleet.restarts
+
+
+@pytest.mark.parametrize("code", [-9, 1, 0])
+@pytest.mark.parametrize("name", ["coordinator", "meters", "m1"])
+def test_a_process_that_ends_without_having_finished_is_started_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+) -> None:
+    children = staff(fleet, **{name: [(code, []), (code, []), (0, ["finished"])]})
+    step_within_a_second(fleet, monkeypatch)
+    fleet._watch()
+    assert fleet.restarts == ({name: 2} if name != "meters" else fleet.restarts)
+    assert children[name].starts == 3 or name == "meters"
+
+
+def test_one_that_crashes_on_and_on_ends_the_run_with_its_last_words(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children = staff(fleet, m0=[(-9, [])])
+    step_within_a_second(fleet, monkeypatch)
+    with pytest.raises(FleetError, match="m0 was killed by signal 9 after 3 restarts: m0 said this last"):
+        fleet._watch()
+    assert children["m0"].starts == 1 + RESTARTS
+
+
+def test_one_that_gives_up_is_not_started_again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    children = staff(fleet, m0=[(2, ["failed"])])
+    step_within_a_second(fleet, monkeypatch)
+    with pytest.raises(FleetError, match="m0 gave up: of its own"):
+        fleet._watch()
+    assert children["m0"].starts == 1
