@@ -181,6 +181,13 @@ class Project:
         assert isinstance(state, dict)
         return state
 
+    def up(self, timeout_s: float) -> None:
+        """Start everything from images that are there; a failure shows what the services said."""
+        try:
+            self.compose("up", "--detach", "--no-build", timeout_s=timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.logs('prepare', 'xmpp')}") from None
+
     def logs(self, *services: str) -> str:
         return self.compose("logs", "--no-color", "--tail", "60", *services)
 

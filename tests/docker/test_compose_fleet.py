@@ -81,7 +81,7 @@ def built(_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
 def started(built: Project, run_name: str) -> Iterator[Project]:
     project = Project(f"peerwatt-test-{os.getpid()}-{run_name}", built.file, run_name, built.settings)
     try:
-        project.compose("up", "--detach", "--no-build", timeout_s=90)
+        project.up(timeout_s=90)
         yield project
     finally:
         project.remove()
