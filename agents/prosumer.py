@@ -262,6 +262,7 @@ class ProsumerMachine(Machine):
         while len(session.outcomes) < body.slot:  # settled without this member while it was away
             self._pass_slot(session, {}, {}, "missing")
         slot = session.current = _Slot(body.slot, envelope)
+        seconds = self._config.timing.delivery_deadline_s * READING_SHARE_OF_DEADLINE
         meters: dict[str, list[Role]] = {}
         for role, meter in self._meter_of.items():
             meters.setdefault(meter, []).append(role)
@@ -273,9 +274,9 @@ class ProsumerMachine(Machine):
                 protocol="metering",
                 conversation=envelope.conversation,
                 expects_reply=True,
+                reply_within_s=seconds,
             )
         if meters:
-            seconds = self._config.timing.delivery_deadline_s * READING_SHARE_OF_DEADLINE
             self.do(StartTimer("reading", seconds))
         else:
             self._deliver(slot)

@@ -487,6 +487,7 @@ class MarketMachine(Machine):
         return f"session-{self.session}"
 
     def _ask(self, member: str, performative: Performative, body: AnyBody, protocol: str) -> str:
+        timing = self._config.timing
         return self.send(
             f"{member}@{self._domain}",
             performative,
@@ -494,6 +495,7 @@ class MarketMachine(Machine):
             protocol=protocol,
             conversation=self._conversation(),
             expects_reply=True,
+            reply_within_s=timing.delivery_deadline_s if protocol == "operation" else timing.round_deadline_s,
         )
 
     def _ask_all(self, performative: Performative, body: AnyBody, protocol: str) -> dict[str, str]:

@@ -11,6 +11,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.clock import Clock
@@ -185,7 +187,10 @@ class MachineAgent(ConnectedAgent):
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Send(envelope):
+                case Send(envelope, reply_within_s):
+                    if reply_within_s is not None:
+                        reply_by = datetime.now(UTC) + timedelta(seconds=reply_within_s)
+                        envelope = replace(envelope, reply_by=reply_by.isoformat(timespec="milliseconds"))
                     self._exchange.sent(envelope, self._now_s())
                     self._transmit(envelope)
                 case Withdraw(message_id):
@@ -306,7 +311,7 @@ class _Replay:
     def _note(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Send(envelope):
+                case Send(envelope, _):
                     self._unsent[envelope.message_id] = effect
                 case StartTimer(name, _) | AwaitSlotEnd(name, _, _, _):
                     self._timers[name] = effect

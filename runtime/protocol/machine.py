@@ -21,9 +21,10 @@ from runtime.records import Record
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a message."""
+    """Send a message; ``reply_within_s`` tells its recipient until when an answer is in time."""
 
     envelope: Envelope
+    reply_within_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,7 @@ class Machine(ABC):
         conversation: str,
         in_reply_to: str | None = None,
         expects_reply: bool = False,
+        reply_within_s: float | None = None,
     ) -> str:
         """Send a message; returns its id."""
         self._messages += 1
@@ -193,7 +195,8 @@ class Machine(ABC):
                     body=body.to_json(),
                     in_reply_to=in_reply_to,
                     expects_reply=expects_reply,
-                )
+                ),
+                reply_within_s,
             )
         )
         return message_id

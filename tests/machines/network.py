@@ -109,7 +109,7 @@ class Network:
     def _perform(self, node: Node, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Send(envelope):
+                case Send(envelope, _):
                     node.exchange.sent(envelope, self.now_s)
                     self.sent.append(envelope)
                     self._post(envelope)
