@@ -20,13 +20,14 @@ def prepare(
     setting: Annotated[str | None, typer.Option(help="Instead of the scenario's setting.")] = None,
 ) -> None:
     """Write the configuration of every process of a run, and how they reach their server."""
-    from runtime.cli.notices import show_notices
     from runtime.messaging.connection import Connection
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import resolve, write_configs
+    from runtime.scenario.summary import notices
 
     resolved = resolve(scenario, data, setting)
-    show_notices(resolved)
+    for notice in notices(resolved):
+        typer.echo(f"notice: {notice}", err=True)
     directory = RunDirectory(run)
     write_configs(resolved, directory)
     Connection(domain=domain, host=host, port=port, ca_file=ca_file, secret_file=secret_file).save(

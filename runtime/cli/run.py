@@ -34,15 +34,16 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a community: XMPP server, coordinator, one process a prosumer, meters; then settle and report."""
-    from runtime.cli.notices import show_notices
     from runtime.cli.progress import FleetProgress
     from runtime.fleet.supervisor import Fleet
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import resolve, write_configs
+    from runtime.scenario.summary import notices
 
     resolved = resolve(scenario, data, setting)
     directory = RunDirectory(new_directory(runs, name, resolved.name))
-    show_notices(resolved)
+    for notice in notices(resolved):
+        typer.echo(f"notice: {notice}", err=True)
     write_configs(resolved, directory)
     with FleetProgress(quiet=as_json) as progress:
 
