@@ -98,15 +98,14 @@ def test_an_end_between_two_looks_is_noticed(
 ) -> None:
     children = staff(fleet, **{late: [(None, ["finished"])]})
     step_within_a_second(fleet, monkeypatch)
-    last = children["m1" if late != "m1" else "m0"]
-    look = last.exit_code
+    look = children["server"].exit_code
 
     def look_and_let_the_other_end() -> int | None:
         if children[late].code is None:
             children[late].end(0)
         return look()
 
-    monkeypatch.setattr(last, "exit_code", look_and_let_the_other_end)
+    monkeypatch.setattr(children["server"], "exit_code", look_and_let_the_other_end)
     fleet._watch()
     assert not fleet.restarts
 
