@@ -176,6 +176,20 @@ async def test_the_embedded_server_closes_connections_that_do_not_log_in(tmp_pat
         await agent.stop()
 
 
+async def test_what_arrived_with_the_end_of_a_connection_is_still_handled(tmp_path):
+    async with embedded(tmp_path) as (server, connection):
+        sender, receiver = RecordingAgent(connection, "a"), RecordingAgent(connection, "b")
+        await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 10)
+        (line,) = (p for p in server.protocols if p.local_part == "a")
+        sent = inform(sender.bare_jid, receiver.bare_jid)
+        stanza = str(agent_module.message_of(sent).prepare(sender.client))
+        line.data_received(stanza.encode())
+        line.connection_lost(None)
+        await receiver.until(lambda: receiver.envelopes, 5)
+        assert receiver.envelopes == [sent]
+        await asyncio.gather(sender.stop(), receiver.stop())
+
+
 async def test_stop_sends_what_is_queued_and_leaves_nothing_running(tmp_path):
     async with embedded(tmp_path) as (server, connection):
         sender, receiver = RecordingAgent(connection, "a"), RecordingAgent(connection, "b")

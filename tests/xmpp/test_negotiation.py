@@ -109,13 +109,18 @@ def test_clear_text_behind_starttls_is_not_taken_into_the_encrypted_stream(clien
     "text",
     [
         "GET / HTTP/1.1\r\n\r\n",
-        "<?xml version='1.0'?><!DOCTYPE s [<!ENTITY a 'x'>]><stream:stream to='peerwatt.localhost'>",
         "<stream/>",
         "\x01\x02",
     ],
 )
 def test_what_is_no_stream_is_cut_off(client, text):
     client.send(text)
+    assert "features" not in client.until_closed()
+
+
+def test_a_document_type_is_cut_off(client):
+    declaration, _, rest = client.header.partition("?>")
+    client.send(f"{declaration}?><!DOCTYPE s [<!ENTITY a 'x'>]>{rest}")
     assert "features" not in client.until_closed()
 
 
