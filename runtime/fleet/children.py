@@ -214,7 +214,7 @@ class ServerChild:
         process = self._process
         assert process is not None, "await_ready comes after start"
         assert process.stdout is not None, "the server's output is a pipe"
-        if not multiprocessing.connection.wait([process.stdout], SERVER_READY_LIMIT_S):
+        if not multiprocessing.connection.wait([process.stdout.fileno()], SERVER_READY_LIMIT_S):
             raise FleetError(f"the XMPP server was not ready within {SERVER_READY_LIMIT_S:g} s")
         line = process.stdout.readline()
         if not line:
