@@ -18,7 +18,7 @@ from agents.meters.machine import AttachedMeterMachine, MeterMachine
 from agents.meters.source import open_source, roles_to_measure
 from runtime.clock import SimulatedClock
 from runtime.configuration import ClockConfig, MeterConfig, MetersConfig
-from runtime.errors import InputError
+from runtime.errors import FleetError, InputError
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.connection import Connection
 from runtime.messaging.host import MachineAgent
@@ -29,8 +29,12 @@ DETACH_LIMIT_S = STOP_LIMIT_S - 1.0
 """How long a meter that is told to leave waits for its prosumer's acknowledgement."""
 
 
+LOST_LIMIT_S = 600.0
+"""How long an attached meter looks for a server it has lost; nobody else ends it when its fleet is gone."""
+
+
 class AttachedMeterAgent(MachineAgent):
-    """The agent of an attached meter; it takes its leave before it stops."""
+    """The agent of an attached meter; it takes its leave before it stops, and does not outlive its fleet."""
 
     def __init__(
         self,
@@ -44,6 +48,26 @@ class AttachedMeterAgent(MachineAgent):
         super().__init__(connection, local_part, machine, log, SimulatedClock(), tell, replay=False)
         self._attached_machine = machine
         self._took_leave = False
+        self._giving_up: asyncio.TimerHandle | None = None
+
+    def on_connected(self) -> None:
+        """Go on."""
+        self._keep_looking()
+        super().on_connected()
+
+    def on_disconnected(self) -> None:
+        """Give up if the server stays away."""
+        super().on_disconnected()
+        self._keep_looking()
+        self._giving_up = asyncio.get_running_loop().call_later(LOST_LIMIT_S, self._give_up)
+
+    def _keep_looking(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+
+    def _give_up(self) -> None:
+        self._end(FleetError(f"{self.local_part}: its server has been gone for {LOST_LIMIT_S:g} s"))
 
     async def stop(self) -> None:
         """Detach, if the prosumer may know of this meter, then leave."""
@@ -56,6 +80,7 @@ class AttachedMeterAgent(MachineAgent):
             if not self.finished.done():
                 self._tell("detach-unanswered", {})
         await super().stop()
+        self._keep_looking()
 
     def _detach(self) -> None:
         self._log.append_event("detach", {})

@@ -11,9 +11,13 @@ import time
 import psutil
 import pytest
 from meter_fleet import Process, Run, StandInProsumer
+from meter_setup import horizon, meter_config
 from typer.testing import CliRunner
 
-from agents.meters.process import DETACH_LIMIT_S
+import agents.meters.process
+from agents.meters.machine import AttachedMeterMachine
+from agents.meters.process import DETACH_LIMIT_S, AttachedMeterAgent
+from agents.meters.source import open_source
 from runtime.cli.meter import app
 from runtime.errors import FleetError, InputError
 from runtime.messagelog.reader import log_paths
@@ -27,6 +31,9 @@ from runtime.protocol.bodies import MeterAttach, MeterDetach, Reading
 def run(tmp_path):
     made = Run(tmp_path / "summer")
     yield made
+    for state in (made.path / "meters").glob("*.json"):  # what a failed test has left
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(json.loads(state.read_text())["pid"]).kill()
     made.stop_server()
 
 
@@ -77,7 +84,9 @@ async def test_one_process_meters_all_members_over_a_crash(run, prosumer, proces
     assert [(record.n, record.v) for record in reading.e] == [("load", 3.0), ("pv", 0.4)]
     assert (await house.ask("house.meter", 1, 0, ["load"], "h1"))[1].e[0].v == 11.0
     house.end_metering("house.meter")
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(10):
+        while "metering-ended" not in run.directory.log("house.meter").read_text():
+            await asyncio.sleep(0.02)
 
     meters.signal(signal.SIGKILL)
     await meters.ended()
@@ -224,8 +233,9 @@ async def test_a_killed_meter_is_found_gone_and_can_still_be_detached(run, prosu
     school = await prosumer()
     await peerwatt("attach", run.path, "school", "--source", "simulated:")
     pid = json.loads((run.path / "meters" / "school.json").read_text())["pid"]
-    psutil.Process(pid).kill()
-    await asyncio.sleep(0.3)
+    process = psutil.Process(pid)
+    process.kill()
+    await asyncio.to_thread(psutil.wait_procs, [process], 10)
     assert (await peerwatt("list", run.path)).output.endswith(": gone\n")
     result = await peerwatt("detach", run.path, "school")
     assert result.exit_code == 0, result.exception
@@ -256,6 +266,33 @@ async def test_a_meter_waits_for_its_prosumers_leave_for_five_seconds_at_most(ru
     assert (code, errors) == (0, "")
     assert 3 < time.monotonic() - began < 5.5
     assert school.bodies(MeterDetach)
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+async def test_an_attached_meter_does_not_outlive_a_server_that_is_gone_for_good(
+    run, prosumer, monkeypatch, comes_back
+):
+    monkeypatch.setattr(agents.meters.process, "LOST_LIMIT_S", 2.0 if comes_back else 0.0)
+    school = await prosumer()
+    jids = run.connection.jid("school.meter2"), run.connection.jid("school")
+    source = open_source("simulated:", meter_config())
+    machine = AttachedMeterMachine(*jids, source, "simulated:", ["load"], [horizon()], id_prefix="x-")
+    log = MessageLog.open(run.directory.log("school.meter2"), "school.meter2")
+    meter = AttachedMeterAgent(run.connection, "school.meter2", machine, log, lambda phase, detail: None)
+    await meter.start()
+    try:
+        await school.ask("school.meter2", 0, 0, ["load"], "r0")
+        meter.client.disconnect()
+        if comes_back:
+            _, reading = await school.ask("school.meter2", 0, 1, ["load"], "r1")
+            assert isinstance(reading, Reading)
+            await asyncio.sleep(2.2)
+            assert not meter.finished.done()
+        else:
+            with pytest.raises(FleetError, match="server has been gone for 0 s"):
+                await asyncio.wait_for(meter.finished, 5)
+    finally:
+        await meter.stop()
 
 
 async def test_in_the_foreground_an_interrupt_detaches(run, prosumer):
