@@ -24,7 +24,7 @@ from spade.template import Template  # noqa: E402
 from runtime.errors import ConnectionRefusedForGood, ProtocolError  # noqa: E402
 from runtime.messaging.client import Ending, SlimClient  # noqa: E402
 from runtime.messaging.connection import Connection  # noqa: E402
-from runtime.messaging.spade_message import envelope_of_message, message_of  # noqa: E402
+from runtime.messaging.spade_message import envelope_of_message, stanza_text_of  # noqa: E402
 from runtime.messaging.wire import check_sendable  # noqa: E402
 from runtime.protocol.envelope import ONTOLOGY, Envelope  # noqa: E402
 
@@ -50,7 +50,12 @@ class EnvelopeBehaviour(CyclicBehaviour):  # type: ignore[misc]
 
     async def run(self) -> None:
         """Wait for one message and hand it over."""
-        message = await self.queue.get()
+        try:
+            message = await self.queue.get()
+        except asyncio.CancelledError:
+            # SPADE catches this and runs the behaviour again, so that an event loop could never close.
+            self.kill()
+            raise
         if message is None:
             self.kill()
             return
@@ -189,9 +194,9 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
                 f"message {envelope.message_id}: its sender is {envelope.sender}, not this agent"
             )
         check_sendable(envelope)
-        if not self.connected:
+        if self.client is None or not self.client.usable:
             return False
-        message_of(envelope).prepare(self.client).send()
+        self.client.send_raw(stanza_text_of(envelope, self.client.new_id()))
         return True
 
     # Connection.

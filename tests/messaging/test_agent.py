@@ -10,6 +10,7 @@ from recording_agent import RecordingAgent, inform
 from runtime.errors import ConnectionRefusedForGood
 from runtime.messaging import agent as agent_module
 from runtime.messaging.connection import Connection
+from runtime.messaging.spade_message import message_of
 from runtime.xmpp import protocol as protocol_module
 from runtime.xmpp.authority import ensure_credentials
 from runtime.xmpp.server import EmbeddedServer, server_tls_context
@@ -112,7 +113,7 @@ async def test_a_bounce_with_the_whole_message_in_it_is_dropped(tmp_path):
         agent = RecordingAgent(connection, "a")
         await asyncio.wait_for(agent.start(), 10)
         envelope = inform(agent.bare_jid, agent.bare_jid)
-        bounce = agent_module.message_of(envelope).prepare(agent.client)
+        bounce = message_of(envelope).prepare(agent.client)
         bounce["type"] = "error"
         bounce.send()
         agent.transmit(inform(agent.bare_jid, agent.bare_jid, message_id="after"))
@@ -182,7 +183,7 @@ async def test_what_arrived_with_the_end_of_a_connection_is_still_handled(tmp_pa
         await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 10)
         (line,) = (p for p in server.protocols if p.local_part == "a")
         sent = inform(sender.bare_jid, receiver.bare_jid)
-        stanza = str(agent_module.message_of(sent).prepare(sender.client))
+        stanza = str(message_of(sent).prepare(sender.client))
         line.data_received(stanza.encode())
         line.connection_lost(None)
         await receiver.until(lambda: receiver.envelopes, 5)
@@ -190,18 +191,56 @@ async def test_what_arrived_with_the_end_of_a_connection_is_still_handled(tmp_pa
         await asyncio.gather(sender.stop(), receiver.stop())
 
 
+async def test_an_agent_that_was_not_stopped_lets_its_event_loop_close(tmp_path):
+    async with embedded(tmp_path) as (_, connection):
+        before = asyncio.all_tasks()
+        agent = RecordingAgent(connection, "a")
+        await asyncio.wait_for(agent.start(), 10)
+        tasks = {
+            task
+            for task in asyncio.all_tasks() - before
+            if "messaging" in repr(task) or "spade" in repr(task)
+        }
+        assert len(tasks) >= 2
+        try:
+            for task in tasks:
+                task.cancel()
+            _, pending = await asyncio.wait(tasks, timeout=2)
+            assert not pending
+        finally:
+            await agent.stop()
+
+
 async def test_stop_sends_what_is_queued_and_leaves_nothing_running(tmp_path):
     async with embedded(tmp_path) as (server, connection):
         sender, receiver = RecordingAgent(connection, "a"), RecordingAgent(connection, "b")
         await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 10)
         before = asyncio.all_tasks()
-        sent = [inform(sender.bare_jid, receiver.bare_jid) for _ in range(200)]
+        # More than the sockets hold, so that some of it is still with the sender.
+        body = "1" * 100_000
+        sent = [inform(sender.bare_jid, receiver.bare_jid, body=body) for _ in range(60)]
         for envelope in sent:
             sender.transmit(envelope)
         await sender.stop()
-        await receiver.until(lambda: len(receiver.envelopes) == 200)
+        await receiver.until(lambda: len(receiver.envelopes) == 60)
         await receiver.stop()
         await asyncio.sleep(0.1)
         left = [task for task in asyncio.all_tasks() if task in before and task is not asyncio.current_task()]
         assert [task for task in left if "feed" not in repr(task)] == []
         assert not server.protocols
+
+
+async def test_what_is_sent_at_once_is_written_at_once_and_in_order(tmp_path):
+    async with embedded(tmp_path) as (_, connection):
+        sender, receiver = RecordingAgent(connection, "a"), RecordingAgent(connection, "b")
+        await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 10)
+        writes = []
+        write = sender.client.transport.write
+        sender.client.transport.write = lambda data: (writes.append(data), write(data))
+        sent = [inform(sender.bare_jid, receiver.bare_jid, message_id=f"m{n}") for n in range(50)]
+        for envelope in sent:
+            sender.transmit(envelope)
+        await receiver.until(lambda: len(receiver.envelopes) == len(sent), 5)
+        assert receiver.envelopes == sent
+        assert len(writes) == 1
+        await asyncio.gather(sender.stop(), receiver.stop())

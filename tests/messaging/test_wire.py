@@ -1,5 +1,6 @@
 """Envelope to text fields and back, and what a hostile sender may try."""
 
+import asyncio
 import random
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from recording_agent import inform
 
 from runtime.errors import ProtocolError
-from runtime.messaging.spade_message import envelope_of_message, message_of
+from runtime.messaging.spade_message import envelope_of_message, message_of, stanza_text_of
 from runtime.messaging.wire import MAX_FIELD_CHARACTERS, check_sendable, envelope_of, fields_of
 from runtime.protocol.envelope import MAX_BODY_BYTES, Envelope, Performative
 
@@ -138,3 +139,18 @@ def test_the_size_counts_what_escaping_adds():
         patch.setattr(wire, "MAX_ESCAPED_BODY_BYTES", escaped - 1)
         with pytest.raises(ProtocolError, match=f"{escaped} bytes once escaped"):
             check_sendable(envelope)
+
+
+@given(envelopes)
+def test_the_stanza_is_written_as_spade_writes_it(envelope):
+    from slixmpp import ClientXMPP
+    from slixmpp.xmlstream.tostring import tostring
+
+    async def as_spade_writes_it():
+        client = ClientXMPP(A, "")
+        stanza = message_of(envelope).prepare(client)
+        text = tostring(stanza.xml, xmlns=client.default_ns, stream=client, top_level=True)
+        return stanza["id"], text
+
+    stanza_id, text = asyncio.run(as_spade_writes_it())
+    assert stanza_text_of(envelope, stanza_id) == text
