@@ -282,7 +282,7 @@ async def test_an_attached_meter_does_not_outlive_a_server_that_is_gone_for_good
     await meter.start()
     try:
         await school.ask("school.meter2", 0, 0, ["load"], "r0")
-        meter.client.disconnect()
+        meter.client.transport.abort()
         if comes_back:
             _, reading = await school.ask("school.meter2", 0, 1, ["load"], "r1")
             assert isinstance(reading, Reading)
