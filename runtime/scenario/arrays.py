@@ -79,13 +79,15 @@ class SeriesResolver:
         """
         means: list[FloatArray]
         origin: dict[str, Any]
+        written: list[FloatArray] | None = None
         match series:
             case FileSeries():
                 means, origin = self._from_file(series, quantity, place)
             case ConstantSeries():
+                written = [np.full(h.slots, series.constant) for h in self.horizons]
                 means = [
-                    self._inner(np.full(h.slots, series.constant), series, quantity, h.slot_hours)
-                    for h in self.horizons
+                    self._inner(part, series, quantity, h.slot_hours)
+                    for part, h in zip(written, self.horizons, strict=True)
                 ]
                 origin = {"kind": "constant"}
             case BdewSeries() | IrradianceSeries():
@@ -96,15 +98,17 @@ class SeriesResolver:
                 origin = {"kind": "model", **origin}
             case _:
                 values = np.array(series.values, dtype=np.float64)
-                parts = self._split(values, f"{self.source}: {place}.values")
+                written = self._split(values, f"{self.source}: {place}.values")
                 means = [
                     self._inner(part, series, quantity, h.slot_hours)
-                    for part, h in zip(parts, self.horizons, strict=True)
+                    for part, h in zip(written, self.horizons, strict=True)
                 ]
                 origin = {"kind": "values"}
         if not isinstance(series, FileSeries):
-            for session in means:
-                self._check_range(session, quantity, lambda slot: f"{self.source}: {place}: slot {slot}")
+            for session, shown in zip(means, written or means, strict=True):
+                self._check_range(
+                    session, quantity, lambda slot: f"{self.source}: {place}: slot {slot}", shown=shown
+                )
         self.provenance.append({"series": place, **origin})
         if quantity == "energy":
             return [energy_kwh(kw, h.slot_hours) for kw, h in zip(means, self.horizons, strict=True)]
