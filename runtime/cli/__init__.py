@@ -16,6 +16,9 @@ from runtime.cli.report import report
 from runtime.cli.run import run
 from runtime.errors import PeerwattError
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, by the shells' custom."""
+
 app = typer.Typer(
     name="peerwatt",
     help="Peer-to-peer energy communities as a fleet of agents that trade over XMPP.",
@@ -49,6 +52,7 @@ def main() -> None:
     except PeerwattError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        sys.exit(130)
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:  # Typer has made this of Ctrl-C, without a word
+            typer.echo("stopped", err=True)
+        raise
