@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from tests.end_to_end.fleets import call, cost_eur, fleet, grid_import_kwh, ledger_of
 
 BUILDINGS = ["building-1", "building-2", "building-3", "building-4"]
