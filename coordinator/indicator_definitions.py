@@ -68,7 +68,9 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "billed_eur": Definition("EUR", "the bill in whole cents"),
     "saving_eur": Definition("EUR", "cost alone less the bill"),
-    "saving_percent": Definition("%", "saving over the size of the cost alone; none if that is zero"),
+    "saving_percent": Definition(
+        "%", "saving over the size of the cost alone; none if that is zero or less than the saving"
+    ),
     "saving_min_eur": Definition("EUR", "smallest saving of a member"),
     "saving_max_eur": Definition("EUR", "largest saving of a member"),
     "saving_gini": Definition(

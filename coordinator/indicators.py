@@ -121,11 +121,13 @@ def saving_percent(alone_cost_eur: float, cost_eur: float) -> float | None:
         cost_eur: what it came to.
 
     Returns:
-        The percentage, or ``None`` if the cost alone is zero.
+        The percentage, or ``None`` if the cost alone is zero or smaller than the saving: where bill and
+        revenue nearly cancel, a share of what is left says nothing.
     """
-    if abs(alone_cost_eur) < NO_MONEY_EUR:
+    saving_eur = alone_cost_eur - cost_eur
+    if abs(alone_cost_eur) < max(NO_MONEY_EUR, abs(saving_eur)):
         return None
-    return 100.0 * (alone_cost_eur - cost_eur) / abs(alone_cost_eur)
+    return 100.0 * saving_eur / abs(alone_cost_eur)
 
 
 def gini(values: ArrayLike) -> float | None:
