@@ -57,6 +57,8 @@ class FleetProgress:
             case "ready":
                 if agent == "fleet":
                     self._step(f"all connected after {detail['seconds']:.1f} s", None, None, "")
+            case "results":
+                self._step("working out the results", None, None, "")
             case _ if phase in _COORDINATOR_PHASES:
                 self._market(phase, detail)
 

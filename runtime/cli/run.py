@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from runtime.errors import InputError
-
-if TYPE_CHECKING:
-    from runtime.rundir import RunDirectory
 
 
 def run(
@@ -36,6 +33,9 @@ def run(
     """Run a community: XMPP server, coordinator, one process a prosumer, meters; then settle and report."""
     from runtime.cli.progress import FleetProgress
     from runtime.fleet.supervisor import Fleet
+    from runtime.results import write_results
+    from runtime.results.indicators import compute_indicators
+    from runtime.results.summary import print_summary
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import resolve, write_configs
     from runtime.scenario.summary import notices
@@ -53,17 +53,9 @@ def run(
                 threading.Thread(target=_load_plotting, daemon=True).start()
 
         Fleet(directory, on_news).run()
-    report(directory, figures, as_json)
-
-
-def report(directory: RunDirectory, figures: bool, as_json: bool) -> None:
-    """Work out the indicators of a finished run, write its results, print its summary."""
-    from runtime.results import write_results
-    from runtime.results.indicators import compute_indicators
-    from runtime.results.summary import print_summary
-
-    compute_indicators(directory.path)
-    result = write_results(directory.path, figures=figures)
+        progress.show("fleet", "results", {})
+        compute_indicators(directory.path)
+        result = write_results(directory.path, figures=figures)
     if as_json:
         typer.echo(json.dumps(result, indent=1))
         return
