@@ -71,6 +71,7 @@ class _Slot:
     slot: int
     request: Envelope
     asked: dict[str, str] = field(default_factory=dict)
+    asked_roles: dict[str, list[Role]] = field(default_factory=dict)
     readings_kwh: dict[Role, float] = field(default_factory=dict)
     meters: dict[Role, str] = field(default_factory=dict)
 
@@ -263,10 +264,9 @@ class ProsumerMachine(Machine):
             self._pass_slot(session, {}, {}, "missing")
         slot = session.current = _Slot(body.slot, envelope)
         seconds = self._config.timing.delivery_deadline_s * READING_SHARE_OF_DEADLINE
-        meters: dict[str, list[Role]] = {}
         for role, meter in self._meter_of.items():
-            meters.setdefault(meter, []).append(role)
-        for meter, roles in meters.items():
+            slot.asked_roles.setdefault(meter, []).append(role)
+        for meter, roles in slot.asked_roles.items():
             slot.asked[meter] = self.send(
                 meter,
                 Performative.REQUEST,
@@ -276,7 +276,7 @@ class ProsumerMachine(Machine):
                 expects_reply=True,
                 reply_within_s=seconds,
             )
-        if meters:
+        if slot.asked:
             self.do(StartTimer("reading", seconds))
         else:
             self._deliver(slot)
@@ -286,11 +286,10 @@ class ProsumerMachine(Machine):
         slot = session.current if session else None
         if session is None or slot is None or (body.session, body.slot) != (session.number, slot.slot):
             raise ProtocolError(f"slot {body.slot} of session {body.session} is not being read")
-        if envelope.sender not in slot.asked:
-            raise ProtocolError(f"{envelope.sender} was not asked for slot {body.slot}")
         for record in body.e:
-            if record.n not in self._config.roles:
-                raise ProtocolError(f"this member has no {record.n} to be metered")
+            if record.n not in slot.asked_roles.get(envelope.sender, ()):
+                raise ProtocolError(f"{envelope.sender} was not asked for {record.n} of slot {body.slot}")
+        for record in body.e:
             slot.readings_kwh[record.n], slot.meters[record.n] = record.v, envelope.sender
         if set(slot.readings_kwh) == set(self._config.roles):
             self.do(StopTimer("reading"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runtime.configuration import Timing
 from runtime.errors import ProtocolError
-from runtime.protocol.bodies import Position, Reason, parse_body
+from runtime.protocol.bodies import Position, Reason, SenmlRecord, parse_body
 from runtime.protocol.envelope import Envelope, Performative
 from tests.machines.communities import DOMAIN, Community
 from tests.machines.network import Network
@@ -207,3 +207,29 @@ def test_strangers_are_refused_and_change_nothing():
     network.run()
     assert network.saved[next(path for path in network.saved if path.name == "coordinator.json")] == calm
     assert not [each for each in network.sent if isinstance(parse_body(each.body), Reason)]
+
+
+def test_a_meter_speaks_only_for_what_it_was_asked():
+    community = Community(2)
+    network = Network()
+    community.put_on(network)
+    config = next(each for each in community.member_configs if each.roles == ["load"])
+    prosumer = network.nodes[f"{config.name}@{DOMAIN}"].machine
+    answers: list[str] = []
+    original = prosumer.receive
+
+    def receive(envelope, body):
+        if body.type == "reading":
+            more = body.model_copy(update={"e": [*body.e, SenmlRecord(n="pv", v=5.0)]})
+            try:
+                original(envelope, more)
+            except ProtocolError as error:
+                answers.append(str(error))
+        return original(envelope, body)
+
+    prosumer.receive = receive
+    network.run()
+    assert answers
+    assert all("was not asked for pv" in answer for answer in answers)
+    own = network.saved[next(path for path in network.saved if path.name == f"{config.name}.json")]
+    assert own.sessions[0].pv_kwh == [0.0] * 6
