@@ -202,6 +202,16 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
     # Connection.
 
     async def _stay_connected(self) -> None:
+        try:
+            await self._dial_again_and_again()
+        except Exception as error:
+            if not self._first_login.done():
+                raise
+            # Nobody awaits this task any more; an agent that no longer dials has to be noticed.
+            logger.error("%s: dialling failed with %s", self.bare_jid, type(error).__name__)
+            self.refused.set_result(ConnectionRefusedForGood(f"{self.bare_jid}: {error}"))
+
+    async def _dial_again_and_again(self) -> None:
         backoff_s = FIRST_BACKOFF_S
         loop = asyncio.get_running_loop()
         while True:
@@ -241,7 +251,8 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
         if not self._first_login.done():
             self._first_login.set_result(None)
         self.call_hook(self.on_connected)
-        ending = await client.ended
+        # Shielded: cancelling this task must not end the connection, stop() closes it politely.
+        ending = await asyncio.shield(client.ended)
         self.call_hook(self.on_disconnected)
         return ending, loop.time() - since_s
 

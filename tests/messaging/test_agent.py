@@ -7,10 +7,10 @@ import logging
 import pytest
 from recording_agent import RecordingAgent, inform
 
-from runtime.errors import ConnectionRefusedForGood
+from runtime.errors import ConnectionRefusedForGood, InputError
 from runtime.messaging import agent as agent_module
 from runtime.messaging.connection import Connection
-from runtime.messaging.spade_message import message_of
+from runtime.messaging.spade_message import message_of, stanza_text_of
 from runtime.xmpp import protocol as protocol_module
 from runtime.xmpp.authority import ensure_credentials
 from runtime.xmpp.server import EmbeddedServer, server_tls_context
@@ -113,9 +113,8 @@ async def test_a_bounce_with_the_whole_message_in_it_is_dropped(tmp_path):
         agent = RecordingAgent(connection, "a")
         await asyncio.wait_for(agent.start(), 10)
         envelope = inform(agent.bare_jid, agent.bare_jid)
-        bounce = message_of(envelope).prepare(agent.client)
-        bounce["type"] = "error"
-        bounce.send()
+        bounce = stanza_text_of(envelope, "1").replace('type="chat"', 'type="error"')
+        agent.client.send_raw(bounce)
         agent.transmit(inform(agent.bare_jid, agent.bare_jid, message_id="after"))
         await agent.until(lambda: agent.envelopes)
         assert [received.message_id for received in agent.envelopes] == ["after"]
@@ -189,6 +188,25 @@ async def test_what_arrived_with_the_end_of_a_connection_is_still_handled(tmp_pa
         await receiver.until(lambda: receiver.envelopes, 5)
         assert receiver.envelopes == [sent]
         await asyncio.gather(sender.stop(), receiver.stop())
+
+
+async def test_an_agent_that_cannot_dial_any_more_says_so(tmp_path):
+    async with embedded(tmp_path) as (server, connection):
+        agent = RecordingAgent(connection, "a")
+        await asyncio.wait_for(agent.start(), 10)
+        connection.secret_file.unlink()
+        (line,) = server.protocols
+        line.close()
+        error = await asyncio.wait_for(agent.refused, 10)
+        assert "cannot read the secret" in str(error)
+        await agent.stop()
+
+
+async def test_a_missing_secret_is_said_at_the_start(tmp_path):
+    async with embedded(tmp_path) as (_, connection):
+        connection.secret_file.unlink()
+        with pytest.raises(InputError, match="cannot read the secret"):
+            await asyncio.wait_for(RecordingAgent(connection, "a").start(), 10)
 
 
 async def test_an_agent_that_was_not_stopped_lets_its_event_loop_close(tmp_path):
