@@ -15,6 +15,7 @@ import typer
 from runtime.cli.meter_process import (
     AttachedMeter,
     MeterFiles,
+    left,
     process_of,
     start_meter,
     state_of,
@@ -187,9 +188,7 @@ def _stay(
         signal.signal(number, forward)
     start = files.output_size()
     code = process.wait()
-    # A detach by another command may have been first to clear up.
-    files.state.unlink(missing_ok=True)
-    step = step_named(files.steps(start), "detached", "ended")
+    step = left(files, start)
     if code:
         failed = step_named(files.steps(start), "failed")
         reason = failed["reason"] if failed else files.last_words(start)
@@ -199,7 +198,9 @@ def _stay(
 
 def _print_detached(member: str, step: dict[str, Any] | None, as_json: bool) -> None:
     if step is None:
-        raise FleetError(f"{member}: the meter has left, but its prosumer did not acknowledge it")
+        raise FleetError(
+            f"{member}: the meter has left, but its prosumer did not acknowledge it: detach again"
+        )
     session, slot = step.get("session"), step.get("slot")
     text = f"{member}: detached; its own meter counts again {_from_where(session, slot)}"
     if step["phase"] == "ended":

@@ -241,7 +241,7 @@ def stop_meter(meter: AttachedMeter, files: MeterFiles) -> dict[str, Any] | None
         the prosumer did not acknowledge.
 
     Raises:
-        FleetError: it does not leave.
+        FleetError: it had to be killed.
     """
     import psutil
 
@@ -254,8 +254,22 @@ def stop_meter(meter: AttachedMeter, files: MeterFiles) -> dict[str, Any] | None
         except psutil.NoSuchProcess:
             pass
         except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(LEAVE_LIMIT_S)
             raise FleetError(
-                f"{meter.member}: process {meter.pid} has not left after {LEAVE_LIMIT_S:g} s"
+                f"{meter.member}: the meter had not left after {LEAVE_LIMIT_S:g} s and was killed; "
+                "detach it again, so that its prosumer knows"
             ) from None
-    files.state.unlink(missing_ok=True)
-    return step_named(files.steps(start), "detached", "ended")
+    return left(files, start)
+
+
+def left(files: MeterFiles, start: int) -> dict[str, Any] | None:
+    """Clear up after a meter that left in good order, as it printed from byte ``start`` on.
+
+    Returns:
+        The step ``detached`` or ``ended``; None, and nothing is cleared up, if its prosumer does not know.
+    """
+    step = step_named(files.steps(start), "detached", "ended")
+    if step is not None:
+        files.state.unlink(missing_ok=True)
+    return step

@@ -18,6 +18,7 @@ import agents.meters.process
 from agents.meters.machine import AttachedMeterMachine
 from agents.meters.process import DETACH_LIMIT_S, AttachedMeterAgent
 from agents.meters.source import open_source
+from runtime.cli import meter_process
 from runtime.cli.meter import app
 from runtime.errors import FleetError, InputError
 from runtime.messagelog.reader import log_paths
@@ -243,6 +244,21 @@ async def test_a_killed_meter_is_found_gone_and_can_still_be_detached(run, prosu
     assert school.bodies(MeterDetach) == [MeterDetach()]
 
 
+async def test_a_meter_that_does_not_leave_is_killed_and_then_detached(run, prosumer, monkeypatch):
+    monkeypatch.setattr(meter_process, "LEAVE_LIMIT_S", 0.3)
+    school = await prosumer()
+    await peerwatt("attach", run.path, "school", "--source", "simulated:")
+    pid = json.loads((run.path / "meters" / "school.json").read_text())["pid"]
+    psutil.Process(pid).suspend()
+    result = await peerwatt("detach", run.path, "school")
+    assert isinstance(result.exception, FleetError)
+    assert "was killed; detach it again" in str(result.exception)
+    monkeypatch.undo()
+    result = await peerwatt("detach", run.path, "school")
+    assert result.exit_code == 0, result.exception
+    assert school.bodies(MeterDetach) == [MeterDetach()]
+
+
 async def test_a_meter_whose_run_is_over_leaves_and_is_listed_as_ended(run, prosumer):
     school = await prosumer()
     await peerwatt("attach", run.path, "school", "--source", "simulated:")
@@ -272,7 +288,7 @@ async def test_a_meter_waits_for_its_prosumers_leave_for_five_seconds_at_most(ru
 async def test_an_attached_meter_does_not_outlive_a_server_that_is_gone_for_good(
     run, prosumer, monkeypatch, comes_back
 ):
-    monkeypatch.setattr(agents.meters.process, "LOST_LIMIT_S", 2.0 if comes_back else 0.0)
+    monkeypatch.setattr(agents.meters.process, "LOST_LIMIT_S", 3.0 if comes_back else 0.0)
     school = await prosumer()
     jids = run.connection.jid("school.meter2"), run.connection.jid("school")
     source = open_source("simulated:", meter_config())
@@ -284,9 +300,12 @@ async def test_an_attached_meter_does_not_outlive_a_server_that_is_gone_for_good
         await school.ask("school.meter2", 0, 0, ["load"], "r0")
         meter.client.transport.abort()
         if comes_back:
+            async with asyncio.timeout(10):
+                while not (meter.last_ending and meter.connected):
+                    await asyncio.sleep(0.02)
             _, reading = await school.ask("school.meter2", 0, 1, ["load"], "r1")
             assert isinstance(reading, Reading)
-            await asyncio.sleep(2.2)
+            await asyncio.sleep(3.2)
             assert not meter.finished.done()
         else:
             with pytest.raises(FleetError, match="server has been gone for 0 s"):
