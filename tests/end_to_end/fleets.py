@@ -87,9 +87,10 @@ class Run:
 
     def pid_of(self, name: str) -> int | None:
         """Process id of a part of the fleet: the one whose standard error goes to its file."""
+        errors = (self.path / "logs" / f"{name}.stderr").resolve()
         for child in self.descendants():
             with contextlib.suppress(OSError):
-                if os.readlink(f"/proc/{child.pid}/fd/2").endswith(f"{self.name}/logs/{name}.stderr"):
+                if Path(f"/proc/{child.pid}/fd/2").readlink() == errors:
                     return child.pid
         return None
 

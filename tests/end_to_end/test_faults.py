@@ -1,11 +1,10 @@
-"""Processes that die, servers that go, people who press Ctrl-C: the ledger stays the same, or the run says why."""
+"""Processes that die, people who press Ctrl-C: the ledger stays the same, or the run says why."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -35,7 +34,7 @@ FLEET = [SERVER, COORDINATOR, METERS, *MEMBERS]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two runs of the street at the same time, in which nothing goes wrong."""
     folder = tmp_path_factory.mktemp("undisturbed")
     street = write_street(folder)
@@ -43,7 +42,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]
         runs = [stack.enter_context(fleet(street, folder / name)) for name in ("one", "two")]
         for run in runs:
             assert "started again" not in run.succeed()
-    yield [run.path for run in runs]
+    return [run.path for run in runs]
 
 
 def assert_same_results(run: Path, reference: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from decimal import Decimal
 from pathlib import Path
@@ -30,7 +29,7 @@ TOLERANCE = Decimal("1e-6")
 
 
 @pytest.fixture(scope="module")
-def runs(lorient_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+def runs(lorient_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run of every setting, and the community's once more; two at a time."""
     folder = tmp_path_factory.mktemp("lorient")
     pairs = [["pv-only", "pv-battery-rule"], ["community", "community-again"], ["pv-battery-optimised"]]
@@ -49,7 +48,7 @@ def runs(lorient_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
             ]
             for run in started:
                 run.succeed()
-    yield {path.name: path for path in folder.iterdir()}
+    return {path.name: path for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize(("setting", "known"), [("pv-only", PV_ONLY), ("pv-battery-rule", PV_BATTERY_RULE)])

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.machines.communities import Community
 
 from runtime.errors import FleetError
 from runtime.fleet.supervisor import RESTARTS, Fleet
 from runtime.rundir import RunDirectory
+from tests.machines.communities import Community
 
 
 class PlayedChild:

@@ -1,0 +1,247 @@
+"""Bodies: what is right comes back as it was; what is not is refused with the field's name."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.errors import ProtocolError
+from runtime.horizon import Horizon
+from runtime.protocol.bodies import (
+    Acknowledged,
+    Admission,
+    Agreement,
+    AnyBody,
+    BillLine,
+    DeliveryRequest,
+    Join,
+    MeterAttach,
+    MeterAttached,
+    MeterDetach,
+    MeteredDelivery,
+    MeteringEnded,
+    Position,
+    PriceSignal,
+    Reading,
+    ReadingRequest,
+    Reason,
+    SenmlRecord,
+    SessionClosed,
+    SessionTerms,
+    body_schema,
+    parse_body,
+)
+
+HORIZON = Horizon(start="2024-06-18T00:00:00+02:00", zone="Europe/Paris", slot_minutes=15, slots=2)  # type: ignore[arg-type]
+PRICES: dict[str, Any] = {
+    "import_price_eur_per_kwh": [0.1, 1 / 3],
+    "export_price_eur_per_kwh": [-0.05, 0.0],
+}
+NET: dict[str, Any] = {"grid_import_kwh": [0.1 + 0.2, 0.0], "grid_export_kwh": [0.0, 1e-9]}
+
+BODIES: list[AnyBody] = [
+    Join(member="école"),
+    Admission(
+        community="Rue de l'Océan",
+        mechanism="mid-market-rate",
+        sessions=[SessionTerms(horizon=HORIZON, **PRICES)],
+    ),
+    Reason(reason='a "reason" with <signs> & ünicode\n'),
+    PriceSignal(session=0, round=3, proximal_weight_eur_per_kwh2=0.7, **PRICES),
+    Position(session=1, round=2, **NET),
+    Agreement(session=0, round=4, position_round=3, **PRICES, **NET),
+    Acknowledged(),
+    DeliveryRequest(session=0, slot=95),
+    MeteredDelivery(
+        session=0,
+        slot=1,
+        grid_import_kwh=Decimal("0.100000001"),
+        grid_export_kwh=Decimal(0),
+        quality="metered",
+    ),
+    BillLine(
+        session=0,
+        slot=1,
+        local_purchase_kwh=Decimal("0.1"),
+        local_sale_kwh=Decimal(0),
+        grid_import_kwh=Decimal("1.000000001"),
+        grid_export_kwh=Decimal(0),
+        local_price_eur_per_kwh=None,
+        import_price_eur_per_kwh=Decimal("0.123456789"),
+        export_price_eur_per_kwh=Decimal("-0.01"),
+        amount_eur=Decimal("0.135802568123456789123456789"),
+        quality="estimated",
+    ),
+    SessionClosed(session=0, amount_eur=Decimal("-1.10"), last=True),
+    MeterAttach(roles=["load", "pv"], source="csv:a.csv"),
+    MeterAttached(session=0, slot=3),
+    MeterDetach(),
+    MeteringEnded(),
+    ReadingRequest(session=0, slot=3, roles=["pv"]),
+    Reading(session=0, slot=3, bt=1718661600.0, e=[SenmlRecord(n="load", v=0.25)]),
+]
+
+
+def changed(body: AnyBody, **changes: Any) -> str:
+    return json.dumps({**json.loads(body.to_json()), **changes})
+
+
+def of_type(name: str) -> AnyBody:
+    return next(body for body in BODIES if body.type == name)
+
+
+def refused(text: str) -> str:
+    with pytest.raises(ProtocolError) as error:
+        parse_body(text)
+    assert len(str(error.value)) < 400
+    return str(error.value)
+
+
+def test_every_type_of_body_is_among_the_examples() -> None:
+    assert {type(body) for body in BODIES} == set(get_args(AnyBody))
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: body.type)
+def test_a_body_comes_back_as_it_was(body: AnyBody) -> None:
+    text = body.to_json()
+    assert text.isascii()
+    again = parse_body(text)
+    assert again == body
+    assert again.to_json() == text
+    assert type(again) is type(body)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=5), st.lists(st.floats(-1e3, 1e3), max_size=5))
+def test_numbers_travel_without_loss(energies_kwh: list[float], prices: list[float]) -> None:
+    position = Position(
+        session=0, round=0, grid_import_kwh=energies_kwh, grid_export_kwh=[0.0] * len(energies_kwh)
+    )
+    assert parse_body(position.to_json()) == position
+    signal = PriceSignal(session=0, round=0, import_price_eur_per_kwh=prices, export_price_eur_per_kwh=prices)
+    assert parse_body(signal.to_json()) == signal
+
+
+@given(st.decimals(-(10**9), 10**9, places=27), st.decimals(0, 10**6, places=9))
+def test_decimals_travel_exactly(amount: Decimal, energy_kwh: Decimal) -> None:
+    line = of_type("bill-line").model_copy(update={"amount_eur": amount, "grid_import_kwh": energy_kwh})
+    again = parse_body(line.to_json())
+    assert isinstance(again, BillLine)
+    assert (str(again.amount_eur), again.grid_import_kwh) == (str(amount), energy_kwh)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "field"),
+    [
+        ("position", {"grid_import_kwh": [-0.1, 0.0]}, "position.grid_import_kwh.0"),
+        ("position", {"grid_import_kwh": [1e7, 0.0]}, "position.grid_import_kwh.0"),
+        ("position", {"grid_import_kwh": ["much", 0.0]}, "position.grid_import_kwh.0"),
+        ("position", {"grid_import_kwh": [None, 0.0]}, "position.grid_import_kwh.0"),
+        ("position", {"grid_import_kwh": [[0.1], 0.0]}, "position.grid_import_kwh.0"),
+        ("position", {"grid_import_kwh": {"0": 1}}, "position.grid_import_kwh"),
+        ("position", {"grid_import_kwh": None}, "position.grid_import_kwh"),
+        ("position", {"grid_import_kwh": [0.1]}, "differ in length"),
+        ("position", {"grid_import_kwh": [0.1, 0.1]}, "slot 1 both imports and exports"),
+        ("position", {"round": -1}, "position.round"),
+        ("position", {"round": 1.5}, "position.round"),
+        ("position", {"round": 10**9}, "position.round"),
+        ("position", {"session": None}, "position.session"),
+        ("position", {"load_kwh": [1.0]}, "position.load_kwh"),
+        ("agreement", {"grid_export_kwh": [1.0, 0.0]}, "slot 0 both imports and exports"),
+        ("agreement", {"position_round": -1}, "agreement.position_round"),
+        ("price-signal", {"import_price_eur_per_kwh": [1e4, 0]}, "price-signal.import_price_eur_per_kwh.0"),
+        ("price-signal", {"proximal_weight_eur_per_kwh2": -1}, "price-signal.proximal_weight_eur_per_kwh2"),
+        ("price-signal", {"export_price_eur_per_kwh": "cheap"}, "price-signal.export_price_eur_per_kwh"),
+        ("delivery", {"grid_import_kwh": "-1"}, "delivery.grid_import_kwh"),
+        ("delivery", {"grid_import_kwh": "1.0000000001"}, "delivery.grid_import_kwh"),
+        ("delivery", {"grid_import_kwh": "1000001"}, "delivery.grid_import_kwh"),
+        ("delivery", {"grid_import_kwh": "NaN"}, "delivery.grid_import_kwh"),
+        ("delivery", {"grid_import_kwh": "Infinity"}, "delivery.grid_import_kwh"),
+        ("delivery", {"grid_export_kwh": "1"}, "either imports or exports"),
+        ("delivery", {"quality": "guessed"}, "delivery.quality"),
+        ("delivery", {"slot": -1}, "delivery.slot"),
+        ("bill-line", {"amount_eur": "sNaN"}, "bill-line.amount_eur"),
+        ("session-closed", {"last": "perhaps"}, "session-closed.last"),
+        ("reading", {"e": []}, "reading.e"),
+        ("reading", {"e": [{"n": "load", "u": "Wh", "v": 1}]}, "reading.e.0.u"),
+        ("reading", {"e": [{"n": "heat", "u": "kWh", "v": 1}]}, "reading.e.0.n"),
+        ("reading", {"e": [{"n": "load", "u": "kWh", "v": -1}]}, "reading.e.0.v"),
+        ("reading-request", {"roles": ["load", "all"]}, "reading-request.roles.1"),
+        ("meter-attach", {"roles": []}, "meter-attach.roles"),
+        ("join", {"member": None}, "join.member"),
+        ("join", {"password": "x"}, "join.password"),
+        ("admission", {"sessions": [{}]}, "admission.sessions.0.horizon"),
+        ("acknowledged", {"really": True}, "acknowledged.really"),
+    ],
+)
+def test_a_wrong_field_is_refused_by_name(name: str, changes: dict[str, Any], field: str) -> None:
+    assert field in refused(changed(of_type(name), **changes))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("position", "grid_export_kwh"),
+        ("price-signal", "import_price_eur_per_kwh"),
+        ("agreement", "grid_import_kwh"),
+    ],
+)
+def test_numbers_that_are_none_are_refused_by_name(name: str, key: str, number: str) -> None:
+    text = changed(of_type(name), **{key: ["here", 0.0]}).replace('"here"', number)
+    assert f"{name}.{key}.0" in refused(text)
+
+
+def test_a_base_time_that_is_none_is_refused() -> None:
+    assert "reading.bt" in refused(changed(of_type("reading"), bt="here").replace('"here"', "1e999"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "3",
+        '"join"',
+        "{",
+        '{"type": "join", "member": "a"',
+        "{}",
+        '{"type": "jion", "member": "a"}',
+        '{"type": ["join"], "member": "a"}',
+        '{"member": "a"}',
+        "\x00",
+        "{" * 100_000,
+        "[" * 100_000,
+        '{"type": "position", "grid_import_kwh": ' + "[" * 100_000,
+    ],
+)
+def test_what_is_no_body_at_all_is_refused(text: str) -> None:
+    assert refused(text)
+
+
+def test_a_huge_array_is_refused_without_being_repeated_in_the_answer() -> None:
+    text = changed(of_type("position"), grid_import_kwh=[-1.0] * 20_000, grid_export_kwh=[0.0] * 20_000)
+    assert "position.grid_import_kwh.0" in refused(text)
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: body.type)
+def test_every_key_is_needed_or_has_a_default_and_no_other_is_taken(body: AnyBody) -> None:
+    fields = type(body).model_fields
+    for key in json.loads(body.to_json()):
+        without = {name: value for name, value in json.loads(body.to_json()).items() if name != key}
+        if key == "type":
+            assert refused(json.dumps(without))
+        elif fields[key].is_required():
+            assert f"{body.type}.{key}" in refused(json.dumps(without))
+    assert f"{body.type}.surplus" in refused(changed(body, surplus=1))
+
+
+def test_the_schema_names_every_type() -> None:
+    text = json.dumps(body_schema())
+    for body in BODIES:
+        assert f'"{body.type}"' in text
