@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,15 +47,21 @@ def _engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def local_ledger(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def local_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[bytes]]:
+    """Ledger of the example in local processes, run while the images are made."""
     runs = tmp_path_factory.mktemp("local")
-    peerwatt = Path(sys.executable).with_name("peerwatt")
-    run(peerwatt, "run", "example", "--runs", runs, "--name", "local", timeout_s=RUN_LIMIT_S)
-    return RunDirectory(runs / "local").ledger_csv.read_bytes()
+
+    def ledger() -> bytes:
+        peerwatt = Path(sys.executable).with_name("peerwatt")
+        run(peerwatt, "run", "example", "--runs", runs, "--name", "local", timeout_s=RUN_LIMIT_S)
+        return RunDirectory(runs / "local").ledger_csv.read_bytes()
+
+    with ThreadPoolExecutor() as beside:
+        yield beside.submit(ledger)
 
 
 @pytest.fixture(scope="module")
-def built(_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def built(_engine: None, local_ledger: Future[bytes], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Both images, from a copy of the source tree."""
     source = source_copy(tmp_path_factory.mktemp("source"))
     with ThreadPoolExecutor() as at_once:
@@ -115,10 +122,10 @@ def test_compose_file_is_the_one_written_for_the_example() -> None:
     assert file.read_text() == render(of, file), "run: peerwatt compose example --out docker/compose.yaml"
 
 
-def test_ledger_equals_that_of_a_local_run(finished: Project, local_ledger: bytes) -> None:
+def test_ledger_equals_that_of_a_local_run(finished: Project, local_ledger: Future[bytes]) -> None:
     assert len(MEMBERS) >= 10
     results = RunDirectory(finished.run_directory)
-    assert results.ledger_csv.read_bytes() == local_ledger
+    assert results.ledger_csv.read_bytes() == local_ledger.result()
     for service in ("meters", *(f"prosumer-{member}" for member in MEMBERS)):
         assert finished.wait_until_ended(service, 20) == 0, finished.logs(service)
     assert set(restarts(finished).values()) == {0}
@@ -168,8 +175,12 @@ def test_server_is_reached_from_this_machine_and_proves_itself_with_the_deployme
     assert "verify error" in refused.stderr
 
 
-def agent_with(project: Project, member: str, ca_file: Path, tmp_path: Path) -> Outcome:
-    """Start one more process of a member, on a copy of the run, that trusts ``ca_file``."""
+def one_more_agent(project: Project, member: str, ca_file: Path, tmp_path: Path) -> tuple[list[str], str]:
+    """Start one more process of a member, on a copy of the run, that trusts ``ca_file``.
+
+    Returns:
+        The steps that it told of, ``ready`` being the last it is given time for, and what it complained of.
+    """
     copy = tmp_path / "run"
     shutil.copytree(project.run_directory, copy)
     shutil.copyfile(ca_file, copy / "deployment" / "ca.pem")
@@ -177,26 +188,44 @@ def agent_with(project: Project, member: str, ca_file: Path, tmp_path: Path) -> 
     for path in (copy, *copy.rglob("*")):
         os.chown(path, int(USER_ID), int(USER_ID))
     inside = f"/runs/{project.run_name}"
-    return outcome(
-        *("docker", "run", "--rm", "--network", f"{project.name}_fleet", "--user", f"{USER_ID}:{USER_ID}"),
-        *("--volume", f"{copy}:{inside}", project.settings["PEERWATT_NODE_IMAGE"]),
-        *("timeout", "20", "python", "-m", "agents", "prosumer", "--run", inside, "--member", member),
-        timeout_s=60,
-    )
+    container, complaints = f"{project.name}-one-more", tmp_path / "complaints"
+    told: list[str] = []
+    with complaints.open("wb") as errors:
+        agent = subprocess.Popen(
+            [
+                *("docker", "run", "--rm", "--name", container, "--network", f"{project.name}_fleet"),
+                *("--user", f"{USER_ID}:{USER_ID}", "--volume", f"{copy}:{inside}"),
+                *(project.settings["PEERWATT_NODE_IMAGE"], "timeout", "--kill-after", "5", "30"),
+                *("python", "-m", "agents", "prosumer", "--run", inside, "--member", member),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    try:
+        assert agent.stdout is not None
+        for line in agent.stdout:
+            told.append(json.loads(line)["phase"])
+            if told[-1] == "ready":
+                break
+    finally:
+        outcome("docker", "rm", "--force", container, timeout_s=30)
+        agent.communicate(timeout=30)
+    return told, complaints.read_text(errors="replace")
 
 
 def test_agent_with_another_ca_does_not_connect(finished: Project, tmp_path: Path) -> None:
     other = ensure_credentials(tmp_path, DOMAIN).ca_file
-    ended = agent_with(finished, MEMBERS[0], other, tmp_path)
-    assert ended.returncode == 1, ended
-    assert "certificate is not accepted" in ended.stderr
-    assert '"ready"' not in ended.stdout
+    told, complaints = one_more_agent(finished, MEMBERS[0], other, tmp_path)
+    assert told == ["failed"]
+    assert "certificate is not accepted" in complaints
 
 
 def test_agent_with_the_deployments_ca_connects(finished: Project, tmp_path: Path) -> None:
     own = finished.run_directory / "deployment" / "ca.pem"
-    ended = agent_with(finished, MEMBERS[0], own, tmp_path)
-    assert '"ready"' in ended.stdout, ended
+    told, complaints = one_more_agent(finished, MEMBERS[0], own, tmp_path)
+    assert told == ["ready"], complaints
 
 
 def test_server_heard_exactly_what_the_agents_logged_as_sent(finished: Project) -> None:
@@ -221,7 +250,9 @@ def test_server_heard_exactly_what_the_agents_logged_as_sent(finished: Project) 
     assert heard == sent
 
 
-def test_killed_member_comes_back_and_the_ledger_is_the_same(running: Project, local_ledger: bytes) -> None:
+def test_killed_member_comes_back_and_the_ledger_is_the_same(
+    running: Project, local_ledger: Future[bytes]
+) -> None:
     results = RunDirectory(running.run_directory)
     victim = MEMBERS[len(MEMBERS) // 2]
     log = results.log(victim)
@@ -238,4 +269,4 @@ def test_killed_member_comes_back_and_the_ledger_is_the_same(running: Project, l
     assert running.wait_until_ended("coordinator", RUN_LIMIT_S) == 0, running.logs()
     assert running.wait_until_ended(f"prosumer-{victim}", 20) == 0, running.logs()
     assert {service for service, count in restarts(running).items() if count} == {f"prosumer-{victim}"}
-    assert results.ledger_csv.read_bytes() == local_ledger
+    assert results.ledger_csv.read_bytes() == local_ledger.result()
