@@ -9,12 +9,12 @@ import random
 import traceback
 from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree
 
 from runtime.messaging import lean
 
 lean.apply()
 
-from slixmpp import Message as Stanza  # noqa: E402
 from spade.agent import Agent  # noqa: E402
 from spade.behaviour import CyclicBehaviour  # noqa: E402
 from spade.container import Container  # noqa: E402
@@ -24,7 +24,11 @@ from spade.template import Template  # noqa: E402
 from runtime.errors import ConnectionRefusedForGood, ProtocolError  # noqa: E402
 from runtime.messaging.client import Ending, SlimClient  # noqa: E402
 from runtime.messaging.connection import Connection  # noqa: E402
-from runtime.messaging.spade_message import envelope_of_message, stanza_text_of  # noqa: E402
+from runtime.messaging.spade_message import (  # noqa: E402
+    envelope_of_message,
+    message_of_stanza,
+    stanza_text_of,
+)
 from runtime.messaging.wire import check_sendable  # noqa: E402
 from runtime.protocol.envelope import ONTOLOGY, Envelope  # noqa: E402
 
@@ -215,8 +219,9 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
         backoff_s = FIRST_BACKOFF_S
         loop = asyncio.get_running_loop()
         while True:
-            client = SlimClient(self.connection, self.local_part, PING_AFTER_S, PING_TIMEOUT_S)
-            client.add_event_handler("message", self._message_received)
+            client = SlimClient(
+                self.connection, self.local_part, self._message_received, PING_AFTER_S, PING_TIMEOUT_S
+            )
             self.client = client
             try:
                 ending, held_s = await self._hold(client, loop)
@@ -258,18 +263,18 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
 
     # Reception.
 
-    def _message_received(self, stanza: Stanza) -> list[asyncio.Task[Any]]:
+    def _message_received(self, stanza: ElementTree.Element) -> None:
         """Put a stanza into the mailbox of every behaviour whose template it matches (replaces SPADE's)."""
-        if stanza["type"] == "error":
+        if stanza.get("type") == "error":
             # A bounce may carry the bounced message whole, as if its recipient had said it.
-            return []
+            return
         try:
-            message = Message.from_node(stanza)
-        except Exception as error:
-            self.call_hook(self.on_malformed, stanza["from"].bare, f"unreadable: {type(error).__name__}")
-            return []
+            message = message_of_stanza(stanza)
+        except ProtocolError as error:
+            sender = stanza.get("from", "").partition("/")[0]
+            self.call_hook(self.on_malformed, sender, f"unreadable: {error}")
+            return
         self.dispatch(message)
-        return []
 
     def dispatch(self, msg: Message) -> list[asyncio.Task[Any]]:
         """Deliver a message to the behaviours it matches (replaces SPADE's, which logs whole bodies)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -23,6 +24,11 @@ logger = logging.getLogger("runtime.messaging")
 
 RESOURCE = "agent"
 """All sessions of an account claim one resource, so that two agents of one account cannot go unnoticed."""
+
+MESSAGE, BODY = "{jabber:client}message", "{jabber:client}body"
+
+if not hasattr(ClientXMPP, "_spawn_event"):
+    raise lean.LeanError("slixmpp was expected to hand each stanza to ClientXMPP._spawn_event")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,12 @@ class SlimClient(ClientXMPP):
     """
 
     def __init__(
-        self, connection: Connection, local_part: str, ping_after_s: float, ping_timeout_s: float
+        self,
+        connection: Connection,
+        local_part: str,
+        on_message: Callable[[ElementTree.Element], None],
+        ping_after_s: float,
+        ping_timeout_s: float,
     ) -> None:
         super().__init__(
             f"{connection.jid(local_part)}/{RESOURCE}",
@@ -64,6 +75,7 @@ class SlimClient(ClientXMPP):
         self.ended: asyncio.Future[Ending] = loop.create_future()
         self.enable_direct_tls = False
         self.whitespace_keepalive = False
+        self._on_message = on_message
         self._ping_after_s = ping_after_s
         self._ping_timeout_s = ping_timeout_s
         self._heard_at_s = loop.time()
@@ -121,6 +133,17 @@ class SlimClient(ClientXMPP):
         data, self._to_write = b"".join(self._to_write), []
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
+
+    def _spawn_event(self, xml: ElementTree.Element) -> None:
+        # Replaces slixmpp's for messages, which makes each a tree of objects and matches it against a dozen
+        # handlers. Like slixmpp's it passes over those without a body: they are no agent's business.
+        if xml.tag != MESSAGE:
+            super()._spawn_event(xml)
+        elif xml.find(BODY) is not None:
+            try:
+                self._on_message(xml)
+            except Exception as error:
+                self.exception(error)
 
     async def start_tls(self) -> bool:
         """Encrypt the stream; an unacceptable certificate is told apart from a lost connection."""

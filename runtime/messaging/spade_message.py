@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
+from runtime.errors import ProtocolError
 from runtime.messaging import lean
 
 lean.apply()
 
+from slixmpp import JID, InvalidJID  # noqa: E402
 from spade.message import Message  # noqa: E402
 
 from runtime.messaging.wire import FORM_TITLE, THREAD_FIELD, envelope_of, fields_of  # noqa: E402
 from runtime.protocol.envelope import Envelope  # noqa: E402
+
+BODY = "{jabber:client}body"
+FORMS = "{jabber:x:data}"
 
 
 def message_of(envelope: Envelope) -> Message:
@@ -42,6 +49,37 @@ def stanza_text_of(envelope: Envelope, stanza_id: str) -> str:
         f'from="{lean.escape(envelope.sender)}" type="chat"><body>{lean.escape(envelope.body)}</body>'
         f'<x xmlns="jabber:x:data" type="form">{fields}<title>{FORM_TITLE}</title></x></message>'
     )
+
+
+def message_of_stanza(stanza: ElementTree.Element) -> Message:
+    """Read a SPADE message from a stanza, as ``Message.from_node`` does from slixmpp's object for it.
+
+    Args:
+        stanza: a message with a body.
+
+    Raises:
+        ProtocolError: an address is none, or a field of its form has no name.
+    """
+    try:
+        message = Message(
+            to=JID(stanza.get("to", "")), sender=JID(stanza.get("from", "")), body=stanza.findtext(BODY, "")
+        )
+    except InvalidJID as error:
+        raise ProtocolError(f"its addresses: {error}") from error
+    for form in stanza.iterfind(f"{FORMS}x"):
+        if form.findtext(f"{FORMS}title") != FORM_TITLE:
+            continue
+        for field in form.iterfind(f"{FORMS}field"):
+            name, value = field.get("var"), field.findtext(f"{FORMS}value")
+            if name is None:
+                raise ProtocolError("a field of its form has no name")
+            if not value:
+                continue
+            if name == THREAD_FIELD:
+                message.thread = value
+            else:
+                message.set_metadata(name, value)
+    return message
 
 
 def envelope_of_message(message: Message, recipient: str) -> Envelope:

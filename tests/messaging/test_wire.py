@@ -3,6 +3,7 @@
 import asyncio
 import random
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from recording_agent import inform
 
 from runtime.errors import ProtocolError
-from runtime.messaging.spade_message import envelope_of_message, message_of, stanza_text_of
+from runtime.messaging.spade_message import envelope_of_message, message_of, message_of_stanza, stanza_text_of
 from runtime.messaging.wire import MAX_FIELD_CHARACTERS, check_sendable, envelope_of, fields_of
 from runtime.protocol.envelope import MAX_BODY_BYTES, Envelope, Performative
 
@@ -141,16 +142,40 @@ def test_the_size_counts_what_escaping_adds():
             check_sendable(envelope)
 
 
-@given(envelopes)
-def test_the_stanza_is_written_as_spade_writes_it(envelope):
+async def as_spade_writes_it(envelope):
     from slixmpp import ClientXMPP
     from slixmpp.xmlstream.tostring import tostring
 
-    async def as_spade_writes_it():
-        client = ClientXMPP(A, "")
-        stanza = message_of(envelope).prepare(client)
-        text = tostring(stanza.xml, xmlns=client.default_ns, stream=client, top_level=True)
-        return stanza["id"], text
+    client = ClientXMPP(A, "")
+    stanza = message_of(envelope).prepare(client)
+    return stanza, tostring(stanza.xml, xmlns=client.default_ns, stream=client, top_level=True)
 
-    stanza_id, text = asyncio.run(as_spade_writes_it())
-    assert stanza_text_of(envelope, stanza_id) == text
+
+@given(envelopes)
+def test_the_stanza_is_written_as_spade_writes_it(envelope):
+    stanza, text = asyncio.run(as_spade_writes_it(envelope))
+    assert stanza_text_of(envelope, stanza["id"]) == text
+
+
+@given(envelopes)
+def test_the_stanza_is_read_as_spade_reads_it(envelope):
+    from spade.message import Message
+
+    stanza, _ = asyncio.run(as_spade_writes_it(envelope))
+    spades, ours = Message.from_node(stanza), message_of_stanza(stanza.xml)
+    for name in ("to", "sender", "body", "thread", "_metadata"):
+        assert getattr(ours, name) == getattr(spades, name)
+    assert envelope_of_message(ours, B) == envelope
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<message xmlns='jabber:client' from='@@' to='b@c'><body>1</body></message>",
+        "<message xmlns='jabber:client' from='a@c' to='b@c'><body>1</body><x xmlns='jabber:x:data'>"
+        "<title>spade:x:metadata</title><field><value>1</value></field></x></message>",
+    ],
+)
+def test_an_unreadable_stanza_is_a_breach_of_the_protocol(text):
+    with pytest.raises(ProtocolError):
+        message_of_stanza(ElementTree.fromstring(text))
