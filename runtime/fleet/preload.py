@@ -17,4 +17,8 @@ preload(
     "coordinator.__main__",
     "coordinator.process",
     "runtime.fleet.entry",
+    # What numpy and pymoo load when a plan is first made.
+    "numpy.ma",
+    "numpy.random",
+    "pymoo.functions.compiled.info",
 )

@@ -8,6 +8,7 @@ otherwise.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
 import hashlib
@@ -29,6 +30,13 @@ _TAKES_PLACE_OF = {
     "spade.web": ("WebApp",),
 }
 _TAKEN_BY = {"spade.container": ("Server", "Parameters"), "spade.agent": ("WebApp",)}
+_LOADED_AT_LOGIN = (
+    *(
+        f"slixmpp.features.feature_{name}"
+        for name in ("starttls", "mechanisms", "bind", "session", "rosterver", "preapproval")
+    ),
+    "encodings.idna",
+)
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
 _STREAM_LOG = "slixmpp.xmlstream.xmlstream"
 _LOGS_CONTENT = ("Parse error", "Received data before", "Unable to parse stanza", "SEND", "RECV", "NOT SENT")
@@ -145,6 +153,16 @@ def _speed_up_escaping() -> None:
     module.escape = fast  # type: ignore[attr-defined]
 
 
+def _keep_event_loop() -> None:
+    """Have SPADE take the loop that runs; it would load uvloop into each process and make it the default.
+
+    The loop that runs by then is another one: 4 MB for nothing.
+    """
+    container = importlib.import_module("spade.container")
+    _attribute(container, "get_or_create_eventloop")
+    container.get_or_create_eventloop = asyncio.get_running_loop  # type: ignore[attr-defined]
+
+
 def _hides_content(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(_LOGS_CONTENT)
 
@@ -168,6 +186,7 @@ def apply() -> None:
     _import_spade()
     _speed_up_login()
     _speed_up_escaping()
+    _keep_event_loop()
     _keep_bodies_out_of_logs()
 
 
@@ -196,7 +215,7 @@ def preload(*modules: str) -> None:
         modules: further modules the children use.
     """
     apply()
-    for name in ("runtime.messaging.agent", *modules):
+    for name in ("runtime.messaging.agent", *_LOADED_AT_LOGIN, *modules):
         importlib.import_module(name)
     gc.collect()
     gc.freeze()

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from slixmpp.util.sasl import mechanisms
+from xmpp_servers import EmbeddedProcess
 
 from runtime.errors import InputError
 from runtime.messaging import lean
@@ -51,6 +52,29 @@ def test_preload_imports_the_agent_and_freezes_it():
         "print(gc.get_freeze_count() > 10000)"
     )
     assert out.split() == ["True", "True", "True"]
+
+
+def test_a_preloaded_agent_loads_nothing_more_to_connect(tmp_path):
+    server = EmbeddedProcess(tmp_path)
+    server.start()
+    try:
+        loaded = run_python(
+            "import asyncio, gc, sys; from pathlib import Path; from runtime.messaging.lean import preload\n"
+            "preload('runtime.messaging.agent')\n"
+            "from runtime.messaging.agent import ConnectedAgent\n"
+            "from runtime.messaging.connection import Connection\n"
+            "async def connect():\n"
+            f"    connection = Connection.load(Path({str(tmp_path)!r}, 'connection.json'))\n"
+            "    agent = ConnectedAgent(connection, 'meter')\n"
+            "    await asyncio.wait_for(agent.start(), 10)\n"
+            "    await agent.stop()\n"
+            "before = set(sys.modules)\n"
+            "asyncio.run(connect())\n"
+            "print(sorted(set(sys.modules) - before))\n"
+        )
+    finally:
+        server.kill()
+    assert loaded.strip() == "[]"
 
 
 def test_the_real_server_can_still_be_imported_afterwards():
