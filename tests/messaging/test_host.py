@@ -1,0 +1,470 @@
+"""Agents that carry machines, over the embedded server: log before act, once each, whatever crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from recording_agent import RecordingAgent, inform
+from slixmpp.exceptions import IqError
+from xmpp_servers import EmbeddedProcess
+
+from runtime.clock import SimulatedClock
+from runtime.errors import FleetError, ProtocolError
+from runtime.messagelog.writer import MessageLog
+from runtime.messaging import host
+from runtime.messaging.connection import Connection
+from runtime.messaging.host import PROTESTS_PER_SENDER, MachineAgent
+from runtime.protocol.bodies import Acknowledged, AnyBody, Join, Reason, SessionClosed, parse_body
+from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.machine import Compute, Fail, Finish, Machine, Progress, StartTimer
+
+QUESTIONS = ["sum", "reckon", "reckon", "sum"]
+
+
+class Clerk(Machine):
+    """Answers questions, some after reckoning; when it has had enough it says goodbye and waits for the echo."""
+
+    customer = ""
+
+    def __init__(self, jid: str, work: Callable[[], str] = lambda: "reckoned") -> None:
+        super().__init__(jid)
+        self.work = work
+        self.effects: list[str] = []
+        self.asked: list[Envelope] = []
+        self.look: Callable[[Envelope], None] = lambda envelope: None
+
+    def on_start(self) -> None:
+        self.do(Progress("open"))
+
+    def on_message(self, envelope: Envelope, body: AnyBody) -> None:
+        self.look(envelope)
+        match body:
+            case Join(member="nobody"):
+                raise ProtocolError("nobody may not join")
+            case Join(member="breakage"):
+                raise ZeroDivisionError("a fault in the machine")
+            case Join(member="failure"):
+                self.do(Fail("the books are lost"))
+            case Join(member="reckon"):
+                self.asked.append(envelope)
+                self.do(Compute(f"work-{len(self.asked)}", self.work))
+            case Join(member=word):
+                self._answer(envelope, word)
+            case Acknowledged():
+                self.do(Finish())
+            case _:
+                self.effects.append(body.type)
+
+    def on_computed(self, name: str, result: Any) -> None:
+        self._answer(self.asked[int(name.removeprefix("work-")) - 1], result)
+
+    def _answer(self, asked: Envelope, word: str) -> None:
+        self.effects.append(word)
+        self.reply(asked, Performative.AGREE, Reason(reason=f"{word} {len(self.effects)}"))
+        if len(self.effects) == len(QUESTIONS):
+            self.do(StartTimer("closing", 0.05))
+
+    def on_timer(self, name: str) -> None:
+        assert name == "closing"
+        self.send(
+            f"{self.customer}@{self.jid.split('@')[1]}",
+            Performative.INFORM,
+            SessionClosed(session=0, amount_eur="1.23", last=True),  # type: ignore[arg-type]
+            protocol="market",
+            conversation="c",
+            expects_reply=True,
+        )
+
+
+class Customer(Machine):
+    """Asks its questions one after the other, then waits for the goodbye."""
+
+    def __init__(self, jid: str, clerk: str) -> None:
+        super().__init__(jid)
+        self.clerk = clerk
+        self.heard: list[str] = []
+
+    def on_start(self) -> None:
+        self._ask()
+
+    def _ask(self) -> None:
+        self.send(
+            self.clerk,
+            Performative.REQUEST,
+            Join(member=QUESTIONS[len(self.heard)]),
+            protocol="join",
+            conversation="c",
+            expects_reply=True,
+        )
+
+    def on_message(self, envelope: Envelope, body: AnyBody) -> None:
+        if isinstance(body, SessionClosed):
+            self.heard.append("goodbye")
+            self.reply(envelope, Performative.CONFIRM, Acknowledged())
+            return
+        assert isinstance(body, Reason)
+        self.heard.append(body.reason)
+        if len(self.heard) < len(QUESTIONS):
+            self._ask()
+
+
+class Crash(Exception):
+    """The process is gone."""
+
+
+class CrashingLog:
+    """A log whose process dies at its n-th record: before it is written, or right after."""
+
+    def __init__(self, log: MessageLog, at: int, written: bool) -> None:
+        self._log, self._left, self._written = log, at, written
+
+    def __getattr__(self, name: str) -> Any:
+        act = getattr(self._log, name)
+        return self._dying(act) if name.startswith("append_") else act
+
+    def _dying(self, append: Callable[..., int]) -> Callable[..., int]:
+        def act(*arguments: Any) -> int:
+            self._left -= 1
+            if self._left < 0 or (self._left == 0 and not self._written):
+                raise Crash
+            place = append(*arguments)
+            if self._left == 0:
+                raise Crash
+            return place
+
+        return act
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
+
+
+def said(path: Path) -> list[tuple[str, str | None, str]]:
+    """What an agent sent, first sendings only."""
+    return [
+        (record["id"], record["re"], record["body"])
+        for record in records(path)
+        if record["kind"] == "out" and "note" not in record
+    ]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "RESEND_CHECK_S", 0.05)
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    server = EmbeddedProcess(tmp_path_factory.mktemp("server"))
+    yield server.start()
+    server.kill()
+
+
+class Hall:
+    """Makes agents, and has them leave at the end."""
+
+    def __init__(self, connection: Connection, folder: Path) -> None:
+        self.connection, self.folder = connection, folder
+        self.agents: list[MachineAgent | RecordingAgent] = []
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.jsonl"
+
+    def machine_agent(self, machine: Machine, log: Any = None) -> MachineAgent:
+        name = machine.jid.split("@")[0]
+        log = log or MessageLog.open(self.path(name), name)
+        agent = MachineAgent(self.connection, name, machine, log, SimulatedClock(), lambda *_: None)
+        agent._exchange.resend_after_s = 0.3
+        self.agents.append(agent)
+        return agent
+
+    def clerk(self, name: str = "coordinator", **more: Any) -> Clerk:
+        return Clerk(self.connection.jid(name), **more)
+
+    async def visitor(self, name: str = "meter") -> RecordingAgent:
+        agent = RecordingAgent(self.connection, name)
+        self.agents.append(agent)
+        await agent.start()
+        return agent
+
+
+@pytest.fixture
+async def hall(connection: Connection, tmp_path: Path) -> AsyncIterator[Hall]:
+    made = Hall(connection, tmp_path)
+    async with asyncio.timeout(60):
+        yield made
+        await asyncio.gather(*(agent.stop() for agent in made.agents))
+
+
+def joining(sender: RecordingAgent, recipient: Machine, member: str, **more: Any) -> Envelope:
+    more = {"performative": Performative.REQUEST, "body": Join(member=member).to_json(), **more}
+    return inform(sender.bare_jid, recipient.jid, **more)
+
+
+def crash(agent: MachineAgent, log: MessageLog) -> None:
+    """Leave as a killed process does: nothing is said or written any more, the kernel closes what is open."""
+    for task in (agent._dialling, agent._resending):
+        if task is not None:
+            task.cancel()
+    for timer in agent._timers.values():
+        timer.cancel()
+    if agent.client is not None:
+        agent.client.discard()
+    for behaviour in agent.behaviours:
+        behaviour.kill()
+    agent._receiver.queue.put_nowait(None)
+    log.close()
+
+
+async def talk(hall: Hall, number: int, crash_at: int | None, written: bool) -> list[str]:
+    """A whole conversation in which the clerk may crash once; what the customer heard."""
+    names = f"member-{2 * number:03d}", f"member-{2 * number + 1:03d}"
+    clerk, customer = (
+        hall.clerk(names[0]),
+        Customer(hall.connection.jid(names[1]), hall.connection.jid(names[0])),
+    )
+    clerk.customer = names[1]
+    log: Any = MessageLog.open(hall.path(names[0]), names[0])
+    clerk_agent = hall.machine_agent(clerk, log if crash_at is None else CrashingLog(log, crash_at, written))
+    await asyncio.gather(clerk_agent.start(), hall.machine_agent(customer).start())
+    await asyncio.wait((clerk_agent.finished,))
+    if crash_at is not None:
+        assert isinstance(clerk_agent.finished.exception(), Crash)
+        crash(clerk_agent, log)
+        hall.agents.remove(clerk_agent)
+        again = hall.clerk(names[0])
+        again.customer = names[1]
+        clerk_agent = hall.machine_agent(again)
+        await clerk_agent.start()
+        await clerk_agent.finished
+    return customer.heard
+
+
+async def test_a_crash_at_any_record_changes_nothing_that_is_said_or_heard(hall: Hall) -> None:
+    calm = await talk(hall, 0, None, written=True)
+    assert calm == ["sum 1", "reckoned 2", "reckoned 3", "sum 4", "goodbye"]
+    undisturbed = records(hall.path("member-000"))[1:]  # the first says that the log was opened
+    kinds = {record["name"] if record["kind"] == "event" else record["kind"] for record in undisturbed}
+    assert kinds == {"started", "in", "out", "computed", "timer"}
+    points = [(at, written) for at in range(1, len(undisturbed) + 1) for written in (False, True)]
+    heard = await asyncio.gather(
+        *(talk(hall, number, *point) for number, point in enumerate(points, start=1))
+    )
+    for number, (point, words) in enumerate(zip(points, heard, strict=True), start=1):
+        path = hall.path(f"member-{2 * number:03d}")
+        assert words == calm, point
+        assert said(path) == said(hall.path("member-000")), point
+        taken = [r["id"] for r in records(path) if r["kind"] == "in" and "note" not in r]
+        assert len(taken) == len(set(taken)) == len(QUESTIONS) + 1, point
+        assert "log-continued" in [record.get("name") for record in records(path)]
+
+
+async def test_every_message_is_in_the_log_before_it_has_an_effect_or_leaves(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clerk, path = hall.clerk(), hall.path("coordinator")
+    seen: list[tuple[str, str]] = []
+
+    def look(envelope: Envelope) -> None:
+        last = records(path)[-1]
+        seen.append(("in", envelope.message_id))
+        assert (last["kind"], last["id"], last["from"]) == ("in", envelope.message_id, envelope.sender)
+
+    clerk.look = look
+    agent = hall.machine_agent(clerk)
+    transmit = agent.transmit
+
+    def look_and_transmit(envelope: Envelope) -> bool:
+        last = records(path)[-1]
+        seen.append(("out", envelope.message_id))
+        assert (last["kind"], last["id"], last["body"]) == ("out", envelope.message_id, envelope.body)
+        return transmit(envelope)
+
+    monkeypatch.setattr(agent, "transmit", look_and_transmit)
+    await agent.start()
+    visitor = await hall.visitor()
+    asked = joining(visitor, clerk, "sum")
+    visitor.transmit(asked)
+    await visitor.until(lambda: visitor.envelopes)
+    assert seen == [("in", asked.message_id), ("out", "1")]
+
+
+async def test_a_repeated_question_gets_the_same_answer_and_has_no_second_effect(hall: Hall) -> None:
+    clerk = hall.clerk()
+    await hall.machine_agent(clerk).start()
+    visitor = await hall.visitor()
+    asked = joining(visitor, clerk, "sum")
+    for number in range(1, 4):
+        visitor.transmit(asked)
+        await visitor.until(lambda number=number: len(visitor.envelopes) == number)
+    assert visitor.envelopes[0].in_reply_to == asked.message_id
+    assert visitor.envelopes == [visitor.envelopes[0]] * 3
+    assert clerk.effects == ["sum"]
+    notes = [(r["kind"], r.get("note")) for r in records(hall.path("coordinator")) if r["kind"] != "event"]
+    assert notes == [("in", None), ("out", None), *[("in", "duplicate"), ("out", "resent")] * 2]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"type": "join"}', "join.member"),
+        ('{"type": "join", "member": 3}', "join.member"),
+        ('{"type": "dance"}', "dance"),
+        ("not JSON", "JSON"),
+        ("[1, 2]", "object"),
+    ],
+)
+async def test_what_cannot_be_read_is_not_understood_and_the_agent_goes_on(
+    hall: Hall, body: str, words: str
+) -> None:
+    clerk = hall.clerk()
+    await hall.machine_agent(clerk).start()
+    visitor = await hall.visitor()
+    asked = joining(visitor, clerk, "sum", body=body)
+    visitor.transmit(asked)
+    visitor.transmit(joining(visitor, clerk, "sum"))
+    await visitor.until(lambda: len(visitor.envelopes) == 2)
+    complaint, answer = visitor.envelopes
+    assert (complaint.performative, complaint.in_reply_to) == (Performative.NOT_UNDERSTOOD, asked.message_id)
+    reason = parse_body(complaint.body)
+    assert isinstance(reason, Reason)
+    assert words in reason.reason
+    assert answer.performative is Performative.AGREE
+    assert clerk.effects == ["sum"]
+
+
+async def test_what_may_not_be_said_is_refused_with_the_reason(hall: Hall) -> None:
+    clerk = hall.clerk()
+    await hall.machine_agent(clerk).start()
+    visitor = await hall.visitor()
+    asked = joining(visitor, clerk, "nobody")
+    visitor.transmit(asked)
+    await visitor.until(lambda: visitor.envelopes)
+    (refusal,) = visitor.envelopes
+    assert (refusal.performative, refusal.in_reply_to) == (Performative.REFUSE, asked.message_id)
+    assert parse_body(refusal.body) == Reason(reason="nobody may not join")
+    visitor.transmit(asked)
+    await visitor.until(lambda: len(visitor.envelopes) == 2)
+    assert visitor.envelopes[1] == refusal
+
+
+@pytest.mark.parametrize(
+    "performative", [Performative.REFUSE, Performative.NOT_UNDERSTOOD, Performative.FAILURE]
+)
+async def test_complaints_are_not_answered_with_complaints(hall: Hall, performative: Performative) -> None:
+    clerk = hall.clerk()
+    await hall.machine_agent(clerk).start()
+    visitor = await hall.visitor()
+    for body in ("not JSON", Join(member="nobody").to_json()):
+        visitor.transmit(joining(visitor, clerk, "", body=body, performative=performative))
+    visitor.transmit(joining(visitor, clerk, "sum"))
+    await visitor.until(lambda: visitor.envelopes)
+    assert [envelope.performative for envelope in visitor.envelopes] == [Performative.AGREE]
+
+
+async def test_messages_of_another_vocabulary_are_told_off_a_few_times_only(hall: Hall) -> None:
+    clerk = hall.clerk()
+    await hall.machine_agent(clerk).start()
+    visitor = await hall.visitor()
+    for _ in range(PROTESTS_PER_SENDER + 2):
+        visitor.transmit(joining(visitor, clerk, "sum", ontology="weather/1"))
+    visitor.transmit(joining(visitor, clerk, "sum"))
+    await visitor.until(lambda: len(visitor.envelopes) > PROTESTS_PER_SENDER)
+    told = [envelope.performative for envelope in visitor.envelopes]
+    assert told == [Performative.NOT_UNDERSTOOD] * PROTESTS_PER_SENDER + [Performative.AGREE]
+    events = [r for r in records(hall.path("coordinator")) if r.get("name") == "malformed"]
+    assert len(events) == PROTESTS_PER_SENDER + 2
+    assert "weather/1" in events[0]["data"]["reason"]
+
+
+async def test_messages_are_answered_while_a_computation_runs(hall: Hall) -> None:
+    go_on = threading.Event()
+    threads: list[str] = []
+
+    def work() -> str:
+        threads.append(threading.current_thread().name)
+        assert go_on.wait(30)
+        return "reckoned"
+
+    clerk = hall.clerk(work=work)
+    agent = hall.machine_agent(clerk)
+    await agent.start()
+    visitor = await hall.visitor()
+    visitor.transmit(joining(visitor, clerk, "reckon"))
+    visitor.transmit(joining(visitor, clerk, "sum"))
+    await visitor.until(lambda: visitor.envelopes)
+    ping = visitor.client.Iq(sto=f"{agent.bare_jid}/agent", stype="get")  # type: ignore[union-attr]
+    ping.append(ElementTree.Element("{urn:xmpp:ping}ping"))
+    with contextlib.suppress(IqError):  # an error is an answer too: somebody is there
+        await ping.send(timeout=5)
+    assert len(visitor.envelopes) == 1
+    go_on.set()
+    await visitor.until(lambda: len(visitor.envelopes) == 2)
+    assert [parse_body(envelope.body) for envelope in visitor.envelopes] == [
+        Reason(reason="sum 1"),
+        Reason(reason="reckoned 2"),
+    ]
+    assert threads[0].startswith("planning")
+
+
+async def test_what_could_not_be_sent_is_sent_after_the_server_is_back(tmp_path: Path) -> None:
+    (tmp_path / "server").mkdir()
+    server = EmbeddedProcess(tmp_path / "server")
+    try:
+        hall = Hall(server.start(), tmp_path)
+        clerk = hall.clerk()
+        customer = Customer(hall.connection.jid("member-000"), clerk.jid)
+        clerk.customer = "member-000"
+        clerk_agent, customer_agent = hall.machine_agent(clerk), hall.machine_agent(customer)
+        async with asyncio.timeout(40):
+            go_on = threading.Event()
+            clerk.work = lambda: "reckoned" if go_on.wait(30) else "given up"
+            await asyncio.gather(clerk_agent.start(), customer_agent.start())
+            while not clerk.asked:
+                await asyncio.sleep(0.01)
+            server.kill()
+            while clerk_agent.connected or customer_agent.connected:
+                await asyncio.sleep(0.01)
+            go_on.set()  # the answer is ready while there is no server
+            while "reckoned" not in clerk.effects:
+                await asyncio.sleep(0.01)
+            assert customer.heard == ["sum 1"]
+            server.start()
+            await clerk_agent.finished
+        assert customer.heard == ["sum 1", "reckoned 2", "reckoned 3", "sum 4", "goodbye"]
+        assert any(record.get("note") == "resent" for record in records(hall.path("member-000")))
+        assert len(said(hall.path("coordinator"))) == len(QUESTIONS) + 1
+        await asyncio.gather(*(agent.stop() for agent in hall.agents))
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "words"),
+    [("breakage", ZeroDivisionError, "a fault"), ("failure", FleetError, "coordinator: the books are lost")],
+)
+async def test_a_machine_that_fails_ends_its_agent_which_does_nothing_more(
+    hall: Hall, word: str, error: type[Exception], words: str
+) -> None:
+    clerk = hall.clerk()
+    agent = hall.machine_agent(clerk)
+    await agent.start()
+    visitor = await hall.visitor()
+    for member in (word, "sum"):
+        visitor.transmit(joining(visitor, clerk, member))
+    with pytest.raises(error, match=words):
+        await asyncio.wait_for(asyncio.shield(agent.finished), 10)
+    last = inform(visitor.bare_jid, visitor.bare_jid)
+    visitor.transmit(last)
+    await visitor.until(lambda: last in visitor.envelopes)
+    await asyncio.sleep(0.1)
+    assert clerk.effects == []
+    assert visitor.envelopes == [last]
