@@ -63,6 +63,9 @@ Array = NDArray[np.float64]
 READING_SHARE_OF_DEADLINE = 0.5
 """Share of the delivery deadline that meters get; the rest is the delivery's own way."""
 
+MISSES_OF_ATTACHED_METER = 3
+"""After so many slots in a row without a reading an attached meter is taken for gone."""
+
 
 @dataclass
 class _Slot:
@@ -111,6 +114,7 @@ class ProsumerMachine(Machine):
         self._own_meter = f"{meter_account(config.name)}@{domain}"
         self._attached_meter = f"{attached_meter_account(config.name)}@{domain}"
         self._meter_of: dict[Role, str] = dict.fromkeys(config.roles, self._own_meter)
+        self._missed_in_a_row = 0
         self._planner: Planner = planner_for(config.strategy, config.seed)
         self._terms: list[SessionTerms] = []
         self._early: list[tuple[Envelope, AnyBody]] = []
@@ -149,7 +153,18 @@ class ProsumerMachine(Machine):
             return
         for asked in slot.asked.values():
             self.do(Withdraw(asked))
+        self._count_miss_of_attached_meter(slot)
         self._deliver(slot)
+
+    def _count_miss_of_attached_meter(self, slot: _Slot) -> None:
+        """Go back to the member's own meter once an attached one has fallen silent."""
+        asked = slot.asked_roles.get(self._attached_meter)
+        if asked is None or all(role in slot.readings_kwh for role in asked):
+            return
+        self._missed_in_a_row += 1
+        if self._missed_in_a_row >= MISSES_OF_ATTACHED_METER:
+            self._meter_of = dict.fromkeys(self._config.roles, self._own_meter)
+            self.do(Progress("meter-lost", {"meter": self._attached_meter, "slots": self._missed_in_a_row}))
 
     def on_computed(self, name: str, result: Any) -> None:  # noqa: ANN401 - a plan and its time
         """Propose the position of a plan that is ready."""
@@ -291,6 +306,8 @@ class ProsumerMachine(Machine):
                 raise ProtocolError(f"{envelope.sender} was not asked for {record.n} of slot {body.slot}")
         for record in body.e:
             slot.readings_kwh[record.n], slot.meters[record.n] = record.v, envelope.sender
+        if envelope.sender == self._attached_meter:
+            self._missed_in_a_row = 0
         if set(slot.readings_kwh) == set(self._config.roles):
             self.do(StopTimer("reading"))
             self._deliver(slot)
@@ -385,6 +402,7 @@ class ProsumerMachine(Machine):
             raise ProtocolError(f"{self._config.name} has no {' and no '.join(foreign)} to be metered")
         self._meter_of = dict.fromkeys(self._config.roles, self._own_meter)
         self._meter_of.update(dict.fromkeys(body.roles, envelope.sender))
+        self._missed_in_a_row = 0
         session = self._session
         passed = len(session.outcomes) + (session.current is not None) if session else 0
         number = session.number if session else len(self._done)

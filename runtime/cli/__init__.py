@@ -10,6 +10,7 @@ from runtime.cli.bench import app as bench
 from runtime.cli.check import check
 from runtime.cli.compose import compose
 from runtime.cli.messages import messages
+from runtime.cli.meter import app as meter
 from runtime.cli.new import new
 from runtime.cli.prepare import prepare
 from runtime.cli.report import report
@@ -31,6 +32,7 @@ app.command()(run)
 app.command()(new)
 app.command()(check)
 app.command()(messages)
+app.add_typer(meter, name="meter")
 app.command()(report)
 app.command()(compose)
 app.command()(prepare)

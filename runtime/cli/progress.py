@@ -50,6 +50,8 @@ class FleetProgress:
                 self._say(f"{agent}: {detail}")
             case "meter-attached":
                 self._say(f"{agent}: now metered by {detail['source']} ({detail['meter']})")
+            case "meter-lost":
+                self._say(f"{agent}: {detail['meter']} fell silent for {detail['slots']} slots; own meter again")
             case "meter-detached":
                 self._say(f"{agent}: metered by its own meter again")
             case "starting":

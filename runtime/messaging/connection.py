@@ -37,19 +37,23 @@ class Connection(BaseModel):
 
     @classmethod
     def load(cls, path: Path) -> Connection:
-        """Read a connection file (JSON).
+        """Read a connection file (JSON); relative paths in it start from its own folder.
 
         Raises:
             InputError: the file is missing, is not JSON, or a field is missing, unknown or out of range.
         """
         try:
-            return cls.model_validate_json(path.read_bytes())
+            read = cls.model_validate_json(path.read_bytes())
         except OSError as error:
             raise InputError(f"{path}: cannot read the connection file: {error.strerror}") from error
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "the whole file"
             raise InputError(f"{path}: {field}: {first['msg']}, found {first['input']!r:.80}") from error
+        here = path.absolute().parent
+        return read.model_copy(
+            update={"ca_file": here / read.ca_file, "secret_file": here / read.secret_file}
+        )
 
     def save(self, path: Path) -> None:
         """Write the connection file (JSON, readable by its owner only), atomically."""

@@ -9,6 +9,7 @@ from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import quote, unquote
 
 import numpy as np
 
@@ -67,6 +68,7 @@ class ResolvedScenario:
         import_price_eur_per_kwh: by session and slot, exact.
         export_price_eur_per_kwh: by session and slot, exact.
         provenance: where each series came from.
+        folder: where relative paths in it start from.
     """
 
     name: str
@@ -78,6 +80,7 @@ class ResolvedScenario:
     import_price_eur_per_kwh: list[list[Decimal]]
     export_price_eur_per_kwh: list[list[Decimal]]
     provenance: list[dict[str, Any]]
+    folder: Path
 
     @property
     def members(self) -> list[str]:
@@ -122,7 +125,7 @@ class ResolvedScenario:
                 pv=member.pv.array if member.pv else None,
                 noise=member.meter.noise,
                 seed=derive_seed(self.scenario.seed, "meter", member.name),
-                source=member.meter.source or SIMULATED_SOURCE,
+                source=_source_from(member.meter.source or SIMULATED_SOURCE, self.folder),
                 sessions=self._sessions(member.name),
             )
             for member in self.scenario.members
@@ -227,7 +230,17 @@ def resolve(scenario: str | Path, data: Path | None = None, setting: str | None 
         import_price_eur_per_kwh=import_price,
         export_price_eur_per_kwh=export_price,
         provenance=resolver.provenance,
+        folder=resolver.folder,
     )
+
+
+def _source_from(source: str, folder: Path) -> str:
+    """A meter's source, the path of a file in it made absolute: meters run in another folder."""
+    scheme, _, rest = source.partition(":")
+    path, question, parameters = rest.partition("?")
+    if scheme != "csv" or not path:
+        return source
+    return f"csv:{quote(str((folder / unquote(path)).absolute()))}{question}{parameters}"
 
 
 def _hint(path: Path, data: Path | None) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runtime.configuration import Timing
 from runtime.errors import ProtocolError
-from runtime.protocol.bodies import Position, Reason, SenmlRecord, parse_body
+from runtime.protocol.bodies import MeterAttach, Position, Reason, SenmlRecord, parse_body
 from runtime.protocol.envelope import Envelope, Performative
 from tests.machines.communities import DOMAIN, Community
 from tests.machines.network import Network
@@ -233,3 +233,24 @@ def test_a_meter_speaks_only_for_what_it_was_asked():
     assert all("was not asked for pv" in answer for answer in answers)
     own = network.saved[next(path for path in network.saved if path.name == f"{config.name}.json")]
     assert own.sessions[0].pv_kwh == [0.0] * 6
+
+
+def test_an_attached_meter_that_falls_silent_gives_way_to_the_members_own():
+    community = Community(2, slots=8)
+    network = Network()
+    community.put_on(network)
+    config = next(each for each in community.member_configs if each.roles == ["load"])
+    attached = f"{config.name}.meter2@{DOMAIN}"
+    prosumer = network.nodes[f"{config.name}@{DOMAIN}"].machine
+    body = MeterAttach(roles=["load"], source="csv:gone.csv")
+    hello = Envelope(
+        attached, prosumer.jid, Performative.SUBSCRIBE, "metering", "metering", "a1", body.to_json()
+    )
+    original = prosumer.start
+    prosumer.start = lambda: [*original(), *prosumer.receive(hello, body)]
+    network.run()
+    own = network.saved[next(path for path in network.saved if path.name == f"{config.name}.json")].sessions[
+        0
+    ]
+    assert own.quality == ["estimated"] * 3 + ["metered"] * 5
+    assert own.meter == [""] * 3 + [f"{config.name}.meter"] * 5

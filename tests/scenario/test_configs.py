@@ -7,6 +7,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -144,3 +145,9 @@ def test_what_an_agent_imports_of_this_is_light() -> None:
     )
     assert "pydantic" in loaded.stdout.split()
     assert not {"numpy", "pandas", "scipy", "typer", "rich", "pvlib"} & set(loaded.stdout.split())
+
+
+def test_the_file_of_a_meters_source_starts_from_the_scenarios_folder(tmp_path: Path) -> None:
+    path = write(tmp_path, ('name = "house"', 'name = "house"\nmeter = { source = "csv:own%20meter.csv?load=a" }'))
+    source = resolve(path).meters_config().meters[0].source
+    assert source == f"csv:{quote(str(tmp_path / 'own meter.csv'))}?load=a"
