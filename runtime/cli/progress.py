@@ -51,7 +51,7 @@ class FleetProgress:
             case "meter-attached":
                 self._say(f"{agent}: now metered by {detail['source']} ({detail['meter']})")
             case "meter-lost":
-                self._say(f"{agent}: {detail['meter']} fell silent for {detail['slots']} slots; own meter again")
+                self._say(f"{agent}: {detail['meter']} fell silent; metered by its own meter again")
             case "meter-detached":
                 self._say(f"{agent}: metered by its own meter again")
             case "starting":

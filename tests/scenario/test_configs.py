@@ -148,6 +148,7 @@ def test_what_an_agent_imports_of_this_is_light() -> None:
 
 
 def test_the_file_of_a_meters_source_starts_from_the_scenarios_folder(tmp_path: Path) -> None:
-    path = write(tmp_path, ('name = "house"', 'name = "house"\nmeter = { source = "csv:own%20meter.csv?load=a" }'))
+    meter = 'meter = { source = "csv:own%20meter.csv?load=a" }'
+    path = write(tmp_path, ('name = "house"', f'name = "house"\n{meter}'))
     source = resolve(path).meters_config().meters[0].source
     assert source == f"csv:{quote(str(tmp_path / 'own meter.csv'))}?load=a"
