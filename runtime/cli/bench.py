@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from runtime.bench.timings import Spread
 
 LARGEST = 1000
+
+BUSY_LOAD = 0.5
+"""Load of the machine before the measurement, above which its times say little."""
 
 app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
 
@@ -46,6 +50,7 @@ def fleet(
     from runtime.bench.size import measure_size
 
     sizes = sizes_of(members)
+    load = os.getloadavg()[0]
     if data is not None and not data.is_dir():
         raise InputError(f"--data: found no folder {data}, expected the one with the Lorient data")
     figures = [measure_size(size, slots, _say) for size in sizes]
@@ -55,9 +60,13 @@ def fleet(
         day_s = run_day(data)
     aims = aims_of(figures, day_s)
     if as_json:
-        typer.echo(json.dumps(as_dict(figures, day_s, aims), indent=1))
+        typer.echo(json.dumps(as_dict(figures, day_s, aims, load), indent=1))
     else:
-        _print(figures, day_s, aims, "the Lorient day" if data else "a synthetic day as large as Lorient's")
+        _print(figures, day_s, aims, "The Lorient day" if data else "A synthetic day as large as Lorient's")
+        if load > BUSY_LOAD:
+            typer.echo(
+                f"Others kept the machine busy (load {load:.1f} at the start): take times as too long."
+            )
 
 
 def sizes_of(text: str) -> list[int]:
@@ -76,7 +85,7 @@ def sizes_of(text: str) -> list[int]:
     return sizes
 
 
-def as_dict(figures: list[SizeFigures], day_s: float | None, aims: list[Aim]) -> dict[str, Any]:
+def as_dict(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], load: float) -> dict[str, Any]:
     """All figures, for machines to read."""
     sizes = [
         {
@@ -87,7 +96,13 @@ def as_dict(figures: list[SizeFigures], day_s: float | None, aims: list[Aim]) ->
         }
         for size in figures
     ]
-    return {"sizes": sizes, "day_s": day_s, "aims": [{**asdict(aim), "met": aim.met} for aim in aims]}
+    return {
+        "cores": os.cpu_count(),
+        "load_before": load,
+        "sizes": sizes,
+        "day_s": day_s,
+        "aims": [{**asdict(aim), "met": aim.met} for aim in aims],
+    }
 
 
 def _say(agent: str, phase: str, detail: dict[str, Any]) -> None:
@@ -151,7 +166,7 @@ def _print(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], day
     from rich.table import Table
 
     console = Console(highlight=False, markup=False)
-    table = Table(box=None, title="Fleet on the embedded server (median / greatest)", title_justify="left")
+    table = Table(box=None, title="Fleet on the embedded server (median / greatest)")
     table.add_column("members")
     for size in figures:
         table.add_column(str(size.members), justify="right")
