@@ -1,0 +1,40 @@
+"""``peerwatt prepare``: a run laid out for processes that somebody else starts."""
+
+import json
+
+from typer.testing import CliRunner
+
+from runtime.cli import app
+from runtime.errors import InputError
+from tests.scenario.scenarios import write
+
+OPTIONS = [
+    "--domain", "a.test", "--host", "xmpp", "--port", "5222", "--ca-file", "/ca.pem", "--secret-file", "/secret",
+]  # fmt: skip
+
+
+def prepare(scenario, run, *more):
+    return CliRunner().invoke(app, ["prepare", str(scenario), "--run", str(run), *OPTIONS, *more])
+
+
+def test_every_process_finds_its_configuration_and_the_server(tmp_path):
+    run = tmp_path / "run"
+    assert prepare(write(tmp_path), run).exit_code == 0
+    assert json.loads((run / "connection.json").read_text())["domain"] == "a.test"
+    members = {path.stem for path in (run / "config" / "members").iterdir()}
+    assert members == {"house", "school"}
+    assert "school.meter2" in json.loads((run / "config" / "accounts.json").read_text())
+
+
+def test_a_run_is_taken_up_again_but_not_with_another_scenario_or_setting(tmp_path):
+    run = tmp_path / "run"
+    scenario = write(tmp_path)
+    assert prepare(scenario, run).exit_code == 0
+    assert prepare(scenario, run).exit_code == 0
+    before = (run / "run.json").read_bytes()
+    refused = prepare(scenario, run, "--setting", "pv-only").exception
+    assert isinstance(refused, InputError)
+    assert "another scenario or setting" in str(refused)
+    changed = prepare(write(tmp_path, ("export = 0.10", "export = 0.11")), run).exception
+    assert isinstance(changed, InputError)
+    assert (run / "run.json").read_bytes() == before
