@@ -8,9 +8,7 @@ from runtime.cli import app
 from runtime.errors import InputError
 from tests.scenario.scenarios import write
 
-OPTIONS = [
-    "--domain", "a.test", "--host", "xmpp", "--port", "5222", "--ca-file", "/ca.pem", "--secret-file", "/secret",
-]  # fmt: skip
+OPTIONS = "--domain a.test --host xmpp --port 5222 --ca-file /ca.pem --secret-file /secret".split()
 
 
 def prepare(scenario, run, *more):
