@@ -8,11 +8,12 @@ from runtime.cli import app
 from runtime.errors import InputError
 from tests.scenario.scenarios import write
 
-OPTIONS = "--domain a.test --host xmpp --port 5222 --ca-file /ca.pem --secret-file /secret".split()
+SERVER = ["--domain", "a.test", "--host", "xmpp", "--port", "5222"]
+CREDENTIALS = ["--ca-file", "/ca.pem", "--secret-file", "/secret"]
 
 
 def prepare(scenario, run, *more):
-    return CliRunner().invoke(app, ["prepare", str(scenario), "--run", str(run), *OPTIONS, *more])
+    return CliRunner().invoke(app, ["prepare", str(scenario), "--run", str(run), *SERVER, *CREDENTIALS, *more])
 
 
 def test_every_process_finds_its_configuration_and_the_server(tmp_path):
