@@ -13,7 +13,8 @@ CREDENTIALS = ["--ca-file", "/ca.pem", "--secret-file", "/secret"]
 
 
 def prepare(scenario, run, *more):
-    return CliRunner().invoke(app, ["prepare", str(scenario), "--run", str(run), *SERVER, *CREDENTIALS, *more])
+    arguments = ["prepare", str(scenario), "--run", str(run), *SERVER, *CREDENTIALS, *more]
+    return CliRunner().invoke(app, arguments)
 
 
 def test_every_process_finds_its_configuration_and_the_server(tmp_path):
