@@ -3,7 +3,9 @@
 Variables are the stored energies alone: the grid exchange follows from the balance (eq. 3), so there is no
 equality constraint, and every individual is feasible by construction. A generation makes one child by optimal
 recombination of candidate levels around the elite, one by exchanging and shifting segments, and, where the
-problem is not convex, solves exactly within the convex pieces that the best child lies in.
+problem is not convex, solves exactly within the convex pieces that the best child lies in. With a demand
+charge recombination works on the sum over slots that a cap on the import power makes of it, with caps at and
+near the elite's own peak; individuals are judged by the charge itself.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ from pymoo.core.problem import Problem
 from pymoo.core.termination import NoTermination
 
 from agents.devices.battery import clip_trajectories, retention, stored_change_kwh
+from agents.planning.peak import capped_stages, peak_kw
 from agents.planning.pieces import PieceSearch
-from agents.planning.problem import FloatArray, objectives_eur
+from agents.planning.problem import objectives_eur
 from agents.planning.recombination import best_recombination
 from agents.planning.stages import Stages
+from agents.planning.tariff import FloatArray
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,20 @@ class SearchBudget:
     warm_stall_generations: int = 4
     least_gain: float = 1e-6
     certified_gap: float = 1e-9
+
+    def certifies(self, objective_eur: float, bound_eur: float | None, idle_eur: float) -> bool:
+        """Whether a bound proves an objective as good as optimal, rounding of the two apart.
+
+        Args:
+            objective_eur: a plan's objective [EUR].
+            bound_eur: lower bound on every plan's objective [EUR]; None proves nothing.
+            idle_eur: objective with the battery left alone [EUR].
+        """
+        if bound_eur is None:
+            return False
+        value = max(idle_eur - objective_eur, 0.0)
+        rounding = 1e-12 * (abs(objective_eur) + abs(idle_eur))
+        return objective_eur - bound_eur <= self.certified_gap * value + rounding
 
 
 class TrajectoryProblem(Problem):  # type: ignore[misc]
@@ -69,6 +87,7 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
     RANDOM_SHIFTS = 6
     STRUCTURAL_SHIFTS = 8
     POPULATION_ROWS = 3
+    MOVED_CAPS = 0.5
 
     def __init__(self, stages: Stages, lower_kwh: FloatArray, solve_pieces: bool) -> None:
         super().__init__()
@@ -90,7 +109,8 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
             raise ValueError("the mating needs the algorithm's random state")
         rows: FloatArray = pop.get("X")
         elite = rows[0]
-        children = [self._recombined(rows, elite, random_state)]
+        stages = self._stages_for(elite, random_state)
+        children = [self._recombined(rows, elite, stages, random_state)]
         if self.pieces is not None:
             # A child that is the elite again lies in pieces that were solved before: try a neighbour's.
             if np.any(children[0] != elite):
@@ -101,31 +121,43 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
             children.append(self._segment_child(rows, random_state))
         return Population.new(X=np.stack(children))
 
+    def _stages_for(self, elite: FloatArray, rng: np.random.Generator) -> Stages:
+        """Sums over slots to work on: with a demand charge, those of a cap at or near the elite's peak."""
+        problem, battery = self.stages.problem, self.stages.battery
+        if not problem.peak_charge_eur_per_kw:
+            return self.stages
+        cap_kw = peak_kw(elite, problem, battery)
+        if rng.random() < self.MOVED_CAPS:
+            cap_kw *= 1.0 + 10.0 ** rng.uniform(-4, -0.5) * (-1 if rng.random() < 0.7 else 1)
+        return capped_stages(problem, battery, max(cap_kw, problem.peak_reached_kw))
+
     def _clip(self, wanted_kwh: FloatArray) -> FloatArray:
         return clip_trajectories(
             wanted_kwh, self.stages.battery, self.stages.problem.slot_hours, self.lower_kwh
         )
 
-    def _recombined(self, rows: FloatArray, elite: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def _recombined(
+        self, rows: FloatArray, elite: FloatArray, stages: Stages, rng: np.random.Generator
+    ) -> FloatArray:
         battery = self.stages.battery
         partners = rows[rng.choice(len(rows), min(self.POPULATION_ROWS, len(rows)), replace=False)]
-        candidates = [elite[None], elite + self._shifts(elite, rng), partners, self.lower_kwh[None]]
+        candidates = [elite[None], elite + self._shifts(elite, stages, rng), partners, self.lower_kwh[None]]
         candidates.append(np.full((1, elite.size), battery.stored_max_kwh))
         levels = np.clip(np.concatenate(candidates), self.lower_kwh, battery.stored_max_kwh)
-        return self._clip(best_recombination(self.stages, np.ascontiguousarray(levels.T)))
+        return self._clip(best_recombination(stages, np.ascontiguousarray(levels.T)))
 
-    def _shifts(self, elite: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def _shifts(self, elite: FloatArray, stages: Stages, rng: np.random.Generator) -> FloatArray:
         """Rows to add to the elite [kWh], decaying with self-discharge so that nothing else changes."""
-        stages, battery, slots = self.stages, self.stages.battery, elite.size
+        battery, slots = stages.battery, elite.size
         span = battery.stored_max_kwh - battery.stored_min_kwh
         change = stored_change_kwh(elite, battery)
-        # What takes one slot exactly to full power, rest, zero net energy or a bound.
+        # What takes one slot exactly to full power, to a change of slope (rest, zero net energy, a
+        # threshold) or to a bound.
         steps = np.concatenate(
             [
                 stages.greatest_kwh - change,
                 stages.least_kwh - change,
-                -change,
-                stages.zero_net_change_kwh - change,
+                (stages.jumps_kwh - change[:, None]).T.ravel(),
                 battery.stored_max_kwh - elite,
                 self.lower_kwh - elite,
             ]
@@ -214,8 +246,11 @@ def search(
         value = max(idle_eur - best, 1e-9 * abs(idle_eur), 1e-12)
         if best < reached - budget.least_gain * value:
             reached, last_gain = best, generation
-        certified = bound_eur is not None and best - bound_eur <= budget.certified_gap * value
-        if certified or generation - last_gain >= patience or generation == budget.max_generations:
+        if (
+            budget.certifies(best, bound_eur, idle_eur)
+            or generation - last_gain >= patience
+            or generation == budget.max_generations
+        ):
             break
         algorithm.next()
     rows: FloatArray = algorithm.pop.get("X")

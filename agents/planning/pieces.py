@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from agents.devices.battery import stored_change_kwh
-from agents.planning.problem import FloatArray
+from agents.planning.peak import peak_kw, peak_plan
 from agents.planning.stages import Stages
+from agents.planning.tariff import FloatArray
 from agents.planning.water_values import water_value_plan
 
 
@@ -22,6 +23,8 @@ class PieceSearch:
         stages: the slots' objectives, not all convex.
         lower_kwh: lower envelope [kWh], shape (T,).
     """
+
+    MOST_CAPS = 12
 
     def __init__(self, stages: Stages, lower_kwh: FloatArray) -> None:
         self.stages = stages
@@ -44,7 +47,7 @@ class PieceSearch:
         """
         change = stored_change_kwh(stored_energy_kwh, self.stages.battery)
         least, greatest = self.stages.convex_piece(change, rng.random(change.size) - 0.5)
-        return self._solve(least, greatest)[0]
+        return self._solve(least, greatest, stored_energy_kwh)[0]
 
     def neighbour(self, elite_kwh: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Best trajectory after the elite crosses a jump: the next most promising one that was not tried.
@@ -70,20 +73,20 @@ class PieceSearch:
         least, greatest = self._least.copy(), self._greatest.copy()
         for slot, slot_least, slot_greatest in crossed:
             least[slot], greatest[slot] = slot_least, slot_greatest
-        return self._solve(least, greatest)[0]
+        return self._solve(least, greatest, elite_kwh)[0]
 
     def _rank_crossings(self, rng: np.random.Generator) -> None:
         """List the jumps that the elite could cross, the most promising last."""
         assert self._elite is not None
         change = stored_change_kwh(self._elite, self.stages.battery)
         self._least, self._greatest = self.stages.convex_piece(change, rng.random(change.size) - 0.5)
-        _, value = self._solve(self._least, self._greatest)
-        here = self.stages.least_lagrangian_eur(value, self._least, self._greatest)
+        _, value, extra = self._solve(self._least, self._greatest, self._elite)
+        here = self.stages.least_lagrangian_eur(value, self._least, self._greatest, extra)
         found: list[tuple[float, int, float, float]] = []
         for jump, concave in self.stages.concave_jumps():
             below = self._greatest <= jump
             least, greatest = self.stages.convex_piece(jump, np.where(below, 1.0, -1.0))
-            regret = self.stages.least_lagrangian_eur(value, least, greatest) - here
+            regret = self.stages.least_lagrangian_eur(value, least, greatest, extra) - here
             found += [
                 (float(regret[slot]), slot, float(least[slot]), float(greatest[slot]))
                 for slot in np.flatnonzero(concave).tolist()
@@ -92,6 +95,15 @@ class PieceSearch:
         self._crossings = [crossing[1:] for crossing in found]
         self._untried = self._crossings.copy()
 
-    def _solve(self, least_kwh: FloatArray, greatest_kwh: FloatArray) -> tuple[FloatArray, FloatArray]:
-        solved = water_value_plan(self.stages.curves(least_kwh, greatest_kwh), self.stages, self.lower_kwh)
-        return solved.stored_energy_kwh, solved.value_eur_per_kwh
+    def _solve(
+        self, least_kwh: FloatArray, greatest_kwh: FloatArray, near_kwh: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        """Optimum between two limits: stored energy, its value, what a demand charge adds to prices."""
+        stages, problem = self.stages, self.stages.problem
+        if problem.peak_charge_eur_per_kw:
+            start_kw = peak_kw(near_kwh, problem, stages.battery)
+            limits = least_kwh, greatest_kwh
+            capped = peak_plan(stages, self.lower_kwh, start_kw, limits, self.MOST_CAPS)
+            return capped.stored_energy_kwh, capped.value_eur_per_kwh, capped.multiplier_eur_per_kwh
+        solved = water_value_plan(stages.curves(least_kwh, greatest_kwh), stages, self.lower_kwh)
+        return solved.stored_energy_kwh, solved.value_eur_per_kwh, None

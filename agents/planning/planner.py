@@ -8,13 +8,18 @@ import numpy as np
 
 from agents.devices.battery import clip_trajectories, idle_trajectory, lower_envelope_kwh, rule_trajectory
 from agents.planning.evolution import SearchBudget, search
-from agents.planning.problem import FloatArray, Plan, PlanningProblem, plan_of
+from agents.planning.peak import peak_kw, peak_plan
+from agents.planning.problem import Plan, PlanningProblem, objectives_eur, plan_of
 from agents.planning.seeds import seed_trajectories
 from agents.planning.stages import Stages
+from agents.planning.tariff import FloatArray
 from agents.planning.water_values import lower_bound_eur, water_value_plan
+from runtime.devices import Battery
 from runtime.errors import InputError
 
 Strategy = Literal["idle", "rule", "optimised"]
+
+_RELAXED_ROWS = 6
 
 
 class Planner(Protocol):
@@ -59,16 +64,17 @@ class RulePlanner:
 
 
 class EvolutionaryPlanner:
-    """Searches the stored-energy trajectory with a genetic algorithm; never worse than rule or idle battery.
+    """Exact by water values where the problem is convex; else a genetic algorithm over trajectories.
 
-    The plan depends on the problem, the seed, the budget and the warm start alone: not on the clock.
+    Never worse than rule or idle battery. The plan depends on the problem, the seed, the budget and the warm
+    start alone: not on the clock.
 
     Args:
         seed: seed of the random numbers.
         budget: when the search stops, in generations.
-        water_values: also seed with the plan of the convex relaxation, which is optimal where the problem is
-            convex, solve exactly within convex pieces where it is not, and compute a lower bound. Without
-            it the search relies on evolution alone and the plan has no bound.
+        water_values: plan the convex relaxation first, which is optimal where the problem is convex and then
+            certified without a search; solve exactly within convex pieces where it is not; compute a lower
+            bound. Without it the search relies on evolution alone and the plan has no bound.
     """
 
     def __init__(self, seed: int, budget: SearchBudget | None = None, water_values: bool = True) -> None:
@@ -81,17 +87,23 @@ class EvolutionaryPlanner:
         battery = problem.battery
         if battery is None:
             return plan_of(problem, None)
+        earlier = None if warm is None else _warm_rows(warm, problem.slots)
         lower = lower_envelope_kwh(battery, problem.slots, problem.slot_hours)
+        idle = idle_trajectory(battery, problem.slots, problem.slot_hours)
+        idle_eur = float(objectives_eur(idle[:, None], problem)[0])
         stages = Stages(problem, battery)
-        rows = [seed_trajectories(problem, stages, lower)]
+        rows: list[FloatArray] = []
         bound = None
         if self.water_values:
-            relaxed = water_value_plan(stages.hull_curves(), stages, lower)
-            rows.append(relaxed.stored_energy_kwh[:, None])
-            bound = lower_bound_eur(stages, lower, relaxed.value_eur_per_kwh)
-        if warm is not None:
-            earlier = clip_trajectories(_warm_rows(warm, problem.slots), battery, problem.slot_hours, lower)
-            rows.append(earlier)
+            relaxed, bound = _relaxed(problem, battery, stages, lower, warm)
+            reached = objectives_eur(relaxed, problem)
+            best = int(reached.argmin())
+            if self.budget.certifies(float(reached[best]), bound, idle_eur):
+                return plan_of(problem, relaxed[:, best], bound, idle_objective_eur=idle_eur)
+            rows.append(relaxed[:, np.argsort(reached, kind="stable")[:_RELAXED_ROWS]])
+        rows.insert(0, seed_trajectories(problem, stages, lower))
+        if earlier is not None:
+            rows.append(clip_trajectories(earlier, battery, problem.slot_hours, lower))
         found = search(
             stages,
             lower,
@@ -102,7 +114,7 @@ class EvolutionaryPlanner:
             self.water_values,
             warm=warm is not None,
         )
-        return plan_of(problem, found.stored_energy_kwh, bound, found.population_kwh)
+        return plan_of(problem, found.stored_energy_kwh, bound, found.population_kwh, idle_eur)
 
 
 def planner_for(strategy: Strategy, seed: int) -> Planner:
@@ -125,6 +137,19 @@ def planner_for(strategy: Strategy, seed: int) -> Planner:
     if strategy == "optimised":
         return EvolutionaryPlanner(seed)
     raise InputError(f"strategy: expected idle, rule or optimised, found {strategy!r}")
+
+
+def _relaxed(
+    problem: PlanningProblem, battery: Battery, stages: Stages, lower_kwh: FloatArray, warm: Plan | None
+) -> tuple[FloatArray, float]:
+    """Plans of the convex relaxation [kWh], shape (T, N), and its bound [EUR]."""
+    if not problem.peak_charge_eur_per_kw:
+        solved = water_value_plan(stages.hull_curves(), stages, lower_kwh)
+        bound = lower_bound_eur(stages, lower_kwh, solved.value_eur_per_kwh)
+        return solved.stored_energy_kwh[:, None], bound
+    start_kw = None if warm is None else peak_kw(warm.stored_energy_kwh, problem, battery)
+    capped = peak_plan(stages, lower_kwh, start_kw)
+    return capped.trajectories_kwh, capped.bound_eur
 
 
 def _warm_rows(warm: Plan, slots: int) -> FloatArray:

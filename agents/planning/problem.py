@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from agents.devices.battery import battery_energy_kwh
+from agents.devices.battery import building_side_kwh, stored_change_kwh
+from agents.planning.tariff import BlockTariff, FloatArray, NetTariff, checked_row, net_tariff
+from agents.planning.wear import WearCost
 from runtime.devices import Battery
 from runtime.errors import InputError
 
-FloatArray = NDArray[np.float64]
-
-
-def _row(name: str, values: ArrayLike, slots: int | None = None) -> FloatArray:
-    row = np.array(values, dtype=np.float64)
-    if row.ndim != 1 or row.size == 0 or (slots is not None and row.size != slots):
-        expected = "one value per slot" if slots is None else f"{slots} values, one per slot"
-        raise InputError(f"{name}: expected {expected}, found an array of shape {row.shape}")
-    bad = np.flatnonzero(~np.isfinite(row))
-    if bad.size:
-        raise InputError(f"{name}, slot {int(bad[0])}: expected a finite number, found {row[bad[0]]}")
-    row.flags.writeable = False
-    return row
+CERTAIN_SHARE = 1e-6
+"""Certified loss up to which a plan counts as optimal."""
 
 
 @dataclass(frozen=True, eq=False)
 class PlanningProblem:
     """One member's planning problem over T slots.
 
-    Minimise over stored-energy trajectories the cost of equation 1 plus, where weighted, a proximal term
-    ``weight / 2 * (net − reference)²`` per slot that keeps the net position near an earlier one.
+    Minimise over stored-energy trajectories the sum of
+
+    - the cost of equation 1, at two prices or at a block tariff's four;
+    - where weighted, a proximal term ``weight / 2 * (net − reference)²`` per slot that keeps the net
+      position near an earlier one;
+    - a demand charge ``peak_charge * [max_t net_t / hours − peak_reached]₊``;
+    - the battery's wear.
+
+    All but the demand charge are sums over slots.
 
     Attributes:
         residual_load_kwh: load − PV [kWh per slot], shape (T,); negative is a surplus.
@@ -44,9 +43,15 @@ class PlanningProblem:
             off. Always an array of shape (T,) once the problem is made.
         reference_net_kwh: net position that the proximal term holds on to [kWh per slot, import > 0], shape
             (T,); None without a proximal term.
+        block: threshold and the prices above it; the prices above are then those below it.
+        peak_charge_eur_per_kw: price of the horizon's greatest mean import power of a slot [EUR/kW].
+        peak_reached_kw: import power up to which nothing is charged, for instance since the billing period
+            saw it already [kW].
+        wear: what using the battery costs it; None counts nothing.
 
     Raises:
-        InputError: a series of the wrong length or not finite, a negative weight, a weight without reference.
+        InputError: a series of the wrong length or not finite, a negative weight or charge, a weight without
+            reference.
     """
 
     residual_load_kwh: FloatArray
@@ -56,33 +61,38 @@ class PlanningProblem:
     export_price_eur_per_kwh: FloatArray
     proximal_weight_eur_per_kwh2: float | FloatArray = 0.0
     reference_net_kwh: FloatArray | None = None
+    block: BlockTariff | None = None
+    peak_charge_eur_per_kw: float = 0.0
+    peak_reached_kw: float = 0.0
+    wear: WearCost | None = None
 
     def __post_init__(self) -> None:
-        residual = _row("residual_load_kwh", self.residual_load_kwh)
+        residual = checked_row("residual_load_kwh", self.residual_load_kwh)
         slots = residual.size
         if not (np.isfinite(self.slot_hours) and self.slot_hours > 0):
             raise InputError(f"slot_hours: expected a length above 0, found {self.slot_hours}")
         weight_name = "proximal_weight_eur_per_kwh2"
         weight = np.asarray(self.proximal_weight_eur_per_kwh2, dtype=np.float64)
-        weight = _row(weight_name, np.full(slots, float(weight)) if weight.ndim == 0 else weight, slots)
+        weight = checked_row(
+            weight_name, np.full(slots, float(weight)) if weight.ndim == 0 else weight, slots
+        )
         if weight.min() < 0:
             raise InputError(f"{weight_name}: expected at least 0, found {weight.min()}")
         if self.reference_net_kwh is None and weight.any():
             raise InputError(
                 f"reference_net_kwh: expected {slots} values because {weight_name} is not 0, found none"
             )
-        checked = {
-            "residual_load_kwh": residual,
-            weight_name: weight,
-            "import_price_eur_per_kwh": _row(
-                "import_price_eur_per_kwh", self.import_price_eur_per_kwh, slots
-            ),
-            "export_price_eur_per_kwh": _row(
-                "export_price_eur_per_kwh", self.export_price_eur_per_kwh, slots
-            ),
-        }
+        if self.block is not None and self.block.slots != slots:
+            raise InputError(f"block: expected {slots} values, one per slot, found {self.block.slots}")
+        for name in ("peak_charge_eur_per_kw", "peak_reached_kw"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0):
+                raise InputError(f"{name}: expected a finite number of at least 0, found {value}")
+        checked = {"residual_load_kwh": residual, weight_name: weight}
+        for name in ("import_price_eur_per_kwh", "export_price_eur_per_kwh"):
+            checked[name] = checked_row(name, getattr(self, name), slots)
         if self.reference_net_kwh is not None:
-            checked["reference_net_kwh"] = _row("reference_net_kwh", self.reference_net_kwh, slots)
+            checked["reference_net_kwh"] = checked_row("reference_net_kwh", self.reference_net_kwh, slots)
         for name, row in checked.items():
             object.__setattr__(self, name, row)
 
@@ -101,6 +111,11 @@ class PlanningProblem:
         """Reference of the proximal term [kWh], shape (T,); zeros where there is none."""
         return np.zeros(self.slots) if self.reference_net_kwh is None else self.reference_net_kwh
 
+    @cached_property
+    def tariff(self) -> NetTariff:
+        """Cost of net energy, without the demand charge."""
+        return net_tariff(self.import_price_eur_per_kwh, self.export_price_eur_per_kwh, self.block)
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -110,11 +125,14 @@ class Plan:
         stored_energy_kwh: stored energy at the end of each slot [kWh], shape (T,); zeros without a battery.
         battery_kwh: battery energy at the building's side [kWh per slot], discharge > 0, shape (T,).
         net_kwh: energy exchanged with the grid or community [kWh per slot], import > 0, shape (T,).
-        cost_eur: cost at the problem's prices (eq. 1) [EUR], without the proximal term.
-        objective_eur: cost and proximal term together [EUR].
+        cost_eur: cost at the problem's prices (eq. 1) [EUR], without the parts below.
+        objective_eur: all that the problem counts: cost, proximal term, demand charge and wear [EUR].
         lower_bound_eur: no plan has an objective below this [EUR]; None where no bound was computed.
         population_kwh: other good trajectories [kWh], shape (P, T), which a later warm start takes up;
             None where the planner keeps none.
+        peak_charge_eur: demand charge [EUR].
+        wear_eur: the battery's wear [EUR].
+        idle_objective_eur: objective with the battery left alone [EUR]; None where it was not computed.
     """
 
     stored_energy_kwh: FloatArray
@@ -124,15 +142,42 @@ class Plan:
     objective_eur: float
     lower_bound_eur: float | None = None
     population_kwh: FloatArray | None = field(default=None, repr=False)
+    peak_charge_eur: float = 0.0
+    wear_eur: float = 0.0
+    idle_objective_eur: float | None = None
 
     @property
     def gap_eur(self) -> float | None:
         """How much better a plan could be at most [EUR]; None where no bound was computed."""
         return None if self.lower_bound_eur is None else max(self.objective_eur - self.lower_bound_eur, 0.0)
 
+    @property
+    def certified_loss(self) -> float | None:
+        """Share of the battery's value that the plan leaves at most, from the bound; None where unknown.
+
+        The loss is (objective − optimum) / (objective with the battery left alone − optimum). It grows as
+        the optimum falls, so the bound in the optimum's place gives its upper limit. Where the problem is
+        not convex the bound is loose, and so is this.
+        """
+        if self.lower_bound_eur is None or self.gap_eur is None or self.idle_objective_eur is None:
+            return None
+        value = self.idle_objective_eur - self.lower_bound_eur
+        # A battery that is worth nothing beyond rounding has no share to lose.
+        if value <= 1e-11 * max(1.0, abs(self.objective_eur)):
+            return 0.0
+        return min(self.gap_eur / value, 1.0)
+
+    @property
+    def certificate(self) -> Literal["optimal", "bounded", "none"]:
+        """What is proven: optimal (to rounding), within :attr:`certified_loss` of it, or nothing."""
+        loss = self.certified_loss
+        if loss is None:
+            return "none"
+        return "optimal" if loss <= CERTAIN_SHARE else "bounded"
+
 
 def energy_cost_eur(net_kwh: FloatArray, problem: PlanningProblem) -> FloatArray:
-    """Cost of each slot at the problem's prices (summands of eq. 1).
+    """Cost of each slot at the problem's prices (summands of eq. 1; with a block tariff, of its four).
 
     Args:
         net_kwh: net energy [kWh per slot], import > 0, shape (T,) or (T, P).
@@ -141,29 +186,22 @@ def energy_cost_eur(net_kwh: FloatArray, problem: PlanningProblem) -> FloatArray
     Returns:
         Cost [EUR], shape as given; revenue is negative.
     """
+    return problem.tariff.cost_eur(net_kwh)
+
+
+def proximal_cost_eur(net_kwh: FloatArray, problem: PlanningProblem) -> FloatArray:
+    """Proximal term of each slot [EUR]; net energy [kWh per slot], first axis T; shape as given."""
     trailing = (slice(None),) + (None,) * (net_kwh.ndim - 1)
-    price = np.where(
-        net_kwh > 0, problem.import_price_eur_per_kwh[trailing], problem.export_price_eur_per_kwh[trailing]
-    )
-    return net_kwh * price
+    distance = net_kwh - problem.reference_kwh[trailing]
+    term: FloatArray = 0.5 * problem.weight_eur_per_kwh2[trailing] * distance**2
+    return term
 
 
-def stage_cost_eur(net_kwh: FloatArray, problem: PlanningProblem) -> FloatArray:
-    """Objective of each slot: cost and proximal term.
-
-    Args:
-        net_kwh: net energy [kWh per slot], import > 0, first axis T, any further axes.
-        problem: prices, weights and reference.
-
-    Returns:
-        Objective [EUR], shape as given.
-    """
-    stage = energy_cost_eur(net_kwh, problem)
-    weight = problem.weight_eur_per_kwh2
-    if weight.any():
-        trailing = (slice(None),) + (None,) * (net_kwh.ndim - 1)
-        stage += 0.5 * weight[trailing] * (net_kwh - problem.reference_kwh[trailing]) ** 2
-    return stage
+def peak_charge_eur(net_kwh: FloatArray, problem: PlanningProblem) -> FloatArray:
+    """Demand charge [EUR] of net energy [kWh per slot], shape (T,) or (T, P): shape () or (P,)."""
+    above_kw = np.maximum(net_kwh.max(axis=0) / problem.slot_hours - problem.peak_reached_kw, 0.0)
+    charge: FloatArray = problem.peak_charge_eur_per_kw * above_kw
+    return charge
 
 
 def objectives_eur(stored_energy_kwh: FloatArray, problem: PlanningProblem) -> FloatArray:
@@ -177,8 +215,16 @@ def objectives_eur(stored_energy_kwh: FloatArray, problem: PlanningProblem) -> F
         Objectives [EUR], shape (P,).
     """
     battery = _battery_of(problem)
-    net = problem.residual_load_kwh[:, None] - battery_energy_kwh(stored_energy_kwh, battery)
-    total: FloatArray = stage_cost_eur(net, problem).sum(axis=0)
+    change = stored_change_kwh(stored_energy_kwh, battery)
+    net = problem.residual_load_kwh[:, None] - building_side_kwh(change, battery)
+    stage = problem.tariff.cost_eur(net)
+    if problem.weight_eur_per_kwh2.any():
+        stage += proximal_cost_eur(net, problem)
+    total: FloatArray = stage.sum(axis=0)
+    if problem.wear is not None:
+        total += _wear_eur(stored_energy_kwh, change, problem, problem.wear)
+    if problem.peak_charge_eur_per_kw:
+        total += peak_charge_eur(net, problem)
     return total
 
 
@@ -187,6 +233,7 @@ def plan_of(
     stored_energy_kwh: FloatArray | None,
     lower_bound_eur: float | None = None,
     population_kwh: FloatArray | None = None,
+    idle_objective_eur: float | None = None,
 ) -> Plan:
     """The plan that a stored-energy trajectory makes.
 
@@ -196,26 +243,49 @@ def plan_of(
             its residual load and exact.
         lower_bound_eur: a lower bound on every plan's objective, where known [EUR].
         population_kwh: trajectories kept for a warm start [kWh], shape (P, T).
+        idle_objective_eur: objective with the battery left alone, where known [EUR].
 
     Returns:
         The plan, with its balance (eq. 3) and its cost (eq. 1).
     """
+    wear = 0.0
     if stored_energy_kwh is None:
         stored, delivered = np.zeros(problem.slots), np.zeros(problem.slots)
     else:
         stored = np.array(stored_energy_kwh, dtype=np.float64)
-        delivered = battery_energy_kwh(stored, _battery_of(problem))
+        change = stored_change_kwh(stored, _battery_of(problem))
+        delivered = building_side_kwh(change, _battery_of(problem))
+        if problem.wear is not None:
+            wear = float(_wear_eur(stored, change, problem, problem.wear))
     net = problem.residual_load_kwh - delivered
-    objective = float(stage_cost_eur(net, problem).sum())
+    stage = energy_cost_eur(net, problem)
+    cost = float(stage.sum())
+    if problem.weight_eur_per_kwh2.any():
+        stage = stage + proximal_cost_eur(net, problem)
+    peak = float(peak_charge_eur(net, problem))
+    objective = float(stage.sum()) + peak + wear
     return Plan(
         stored_energy_kwh=stored,
         battery_kwh=delivered,
         net_kwh=net,
-        cost_eur=float(energy_cost_eur(net, problem).sum()),
+        cost_eur=cost,
         objective_eur=objective,
         lower_bound_eur=objective if stored_energy_kwh is None else lower_bound_eur,
         population_kwh=population_kwh,
+        peak_charge_eur=peak,
+        wear_eur=wear,
+        idle_objective_eur=objective if stored_energy_kwh is None else idle_objective_eur,
     )
+
+
+def _wear_eur(
+    stored_kwh: FloatArray, change_kwh: FloatArray, problem: PlanningProblem, wear: WearCost
+) -> FloatArray:
+    """Wear over all slots [EUR]; arrays (T,) or (T, P), result () or (P,)."""
+    battery, hours = _battery_of(problem), problem.slot_hours
+    cost = wear.discharge_cost_eur(change_kwh, battery, hours)
+    total: FloatArray = (cost + wear.standing_cost_eur(stored_kwh, battery, hours)).sum(axis=0)
+    return total
 
 
 def _battery_of(problem: PlanningProblem) -> Battery:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.devices.battery import retention
-from agents.planning.problem import FloatArray
 from agents.planning.stages import Stages
+from agents.planning.tariff import FloatArray
 
 # A step beyond the power limit costs more than anything a member could spend, yet stays finite in sums.
 _ILLEGAL_EUR = 1e12
@@ -39,6 +39,7 @@ def best_recombination(stages: Stages, levels_kwh: FloatArray) -> FloatArray:
     illegal = (change > stages.greatest_kwh[0] + slack) | (change < stages.least_kwh[0] - slack)
     cost[illegal] = _ILLEGAL_EUR
     choice: NDArray[np.intp] = np.empty((slots, count), dtype=np.intp)
+    cost += stages.standing_eur(levels_kwh)[:, None, :]
     rows = np.arange(count)
     to_go = np.zeros(count)
     for slot in range(slots - 1, -1, -1):

@@ -11,9 +11,10 @@ from agents.devices.battery import (
     rule_trajectory,
     stored_change_limits_kwh,
 )
-from agents.planning.problem import FloatArray, PlanningProblem
+from agents.planning.problem import PlanningProblem
 from agents.planning.recombination import best_recombination
 from agents.planning.stages import Stages
+from agents.planning.tariff import FloatArray
 from runtime.devices import Battery
 
 _QUANTILES = ((0.1, 0.9), (0.2, 0.8), (0.3, 0.7), (0.4, 0.6), (0.5, 0.5), (0.05, 0.6), (0.2, 0.5), (0.4, 0.9))

@@ -1,10 +1,11 @@
 """The objective of each slot as a function of the stored change, cut where its slope jumps.
 
 A slot's objective is piecewise linear (quadratic with a proximal term) in the stored change y. Its slope
-jumps at y = 0 (charging and discharging lose differently) and where the net energy is zero (import and
-export prices differ). A jump upwards is convex. It is downwards, hence non-convex, at zero net where the
-export price is above the import price, and at y = 0 where energy is paid to be consumed and the battery has
-losses.
+jumps at y = 0 (charging and discharging lose differently), where the net energy is zero (import and export
+prices differ), at the threshold of a block tariff, at a capped import power and where wear gets dearer. A
+jump upwards is convex. It is downwards, hence non-convex, at zero net where the export price is above the
+import price, at a threshold beyond which energy gets cheaper, and at y = 0 where energy is paid to be
+consumed and the battery has losses. Where several jumps meet, their sum counts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.devices.battery import building_side_kwh, stored_change_limits_kwh
-from agents.planning.problem import FloatArray, PlanningProblem, stage_cost_eur
+from agents.planning.problem import PlanningProblem, proximal_cost_eur
+from agents.planning.tariff import FloatArray, Hinge, NetTariff
 from runtime.devices import Battery
 
 
@@ -33,25 +35,47 @@ class Curve:
 
 
 class Stages:
-    """The slots' objectives of a problem with a battery.
+    """The slots' objectives of a problem with a battery, without the demand charge and standing wear.
 
     Attributes:
         zero_net_change_kwh: stored change at which the net energy is zero [kWh], shape (T,).
         least_kwh: least stored change of each slot [kWh], shape (T,).
         greatest_kwh: greatest stored change of each slot [kWh], shape (T,).
+        jumps_kwh: stored changes at which the slope may jump [kWh], shape (T, J), ascending; some may lie
+            outside the limits.
+
+    Args:
+        problem: the problem.
+        battery: its battery.
+        hinges: further prices on net energy, for instance on import power above a cap.
     """
 
-    def __init__(self, problem: PlanningProblem, battery: Battery) -> None:
+    def __init__(self, problem: PlanningProblem, battery: Battery, hinges: tuple[Hinge, ...] = ()) -> None:
         self.problem = problem
         self.battery = battery
-        residual = problem.residual_load_kwh
+        tariff = problem.tariff
+        self.tariff = NetTariff(
+            tariff.import_price_eur_per_kwh, tariff.export_price_eur_per_kwh, tariff.hinges + hinges
+        )
+        wear = problem.wear
+        self._wear_hinges = wear.discharge_hinges(battery, problem.slot_hours) if wear is not None else []
+        self._standing = (
+            wear.standing_marginals(battery, problem.slot_hours)
+            if wear is not None
+            else (np.zeros(0), np.zeros(1))
+        )
         least, greatest = stored_change_limits_kwh(battery, problem.slot_hours)
         self.least_kwh = np.full(problem.slots, least)
         self.greatest_kwh = np.full(problem.slots, greatest)
-        self.zero_net_change_kwh = np.where(
-            residual > 0, -residual / battery.discharge_efficiency, -residual * battery.charge_efficiency
-        )
-        self._jumps = np.sort(np.stack([np.zeros(problem.slots), self.zero_net_change_kwh], axis=1), axis=1)
+        self.zero_net_change_kwh = self.change_kwh(np.zeros(problem.slots))
+        jumps = [np.zeros(problem.slots), self.zero_net_change_kwh]
+        jumps += [self.change_kwh(hinge.at_kwh) for hinge in self.tariff.hinges]
+        jumps += [np.full(problem.slots, at_kwh) for at_kwh, _ in self._wear_hinges if at_kwh < 0]
+        # Jumps that rounding alone keeps apart are one.
+        self._same_kwh = 1e-12 * battery.stored_max_kwh
+        columns = np.stack(jumps, axis=1)
+        columns[np.abs(columns) <= self._same_kwh] = 0.0
+        self.jumps_kwh = np.sort(columns, axis=1)
         self._jump_is_concave = self._concave_jumps()
 
     @property
@@ -72,13 +96,28 @@ class Stages:
         )
         return net
 
+    def change_kwh(self, net_kwh: FloatArray) -> FloatArray:
+        """Stored change at which the net energy is a given one [kWh], shapes (T,)."""
+        drawn = net_kwh - self.problem.residual_load_kwh
+        battery = self.battery
+        change: FloatArray = np.where(
+            drawn > 0, drawn * battery.charge_efficiency, drawn / battery.discharge_efficiency
+        )
+        return change
+
     def objective_eur(self, change_kwh: FloatArray) -> FloatArray:
         """Objective of each slot for a stored change, first axis T, shape as given."""
-        return stage_cost_eur(self.net_kwh(change_kwh), self.problem)
+        net = self.net_kwh(change_kwh)
+        stage = self.tariff.cost_eur(net)
+        if self.problem.weight_eur_per_kwh2.any():
+            stage += proximal_cost_eur(net, self.problem)
+        for at_kwh, price in self._wear_hinges:
+            stage += price * np.maximum(at_kwh - change_kwh, 0.0)
+        return stage
 
     def breakpoints_kwh(self, least_kwh: FloatArray, greatest_kwh: FloatArray) -> FloatArray:
-        """Ends of the three segments of each slot between two limits [kWh], shape (T, 4), ascending."""
-        inner = np.clip(self._jumps, least_kwh[:, None], greatest_kwh[:, None])
+        """Ends of the segments of each slot between two limits [kWh], shape (T, J + 2), ascending."""
+        inner = np.clip(self.jumps_kwh, least_kwh[:, None], greatest_kwh[:, None])
         return np.concatenate([least_kwh[:, None], inner, greatest_kwh[:, None]], axis=1)
 
     def marginals_eur_per_kwh(self, breakpoints_kwh: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -94,16 +133,14 @@ class Stages:
         problem, battery = self.problem, self.battery
         middle = 0.5 * (breakpoints_kwh[:, :-1] + breakpoints_kwh[:, 1:])
         net_per_change = np.where(middle > 0, 1.0 / battery.charge_efficiency, battery.discharge_efficiency)
-        importing = self.net_kwh(middle) > 0
-        price = np.where(
-            importing, problem.import_price_eur_per_kwh[:, None], problem.export_price_eur_per_kwh[:, None]
-        )
+        slope = net_per_change * self.tariff.marginal_eur_per_kwh(self.net_kwh(middle))
+        for at_kwh, price in self._wear_hinges:
+            slope = slope - np.where(middle < at_kwh, price, 0.0)
         weight = problem.weight_eur_per_kwh2[:, None]
         if not weight.any():
-            slope = net_per_change * price
             return slope, slope
         pull = weight * (self.net_kwh(breakpoints_kwh) - problem.reference_kwh[:, None])
-        return net_per_change * (price + pull[:, :-1]), net_per_change * (price + pull[:, 1:])
+        return slope + net_per_change * pull[:, :-1], slope + net_per_change * pull[:, 1:]
 
     def convex_piece(
         self, change_kwh: FloatArray, toward_charge: FloatArray
@@ -120,8 +157,8 @@ class Stages:
         """
         least, greatest = self.least_kwh.copy(), self.greatest_kwh.copy()
         slack = 1e-9 * max(self.battery.stored_max_kwh - self.battery.stored_min_kwh, 1e-12)
-        for column in range(self._jumps.shape[1]):
-            jump, concave = self._jumps[:, column], self._jump_is_concave[:, column]
+        for column in range(self.jumps_kwh.shape[1]):
+            jump, concave = self.jumps_kwh[:, column], self._jump_is_concave[:, column]
             on_it = np.abs(change_kwh - jump) <= slack
             above = np.where(on_it, toward_charge > 0, change_kwh > jump)
             least = np.where(concave & above, np.maximum(least, jump), least)
@@ -175,56 +212,74 @@ class Stages:
             curves[slot] = _hull_curve(points[slot].tolist(), objective[slot].tolist())
         return curves
 
+    def standing_marginals(self) -> tuple[FloatArray, FloatArray]:
+        """Kinks [kWh], shape (M,), and slopes [EUR/kWh], shape (M + 1,), of the cost of standing charged."""
+        return self._standing
+
+    def standing_eur(self, stored_kwh: FloatArray) -> FloatArray:
+        """Cost of standing at stored energies at the end of a slot [EUR], shape as given."""
+        wear = self.problem.wear
+        if wear is None:
+            return np.zeros_like(stored_kwh)
+        return wear.standing_cost_eur(stored_kwh, self.battery, self.problem.slot_hours)
+
     def concave_jumps(self) -> list[tuple[FloatArray, NDArray[np.bool_]]]:
         """Where a slot's slope may jump downwards: stored changes [kWh] and whether it does, shapes (T,)."""
-        return list(zip(self._jumps.T, self._jump_is_concave.T, strict=True))
+        return list(zip(self.jumps_kwh.T, self._jump_is_concave.T, strict=True))
 
     def least_lagrangian_eur(
-        self, value_eur_per_kwh: FloatArray, least_kwh: FloatArray, greatest_kwh: FloatArray
+        self,
+        value_eur_per_kwh: FloatArray,
+        least_kwh: FloatArray,
+        greatest_kwh: FloatArray,
+        net_price_eur_per_kwh: FloatArray | None = None,
     ) -> FloatArray:
-        """Least of objective − value × stored change in each slot, between two limits.
+        """Least of objective + net price × net energy − value × stored change in each slot, between limits.
 
         Args:
             value_eur_per_kwh: value of stored energy at the end of each slot, shape (T,).
             least_kwh: least stored change [kWh], shape (T,).
             greatest_kwh: greatest stored change [kWh], shape (T,).
+            net_price_eur_per_kwh: a price on net energy beside the objective, shape (T,); None is 0.
 
         Returns:
             Minimum [EUR], shape (T,): the exact conjugate, whether the slot is convex or not.
         """
         points = self.breakpoints_kwh(least_kwh, greatest_kwh)
+        extra = np.zeros(len(points)) if net_price_eur_per_kwh is None else net_price_eur_per_kwh
         candidates = [points]
         if self.problem.weight_eur_per_kwh2.any():
             start, end = self.marginals_eur_per_kwh(points)
             rise = end - start
-            share = np.where(
-                rise > 0, (value_eur_per_kwh[:, None] - start) / np.where(rise > 0, rise, 1.0), 0.0
+            charging = points[:, 1:] + points[:, :-1] > 0
+            per_change = np.where(
+                charging, 1.0 / self.battery.charge_efficiency, self.battery.discharge_efficiency
             )
+            wanted = value_eur_per_kwh[:, None] - extra[:, None] * per_change
+            share = np.where(rise > 0, (wanted - start) / np.where(rise > 0, rise, 1.0), 0.0)
             candidates.append(points[:, :-1] + np.clip(share, 0.0, 1.0) * np.diff(points, axis=1))
         change = np.concatenate(candidates, axis=1)
-        least: FloatArray = (self.objective_eur(change) - value_eur_per_kwh[:, None] * change).min(axis=1)
+        value = self.objective_eur(change) - value_eur_per_kwh[:, None] * change
+        if net_price_eur_per_kwh is not None:
+            value += extra[:, None] * self.net_kwh(change)
+        least: FloatArray = value.min(axis=1)
         return least
 
     def _concave_jumps(self) -> NDArray[np.bool_]:
-        problem, battery = self.problem, self.battery
-        drawn, delivered = 1.0 / battery.charge_efficiency, battery.discharge_efficiency
-        price_in, price_out = problem.import_price_eur_per_kwh, problem.export_price_eur_per_kwh
-        residual = problem.residual_load_kwh
-        inside = (self._jumps > self.least_kwh[:, None]) & (self._jumps < self.greatest_kwh[:, None])
-        pull = problem.weight_eur_per_kwh2 * (residual - problem.reference_kwh)
-        # At rest the net energy is the residual load; with none, both jumps are one.
-        below = np.where(residual > 0, price_in, price_out) + pull
-        above = np.where(residual < 0, price_out, price_in) + pull
-        at_rest = drawn * above < delivered * below
-        both = self._jumps[:, 0] == self._jumps[:, 1]
-        at_zero_net = np.where(both, at_rest, price_in < price_out)
-        rest_first = self.zero_net_change_kwh > 0
-        concave = np.where(
-            rest_first[:, None],
-            np.stack([at_rest, at_zero_net], axis=1),
-            np.stack([at_zero_net, at_rest], axis=1),
-        )
-        return concave & inside
+        points = self.breakpoints_kwh(self.least_kwh, self.greatest_kwh)
+        start, end = self.marginals_eur_per_kwh(points)
+        empty = np.diff(points, axis=1) <= self._same_kwh
+        before, after = np.where(empty, np.nan, end), np.where(empty, np.nan, start)
+        # Beside a segment without length counts the next one that has some.
+        for column in range(1, before.shape[1]):
+            left, right = before[:, column], after[:, -1 - column]
+            np.copyto(left, before[:, column - 1], where=np.isnan(left))
+            np.copyto(right, after[:, -column], where=np.isnan(right))
+        below, above = before[:, :-1], after[:, 1:]
+        # A jump outside the limits has nothing on one side, and NaN compares as false. Of jumps in one place
+        # the last stands for all.
+        concave: NDArray[np.bool_] = above < below - 1e-12 * (np.abs(above) + np.abs(below))
+        return concave & ~empty[:, 1:]
 
 
 def _hull_curve(change: list[float], objective: list[float]) -> Curve:

@@ -4,7 +4,8 @@ The value of stored energy at the end of a slot (the "water value" of hydro sche
 piecewise-linear function of what is stored. A backward pass carries it from the end of the horizon to the
 start: in each slot it adds, for every value, what the battery would still hold and what it would draw (the
 infimal convolution of two convex functions adds their inverse marginals), and cuts it at the SOC bounds. A
-forward pass reads the plan off. No grid on the stored energy, hence no discretisation error.
+forward pass reads the plan off. No grid on the stored energy, hence no discretisation error. A convex cost
+of standing at a charge (wear) lowers the value of stored energy by its slope.
 
 The values at the plan are multipliers of W_t = (1−σ) W_{t−1} + y_t; the Lagrangian dual function gives a
 lower bound for any multipliers, convex or not.
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.devices.battery import clip_trajectories, retention
-from agents.planning.problem import FloatArray
 from agents.planning.stages import Curve, Stages
+from agents.planning.tariff import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,26 +58,38 @@ def water_value_plan(curves: list[Curve], stages: Stages, lower_kwh: FloatArray)
     """
     battery = stages.battery
     keep, upper = retention(battery), battery.stored_max_kwh
-    passages = _backward(curves, keep, lower_kwh, upper)
+    passages = _backward(curves, keep, lower_kwh, upper, stages.standing_marginals())
     stored = np.empty(len(curves))
     value = np.empty(len(curves))
     held, worth = battery.stored_start_kwh, 0.0
     slack = 1e-11 * upper
+    kinks, slopes = stages.standing_marginals()
     for slot, passage in enumerate(passages):
         held, worth = _choose(passage, keep * held, worth / keep, slack)
         stored[slot], value[slot] = held, worth
+        if kinks.size:  # what stands until the next slot is worth more there by what standing costs
+            worth += float(slopes[np.searchsorted(kinks, held - slack)])
     stored = clip_trajectories(stored, battery, stages.problem.slot_hours, lower_kwh)
     return WaterValuePlan(stored, value)
 
 
-def lower_bound_eur(stages: Stages, lower_kwh: FloatArray, value_eur_per_kwh: FloatArray) -> float:
-    """Lagrangian lower bound on every plan's objective.
+def lower_bound_eur(
+    stages: Stages,
+    lower_kwh: FloatArray,
+    value_eur_per_kwh: FloatArray,
+    net_price_eur_per_kwh: FloatArray | None = None,
+    limits_kwh: tuple[FloatArray, FloatArray] | None = None,
+) -> float:
+    """Lagrangian lower bound on every plan's objective (:class:`Stages`' parts and standing wear).
 
     Args:
         stages: the slots' objectives, convex or not.
         lower_kwh: lower envelope [kWh], shape (T,).
         value_eur_per_kwh: multipliers: value of stored energy at the end of each slot, shape (T,). Any finite
             numbers give a valid bound; the water values of an optimal convex plan give its objective.
+        net_price_eur_per_kwh: a price on net energy to be added to the objective, shape (T,).
+        limits_kwh: least and greatest stored change of the plans it is about [kWh], shapes (T,); None takes
+            the battery's.
 
     Returns:
         The bound [EUR].
@@ -85,16 +98,31 @@ def lower_bound_eur(stages: Stages, lower_kwh: FloatArray, value_eur_per_kwh: Fl
     keep = retention(battery)
     later = np.append(keep * value_eur_per_kwh[1:], 0.0)
     worth = value_eur_per_kwh - later
-    held = np.where(worth > 0, worth * lower_kwh, worth * battery.stored_max_kwh)
+    # W_t itself is bounded and, with wear, priced: the least lies at a bound or at a kink.
+    kinks, _ = stages.standing_marginals()
+    levels = np.stack([lower_kwh, np.full_like(lower_kwh, battery.stored_max_kwh)], axis=1)
+    if kinks.size:
+        inner = np.broadcast_to(kinks, (lower_kwh.size, kinks.size))
+        levels = np.concatenate([levels, np.clip(inner, levels[:, :1], levels[:, 1:])], axis=1)
+    held = (worth[:, None] * levels + stages.standing_eur(levels)).min(axis=1)
     start = keep * value_eur_per_kwh[0] * battery.stored_start_kwh
-    least = stages.least_lagrangian_eur(value_eur_per_kwh, stages.least_kwh, stages.greatest_kwh)
+    least_kwh, greatest_kwh = limits_kwh or (stages.least_kwh, stages.greatest_kwh)
+    least = stages.least_lagrangian_eur(value_eur_per_kwh, least_kwh, greatest_kwh, net_price_eur_per_kwh)
     return float(least.sum() + held.sum() - start)
 
 
-def _backward(curves: list[Curve], keep: float, lower_kwh: FloatArray, upper_kwh: float) -> list[_Passage]:
+def _backward(
+    curves: list[Curve],
+    keep: float,
+    lower_kwh: FloatArray,
+    upper_kwh: float,
+    standing: tuple[FloatArray, FloatArray],
+) -> list[_Passage]:
     passages: list[_Passage] = []
     value, after = np.zeros(2), np.array([upper_kwh, lower_kwh[-1]])
     for slot in range(len(curves) - 1, -1, -1):
+        if standing[0].size:
+            value, after = _less_standing(value, after, *standing)
         passage = _join(value, after, curves[slot])
         passages.append(passage)
         if slot:
@@ -152,6 +180,29 @@ def _cut(
         values.append(np.array([_cross(value, held, last, lower_kwh)]))
         helds.append(np.array([lower_kwh]))
     return np.concatenate(values), np.clip(np.concatenate(helds), lower_kwh, upper_kwh)
+
+
+def _less_standing(
+    value: FloatArray, held: FloatArray, kinks_kwh: FloatArray, slopes: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """A staircase (held falls) less the slope of the standing cost, which steps at the kinks."""
+    for kink, lower, upper in zip(kinks_kwh.tolist(), slopes[:-1].tolist(), slopes[1:].tolist(), strict=True):
+        first = int(np.searchsorted(-held, -kink, side="left"))
+        past = int(np.searchsorted(-held, -kink, side="right"))
+        step = upper - lower
+        if past == 0:  # all that can be held lies below the kink
+            continue
+        if first == held.size:
+            value = value - step
+            continue
+        at_first = value[first] if past > first else _cross(value, held, first, kink)
+        at_last = value[past - 1] if past > first else at_first
+        value = np.concatenate([value[:past] - step, [at_last], value[past:]])
+        held = np.concatenate([held[:past], [kink], held[past:]])
+        if past == first:
+            value = np.insert(value, first, at_first - step)
+            held = np.insert(held, first, kink)
+    return value - slopes[0], held
 
 
 def _cross(value: FloatArray, held: FloatArray, right: int, at: float) -> float:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from agents.devices.battery import charge_limit_kwh, discharge_limit_kwh
 from agents.devices.pv import pv_energy_kwh
 from agents.planning.problem import PlanningProblem
+from agents.planning.tariff import BlockTariff
+from agents.planning.wear import StandingPrice, WearCost
 from runtime.devices import Battery, PvArray
 
 SLOT_HOURS = 1 / 6
@@ -89,3 +93,61 @@ def random_problem(seed: int, kind: str, slots: int) -> PlanningProblem:
         proximal_weight_eur_per_kwh2=weight,
         reference_net_kwh=reference,
     )
+
+
+def priced_problem(seed: int, kind: str, slots: int) -> PlanningProblem:
+    """A random member under a richer cost: names joined by ``+`` out of
+
+    ``block`` (a community's block tariff), ``falling`` (a block cheaper above its threshold), ``pairs`` (two
+    pairs of prices), ``peak``, ``reached`` (a peak reached before), ``wear``, ``standing``, ``proximal``,
+    ``feed-in`` (above import).
+    """
+    parts = kind.split("+")
+    base = "feed-in" if "feed-in" in parts else "proximal" if "proximal" in parts else "convex"
+    problem = random_problem(seed, base, slots)
+    rng = np.random.default_rng([seed, slots, *kind.encode()])
+    scale = float(np.abs(problem.residual_load_kwh).max())
+    low, high = problem.export_price_eur_per_kwh, problem.import_price_eur_per_kwh
+    threshold = rng.normal(0, 0.7, slots) * scale
+    threshold[rng.random(slots) < 0.2] = 0.0
+    changes: dict[str, object] = {}
+    if "block" in parts:
+        changes |= {"import_price_eur_per_kwh": low, "block": BlockTariff(threshold, high, high)}
+    if "falling" in parts:
+        changes |= {
+            "import_price_eur_per_kwh": high,
+            "export_price_eur_per_kwh": high,
+            "block": BlockTariff(threshold, low, low),
+        }
+    if "pairs" in parts:
+        changes["block"] = BlockTariff(threshold, high + rng.uniform(0, 0.2, slots), high)
+    if "peak" in parts:
+        changes["peak_charge_eur_per_kw"] = 10 ** rng.uniform(-2, 1)
+    if "reached" in parts:
+        changes["peak_reached_kw"] = float(rng.uniform(0, 1.2)) * scale / problem.slot_hours
+    if "wear" in parts:
+        prices = np.sort(rng.uniform(0, 0.1, 3))
+        changes["wear"] = WearCost(tuple(prices.tolist()), (0.1, 0.3))
+    if "standing" in parts:
+        changes["wear"] = WearCost(
+            (0.02,), (), (StandingPrice(0.4, below_eur_per_kwh_h=0.01), StandingPrice(0.6, 0.001, 0.02))
+        )
+    return replace(problem, **changes)
+
+
+def assert_sound(problem, plan) -> None:
+    """Bounds, limits, end SOC, balance and battery equations hold."""
+    battery, hours = problem.battery, problem.slot_hours
+    slack = 1e-9 * max(1.0, battery.capacity_kwh)
+    stored = plan.stored_energy_kwh
+    assert stored.shape == plan.net_kwh.shape == plan.battery_kwh.shape == (problem.slots,)
+    assert stored.min() >= battery.stored_min_kwh - slack
+    assert stored.max() <= battery.stored_max_kwh + slack
+    assert stored[-1] >= (battery.soc_end_min or 0) * battery.capacity_kwh - slack
+    assert plan.battery_kwh.max() <= discharge_limit_kwh(battery, hours) + slack
+    assert plan.battery_kwh.min() >= -charge_limit_kwh(battery, hours) - slack
+    # Equations 3 and 8 to 10, written out.
+    np.testing.assert_allclose(plan.net_kwh + plan.battery_kwh, problem.residual_load_kwh, atol=slack)
+    used = (1 - battery.self_discharge_per_slot) * np.append(battery.stored_start_kwh, stored[:-1]) - stored
+    delivered = np.where(used > 0, used * battery.discharge_efficiency, used / battery.charge_efficiency)
+    np.testing.assert_allclose(plan.battery_kwh, delivered, atol=slack)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from planning_cases import lorient_problem, lossy
-from planning_oracle import optimum_eur
 
+from agents.bench.oracle import optimum_eur
 from agents.planning.planner import EvolutionaryPlanner, IdlePlanner, RulePlanner
 
 # HiGHS; ideal battery, feed-in tariff 0.035 EUR/kWh.

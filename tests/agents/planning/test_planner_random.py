@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planning_cases import random_problem
-from planning_oracle import optimum_eur
+from planning_cases import assert_sound, random_problem
 
-from agents.devices.battery import charge_limit_kwh, discharge_limit_kwh, lower_envelope_kwh
+from agents.bench.oracle import optimum_eur
+from agents.devices.battery import lower_envelope_kwh
 from agents.planning.evolution import SearchBudget
 from agents.planning.planner import EvolutionaryPlanner, IdlePlanner, RulePlanner
 from agents.planning.problem import objectives_eur
@@ -18,23 +18,6 @@ from agents.planning.stages import Stages
 
 KINDS = ("convex", "negative", "feed-in", "proximal")
 QUICK = SearchBudget(max_generations=6, stall_generations=3)
-
-
-def assert_sound(problem, plan):
-    battery, hours = problem.battery, problem.slot_hours
-    slack = 1e-9 * max(1.0, battery.capacity_kwh)
-    stored = plan.stored_energy_kwh
-    assert stored.shape == plan.net_kwh.shape == plan.battery_kwh.shape == (problem.slots,)
-    assert stored.min() >= battery.stored_min_kwh - slack
-    assert stored.max() <= battery.stored_max_kwh + slack
-    assert stored[-1] >= (battery.soc_end_min or 0) * battery.capacity_kwh - slack
-    assert plan.battery_kwh.max() <= discharge_limit_kwh(battery, hours) + slack
-    assert plan.battery_kwh.min() >= -charge_limit_kwh(battery, hours) - slack
-    # Equations 3 and 8 to 10, written out.
-    np.testing.assert_allclose(plan.net_kwh + plan.battery_kwh, problem.residual_load_kwh, atol=slack)
-    used = (1 - battery.self_discharge_per_slot) * np.append(battery.stored_start_kwh, stored[:-1]) - stored
-    delivered = np.where(used > 0, used * battery.discharge_efficiency, used / battery.charge_efficiency)
-    np.testing.assert_allclose(plan.battery_kwh, delivered, atol=slack)
 
 
 @settings(max_examples=60, deadline=None)

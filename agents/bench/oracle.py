@@ -1,0 +1,295 @@
+"""Exact optimum of a planning problem by HiGHS: LP, or MILP where the problem is not convex.
+
+Written from the problem's definition, apart from the planner's own physics. HiGHS is a development
+dependency (``pip install peerwatt[dev]``).
+
+Net energy is filled up from its least, segment by segment between changes of price (the "incremental"
+formulation of a piecewise-linear cost); where prices fall on the way up, binaries keep a segment empty until
+all before it are full. A proximal term is met from below by tangents, added where the last solution lies
+until they touch it (Kelley's cutting planes): HiGHS's own quadratic solver is too inexact for an oracle, and
+takes no integers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import highspy
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from agents.planning.problem import PlanningProblem
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
+
+_TANGENT_SHARE = 3e-8
+_FEASIBLE = 2  # HiGHS: kSolutionStatusFeasible
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """What HiGHS found.
+
+    Attributes:
+        objective_eur: objective of the best plan found [EUR].
+        bound_eur: no plan is below this [EUR].
+        seconds: process time of solving, building the model included [s].
+        proven: whether the two meet within HiGHS's tolerances.
+        integers: whether binaries were needed.
+    """
+
+    objective_eur: float
+    bound_eur: float
+    seconds: float
+    proven: bool
+    integers: bool
+
+
+class _Model:
+    """Columns and rows of a linear model, gathered block by block."""
+
+    def __init__(self) -> None:
+        self.costs: list[FloatArray] = []
+        self.lower: list[FloatArray] = []
+        self.upper: list[FloatArray] = []
+        self.integer: list[bool] = []
+        self.row_lower: list[FloatArray] = []
+        self.row_upper: list[FloatArray] = []
+        self.entries: list[tuple[IndexArray, IndexArray, FloatArray]] = []
+        self.columns = 0
+        self.rows = 0
+
+    def variables(
+        self, count: int, lower: ArrayLike, upper: ArrayLike, cost: ArrayLike = 0.0, integer: bool = False
+    ) -> IndexArray:
+        self.lower.append(np.broadcast_to(np.asarray(lower, dtype=float), count))
+        self.upper.append(np.broadcast_to(np.asarray(upper, dtype=float), count))
+        self.costs.append(np.broadcast_to(np.asarray(cost, dtype=float), count))
+        self.integer += [integer] * count
+        self.columns += count
+        return np.arange(self.columns - count, self.columns)
+
+    def constrain(
+        self, terms: Sequence[tuple[IndexArray, ArrayLike]], lower: ArrayLike, upper: ArrayLike
+    ) -> None:
+        """One row for each index of the terms' columns: lower <= Σ coefficient · column <= upper."""
+        count = terms[0][0].size
+        rows = np.arange(self.rows, self.rows + count)
+        for columns, coefficient in terms:
+            value = np.broadcast_to(np.asarray(coefficient, dtype=float), count)
+            keep = columns >= 0
+            self.entries.append((rows[keep], columns[keep], value[keep]))
+        self.row_lower.append(np.broadcast_to(np.asarray(lower, dtype=float), count))
+        self.row_upper.append(np.broadcast_to(np.asarray(upper, dtype=float), count))
+        self.rows += count
+
+    def solver(self, seconds: float) -> highspy.Highs:
+        row, column, value = (np.concatenate(parts) for parts in zip(*self.entries, strict=True))
+        order = np.lexsort((row, column))
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = self.columns, self.rows
+        lp.col_cost_ = np.concatenate(self.costs)
+        lp.col_lower_, lp.col_upper_ = np.concatenate(self.lower), np.concatenate(self.upper)
+        lp.row_lower_, lp.row_upper_ = np.concatenate(self.row_lower), np.concatenate(self.row_upper)
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        lp.a_matrix_.start_ = np.searchsorted(column[order], np.arange(self.columns + 1))
+        lp.a_matrix_.index_, lp.a_matrix_.value_ = row[order], value[order]
+        if any(self.integer):
+            kinds = highspy.HighsVarType
+            lp.integrality_ = [kinds.kInteger if whole else kinds.kContinuous for whole in self.integer]
+        solver = highspy.Highs()  # type: ignore[no-untyped-call]
+        for option, setting in (
+            ("output_flag", False),
+            ("threads", 1),
+            ("time_limit", seconds),
+            ("mip_rel_gap", 1e-9),
+            ("mip_abs_gap", 1e-10),
+            ("mip_feasibility_tolerance", 1e-9),
+            ("primal_feasibility_tolerance", 1e-9),
+            ("dual_feasibility_tolerance", 1e-9),
+        ):
+            solver.setOptionValue(option, setting)
+        solver.passModel(lp)
+        return solver
+
+
+def solve(problem: PlanningProblem, seconds: float = 60.0) -> Optimum:
+    """Least objective of a problem with a battery.
+
+    Args:
+        problem: the problem.
+        seconds: time limit of HiGHS [s].
+
+    Returns:
+        Objective and bound [EUR].
+
+    Raises:
+        RuntimeError: HiGHS found no plan at all in the time, or says that there is none.
+    """
+    began = time.process_time()
+    battery = problem.battery
+    if battery is None:
+        raise ValueError("nothing to optimise without a battery")
+    slots, hours = problem.slots, problem.slot_hours
+    keep = 1.0 - battery.self_discharge_per_slot
+    eta_c, eta_d = battery.charge_efficiency, battery.discharge_efficiency
+    residual, weight = problem.residual_load_kwh, problem.weight_eur_per_kwh2
+    span = battery.stored_max_kwh - keep * battery.stored_min_kwh
+    charge_max = min((battery.charge_limit_kw or np.inf) * hours, span / eta_c)
+    discharge_max = min((battery.discharge_limit_kw or np.inf) * hours, span * eta_d)
+
+    model = _Model()
+    charge = model.variables(slots, 0.0, charge_max)
+    discharge = model.variables(slots, 0.0, discharge_max)
+    floor = np.full(slots, battery.stored_min_kwh)
+    floor[-1] = max(floor[-1], (battery.soc_end_min or 0.0) * battery.capacity_kwh)
+    stored = model.variables(slots, floor, battery.stored_max_kwh)
+    net = model.variables(slots, residual - discharge_max, residual + charge_max)
+    tangent = model.variables(slots, 0.0, np.where(weight > 0, np.inf, 0.0), 1.0)
+    model.constrain([(net, 1.0), (charge, -1.0), (discharge, 1.0)], residual, residual)
+    start = np.zeros(slots)
+    start[0] = keep * battery.stored_start_kwh
+    before = np.append(-1, stored[:-1])
+    model.constrain(
+        [(stored, 1.0), (before, -keep), (charge, -eta_c), (discharge, 1.0 / eta_d)], start, start
+    )
+    constant, lowest_price = _price_net(model, problem, net, residual - discharge_max, residual + charge_max)
+    # One direction at a time, where doing both at once would pay.
+    both = np.flatnonzero(((lowest_price < 0) | (weight > 0)) & (eta_c * eta_d < 1.0))
+    if both.size:
+        charging = model.variables(both.size, 0.0, 1.0, integer=True)
+        model.constrain([(charge[both], 1.0), (charging, -charge_max)], -np.inf, 0.0)
+        model.constrain([(discharge[both], 1.0), (charging, discharge_max)], -np.inf, discharge_max)
+    if problem.peak_charge_eur_per_kw:
+        peak = model.variables(1, problem.peak_reached_kw, np.inf, problem.peak_charge_eur_per_kw)
+        model.constrain([(net, 1.0 / hours), (np.repeat(peak, slots), -1.0)], -np.inf, 0.0)
+        constant -= problem.peak_charge_eur_per_kw * problem.peak_reached_kw
+    _price_wear(model, problem, discharge, stored)
+    return _run(model, problem, net, tangent, constant, seconds, began)
+
+
+def optimum_eur(problem: PlanningProblem, seconds: float = 60.0) -> float:
+    """Least objective [EUR].
+
+    Raises:
+        RuntimeError: not proven in the time.
+    """
+    found = solve(problem, seconds)
+    if not found.proven:
+        raise RuntimeError(f"HiGHS left a gap of {found.objective_eur - found.bound_eur} EUR")
+    return found.objective_eur
+
+
+def _price_net(
+    model: _Model, problem: PlanningProblem, net: IndexArray, least: FloatArray, greatest: FloatArray
+) -> tuple[float, FloatArray]:
+    """Cost of net energy; returns what it costs at its least, and each slot's lowest price."""
+    constant = 0.0
+    lowest = np.empty(problem.slots)
+    terms_row: list[list[int]] = []
+    for slot in range(problem.slots):
+        ends, prices = _segments(problem, slot, float(least[slot]), float(greatest[slot]))
+        lowest[slot] = min(prices)
+        constant += _cost_between_zero_and(problem, slot, ends[0])
+        lengths = np.diff(ends)
+        columns = model.variables(len(prices), 0.0, lengths, prices)
+        terms_row.append(columns.tolist())
+        falls = any(after < price for price, after in pairwise(prices))
+        for k in range(len(prices) - 1 if falls else 0):
+            full = model.variables(1, 0.0, 1.0, integer=True)
+            model.constrain([(columns[k : k + 1], 1.0), (full, -lengths[k])], 0.0, np.inf)
+            model.constrain([(columns[k + 1 : k + 2], 1.0), (full, -lengths[k + 1])], -np.inf, 0.0)
+    widest = max(len(row) for row in terms_row)
+    padded = np.array([row + [-1] * (widest - len(row)) for row in terms_row])
+    segments = [(padded[:, k], -1.0) for k in range(widest)]
+    model.constrain([(net, 1.0), *segments], least, least)
+    return constant, lowest
+
+
+def _price_at(problem: PlanningProblem, slot: int, net_kwh: float) -> float:
+    block = problem.block
+    above = block is not None and net_kwh > block.threshold_kwh[slot]
+    pair = block if block is not None and above else problem
+    row = pair.import_price_eur_per_kwh if net_kwh > 0 else pair.export_price_eur_per_kwh
+    return float(row[slot])
+
+
+def _segments(
+    problem: PlanningProblem, slot: int, least: float, greatest: float
+) -> tuple[list[float], list[float]]:
+    kinks = {0.0} if problem.block is None else {0.0, float(problem.block.threshold_kwh[slot])}
+    ends = sorted({least, greatest, *(kink for kink in kinks if least < kink < greatest)})
+    if len(ends) == 1:
+        ends = [least, greatest]
+    prices = [_price_at(problem, slot, 0.5 * (a + b)) for a, b in pairwise(ends)]
+    return ends, prices
+
+
+def _cost_between_zero_and(problem: PlanningProblem, slot: int, net_kwh: float) -> float:
+    low, high = min(0.0, net_kwh), max(0.0, net_kwh)
+    ends, prices = _segments(problem, slot, low, high)
+    total = sum(price * (b - a) for price, (a, b) in zip(prices, pairwise(ends), strict=True))
+    return total if net_kwh > 0 else -total
+
+
+def _price_wear(model: _Model, problem: PlanningProblem, discharge: IndexArray, stored: IndexArray) -> None:
+    wear, battery = problem.wear, problem.battery
+    if wear is None or battery is None:
+        return
+    slots, hours = problem.slots, problem.slot_hours
+    if wear.discharge_price_eur_per_kwh:
+        ends = [0.0, *(rate * battery.capacity_kwh * hours for rate in wear.discharge_rate_per_h), np.inf]
+        parts = [
+            model.variables(slots, 0.0, ends[k + 1] - ends[k], price)
+            for k, price in enumerate(wear.discharge_price_eur_per_kwh)
+        ]
+        used = 1.0 / battery.discharge_efficiency
+        model.constrain([(discharge, used), *((part, -1.0) for part in parts)], 0.0, 0.0)
+    for price in wear.standing:
+        at_kwh = price.soc * battery.capacity_kwh
+        below = model.variables(slots, 0.0, np.inf, hours * price.below_eur_per_kwh_h)
+        above = model.variables(slots, 0.0, np.inf, hours * price.above_eur_per_kwh_h)
+        model.constrain([(stored, 1.0), (below, 1.0), (above, -1.0)], at_kwh, at_kwh)
+
+
+def _run(
+    model: _Model,
+    problem: PlanningProblem,
+    net: IndexArray,
+    tangent: IndexArray,
+    constant: float,
+    seconds: float,
+    began: float,
+) -> Optimum:
+    solver = model.solver(seconds)
+    weight, reference = problem.weight_eur_per_kwh2, problem.reference_kwh
+    integers = any(model.integer)
+    for _ in range(200):
+        solver.run()
+        status = solver.getModelStatus()
+        info = solver.getInfo()
+        finished = status == highspy.HighsModelStatus.kOptimal
+        if not finished and (
+            status != highspy.HighsModelStatus.kTimeLimit or info.primal_solution_status != 2
+        ):
+            raise RuntimeError(f"HiGHS: {solver.modelStatusToString(status)}")
+        found = float(info.objective_function_value)
+        solution = np.array(solver.getSolution().col_value)
+        term = 0.5 * weight * (solution[net] - reference) ** 2
+        missing = term - solution[tangent]
+        bound = float(info.mip_dual_bound) if integers else (found if finished else -np.inf)
+        touching = missing.sum() <= _TANGENT_SHARE * max(1.0, abs(found + constant))
+        if touching or not finished:
+            objective = found + constant + max(float(missing.sum()), 0.0) * (not touching)
+            spent = time.process_time() - began
+            return Optimum(objective, bound + constant, spent, finished and touching, integers)
+        for slot in np.flatnonzero(missing > 1e-10).tolist():
+            slope = weight[slot] * (solution[net[slot]] - reference[slot])
+            columns = np.array([net[slot], tangent[slot]], dtype=np.int32)
+            cut = term[slot] - slope * solution[net[slot]]
+            solver.addRow(float(cut), np.inf, 2, columns, np.array([-slope, 1.0]))
+    raise RuntimeError("HiGHS: the tangents do not close in on the proximal term")
