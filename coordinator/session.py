@@ -6,25 +6,15 @@ message only from whom and when it may come, and never waits without a deadline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
-from coordinator.mechanisms import Agreed, Mechanism, Signal, Tariffs, mechanism_for
-from coordinator.mechanisms.base import Array, community_cost_eur
-from coordinator.settlement import (
-    ENERGY_STEP_KWH,
-    Share,
-    SlotPrices,
-    bills,
-    ledger_entries,
-    owed_eur,
-    share_energy,
-)
+from coordinator.mechanisms import Agreed, Tariffs, mechanism_for
+from coordinator.negotiation import Negotiation
+from coordinator.operation import Operation
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
 from runtime.protocol.bodies import (
@@ -32,7 +22,6 @@ from runtime.protocol.bodies import (
     Admission,
     Agreement,
     AnyBody,
-    BillLine,
     DeliveryRequest,
     Join,
     MeteredDelivery,
@@ -55,14 +44,7 @@ from runtime.protocol.machine import (
     Withdraw,
 )
 from runtime.protocol.pairs import net_of_pair, pair_of_net
-from runtime.records import (
-    CoordinatorRecord,
-    Delivery,
-    LedgerEntry,
-    Quality,
-    Round,
-    SessionRecord,
-)
+from runtime.records import Bill, CoordinatorRecord, SessionRecord
 
 
 class Phase(StrEnum):
@@ -76,37 +58,13 @@ class Phase(StrEnum):
     DONE = "done"
 
 
-@dataclass
-class _Negotiation:
-    """The rounds of one session so far."""
-
-    mechanism: Mechanism
-    signal: Signal
-    number: int = 0
-    asked: dict[str, str] = field(default_factory=dict)
-    answered: dict[str, Array] = field(default_factory=dict)
-    declined: set[str] = field(default_factory=set)
-    position: dict[str, Array] = field(default_factory=dict)
-    position_round: dict[str, int] = field(default_factory=dict)
-    rounds: list[Round] = field(default_factory=list)
-    rounds_of_positions: list[dict[str, int]] = field(default_factory=list)
-    agreed: Agreed | None = None
-
-
-@dataclass
-class _Operation:
-    """The slots of one session so far."""
-
-    slot: int = 0
-    asked: dict[str, str] = field(default_factory=dict)
-    delivered: dict[str, tuple[Envelope, MeteredDelivery]] = field(default_factory=dict)
-    declined: set[str] = field(default_factory=set)
-    deliveries: list[Delivery] = field(default_factory=list)
-    ledger: list[LedgerEntry] = field(default_factory=list)
-
-
 class MarketMachine(Machine):
-    """The coordinator's side of every session of a scenario."""
+    """The coordinator's side of every session of a scenario.
+
+    Attributes:
+        phase: where the running session stands.
+        session: number of the running session, from 0.
+    """
 
     def __init__(self, config: CoordinatorConfig, jid: str, record_path: Path) -> None:
         """Set up for the sessions of ``config``.
@@ -115,18 +73,20 @@ class MarketMachine(Machine):
             InputError: the mechanism or one of its parameters is not known.
         """
         super().__init__(jid)
+        self.phase = Phase.JOINING
+        self.session = 0
         self._config = config
         self._record_path = record_path
         self._domain = jid.split("@", 1)[1]
         self._new_mechanism = mechanism_for(config.mechanism, config.parameters)
         self._joined: set[str] = set()
         self._members: list[str] = []
-        self._pending: set[str] = set()  # ids of messages whose acknowledgement is waited for
+        # Member -> id of the message whose answer is waited for in this round, slot or phase.
+        self._asked: dict[str, str] = {}
+        self._negotiation: Negotiation
+        self._operation: Operation
+        self._delivering: dict[str, Envelope] = {}
         self._done: list[SessionRecord] = []
-        self.phase = Phase.JOINING
-        self.session = 0
-        self._negotiation: _Negotiation
-        self._operation: _Operation
 
     # -- events ----------------------------------------------------------------------------------------
 
@@ -146,7 +106,7 @@ class MarketMachine(Machine):
             case MeteredDelivery():
                 self._take_delivery(member, envelope, body)
             case Acknowledged():
-                self._acknowledged(envelope)
+                self._acknowledged(member, envelope)
             case Reason():
                 self._declined(member, envelope, body)
             case _:
@@ -160,14 +120,14 @@ class MarketMachine(Machine):
             case "round":
                 self._close_round()
             case "agreement":
-                self._withdraw(self._pending)
+                self._withdraw(self._asked)
                 self._operate()
             case "slot-end":
                 self._request_deliveries()
             case "delivery":
                 self._settle()
             case "closing":
-                self._withdraw(self._pending)
+                self._withdraw(self._asked)
                 self._next_session()
             case _:
                 super().on_timer(name)
@@ -219,116 +179,87 @@ class MarketMachine(Machine):
             np.array([float(price) for price in session.import_price_eur_per_kwh]),
             np.array([float(price) for price in session.export_price_eur_per_kwh]),
         )
-        signal = Signal(tariffs.import_price_eur_per_kwh, tariffs.export_price_eur_per_kwh)
-        self._negotiation = _Negotiation(self._new_mechanism(tariffs), signal)
-        self._operation = _Operation()
+        mechanism = self._new_mechanism(tariffs)
+        self._negotiation = Negotiation(mechanism, self._members, session.horizon.slots)
+        self._operation = Operation(self.session, session, self._negotiation, self._members)
         self.phase = Phase.NEGOTIATING
         self._open_round()
 
     # -- negotiation -----------------------------------------------------------------------------------
 
     def _open_round(self) -> None:
-        talk = self._negotiation
-        talk.answered, talk.declined = {}, set()
-        self._tell("round", round=talk.number)
+        number, signal = self._negotiation.number, self._negotiation.signal
+        self._tell("round", round=number)
         body = PriceSignal(
             session=self.session,
-            round=talk.number,
-            import_price_eur_per_kwh=talk.signal.import_price_eur_per_kwh.tolist(),
-            export_price_eur_per_kwh=talk.signal.export_price_eur_per_kwh.tolist(),
-            proximal_weight_eur_per_kwh2=talk.signal.proximal_weight_eur_per_kwh2,
+            round=number,
+            import_price_eur_per_kwh=signal.import_price_eur_per_kwh.tolist(),
+            export_price_eur_per_kwh=signal.export_price_eur_per_kwh.tolist(),
+            proximal_weight_eur_per_kwh2=signal.proximal_weight_eur_per_kwh2,
         )
-        talk.asked = self._ask_all(Performative.CFP, body, "market")
+        self._ask_all(Performative.CFP, dict.fromkeys(self._members, body), "market")
         self.do(StartTimer("round", self._config.timing.round_deadline_s))
 
     def _take_position(self, member: str, body: Position) -> None:
-        talk = self._negotiation
-        if self.phase is not Phase.NEGOTIATING or (body.session, body.round) != (self.session, talk.number):
+        negotiation = self._negotiation
+        if (self.phase, body.session, body.round) != (Phase.NEGOTIATING, self.session, negotiation.number):
             return  # an answer to a round that closed without it: the member was named late there
         slots = self._config.sessions[self.session].horizon.slots
         if len(body.grid_import_kwh) != slots:
             raise ProtocolError(f"position has {len(body.grid_import_kwh)} slots, expected {slots}")
-        talk.answered[member] = net_of_pair(body.grid_import_kwh, body.grid_export_kwh)
-        self._close_round_if_complete()
-
-    def _close_round_if_complete(self) -> None:
-        talk = self._negotiation
-        if len(talk.answered) + len(talk.declined) == len(self._members):
-            self.do(StopTimer("round"))
+        negotiation.answer(member, net_of_pair(body.grid_import_kwh, body.grid_export_kwh))
+        if negotiation.complete:
             self._close_round()
 
     def _declined(self, member: str, envelope: Envelope, body: Reason) -> None:
         """A member refuses or does not understand: it is not waited for until the deadline."""
         self.do(Progress("complaint", {"member": member, "reason": body.reason}))
-        if self.phase is Phase.NEGOTIATING and self._negotiation.asked.get(member) == envelope.in_reply_to:
-            self._negotiation.declined.add(member)
-            self._close_round_if_complete()
-        elif self.phase is Phase.OPERATING and self._operation.asked.get(member) == envelope.in_reply_to:
-            self._operation.declined.add(member)
-            self._settle_if_complete()
-        elif envelope.in_reply_to in self._pending:
-            self._acknowledged(envelope)
+        if envelope.in_reply_to is None or self._asked.get(member) != envelope.in_reply_to:
+            return
+        match self.phase:
+            case Phase.NEGOTIATING:
+                self._negotiation.decline(member)
+                if self._negotiation.complete:
+                    self._close_round()
+            case Phase.OPERATING:
+                self._operation.decline(member)
+                if self._operation.complete:
+                    self._settle()
+            case _:
+                self._acknowledged(member, envelope)
 
     def _close_round(self) -> None:
-        talk = self._negotiation
-        slots = self._config.sessions[self.session].horizon.slots
-        late = [member for member in self._members if member not in talk.answered]
-        self._withdraw(talk.asked[member] for member in late)
-        for member, net_kwh in talk.answered.items():
-            talk.position[member], talk.position_round[member] = net_kwh, talk.number
-        for member in late:
-            talk.position.setdefault(member, np.zeros(slots))
-            talk.position_round.setdefault(member, 0)
-        positions = np.array([talk.position[member] for member in self._members])
-        talk.rounds.append(
-            Round(
-                number=talk.number,
-                import_price_eur_per_kwh=talk.signal.import_price_eur_per_kwh.tolist(),
-                export_price_eur_per_kwh=talk.signal.export_price_eur_per_kwh.tolist(),
-                net_kwh={member: talk.position[member].tolist() for member in self._members},
-                late=late,
-                community_cost_eur=community_cost_eur(positions, talk.mechanism.tariffs),
-            )
-        )
-        talk.rounds_of_positions.append(dict(talk.position_round))
-        answer = talk.mechanism.respond(positions)
-        if isinstance(answer, Signal):
-            talk.signal = answer
-            talk.number += 1
+        self.do(StopTimer("round"))
+        self._withdraw(self._negotiation.late)
+        agreed = self._negotiation.close_round()
+        if agreed is None:
             self._open_round()
         else:
-            talk.agreed = answer
-            self._agree(answer)
+            self._agree(agreed)
 
     def _agree(self, agreed: Agreed) -> None:
-        talk = self._negotiation
         self.phase = Phase.AGREEING
         self._tell("agreement", round=agreed.round)
-        self._pending = set()
+        bodies: dict[str, AnyBody] = {}
         for member in self._members:
-            imports, exports = pair_of_net(np.array(talk.rounds[agreed.round].net_kwh[member]))
-            asked = self._ask(
-                member,
-                Performative.ACCEPT_PROPOSAL,
-                Agreement(
-                    session=self.session,
-                    round=agreed.round,
-                    position_round=talk.rounds_of_positions[agreed.round][member],
-                    import_price_eur_per_kwh=agreed.import_price_eur_per_kwh.tolist(),
-                    export_price_eur_per_kwh=agreed.export_price_eur_per_kwh.tolist(),
-                    grid_import_kwh=imports,
-                    grid_export_kwh=exports,
-                ),
-                "market",
+            imports, exports = pair_of_net(self._negotiation.agreed_position_kwh(member))
+            bodies[member] = Agreement(
+                session=self.session,
+                round=agreed.round,
+                position_round=self._negotiation.agreed_position_round(member),
+                import_price_eur_per_kwh=agreed.import_price_eur_per_kwh.tolist(),
+                export_price_eur_per_kwh=agreed.export_price_eur_per_kwh.tolist(),
+                grid_import_kwh=imports,
+                grid_export_kwh=exports,
             )
-            self._pending.add(asked)
+        self._ask_all(Performative.ACCEPT_PROPOSAL, bodies, "market")
         self.do(StartTimer("agreement", self._config.timing.round_deadline_s))
 
-    def _acknowledged(self, envelope: Envelope) -> None:
-        if envelope.in_reply_to not in self._pending:
+    def _acknowledged(self, member: str, envelope: Envelope) -> None:
+        if member not in self._asked or self._asked[member] != envelope.in_reply_to:
             return
-        self._pending.discard(envelope.in_reply_to)
-        if self._pending:
+        del self._asked[member]
+        if self._asked:
             return
         if self.phase is Phase.AGREEING:
             self.do(StopTimer("agreement"))
@@ -348,121 +279,69 @@ class MarketMachine(Machine):
         self.do(AwaitSlotEnd("slot-end", horizon, self.session, self._operation.slot))
 
     def _request_deliveries(self) -> None:
-        work = self._operation
-        work.delivered, work.declined = {}, set()
-        self._tell("slot", slot=work.slot)
-        request = DeliveryRequest(session=self.session, slot=work.slot)
-        work.asked = self._ask_all(Performative.REQUEST, request, "operation")
+        slot = self._operation.slot
+        self._tell("slot", slot=slot)
+        self._delivering = {}
+        request = DeliveryRequest(session=self.session, slot=slot)
+        self._ask_all(Performative.REQUEST, dict.fromkeys(self._members, request), "operation")
         self.do(StartTimer("delivery", self._config.timing.delivery_deadline_s))
 
     def _take_delivery(self, member: str, envelope: Envelope, body: MeteredDelivery) -> None:
-        work = self._operation
-        if self.phase is not Phase.OPERATING or (body.session, body.slot) != (self.session, work.slot):
-            self.reply(
-                envelope,
-                Performative.REFUSE,
-                Reason(reason=f"slot {body.slot} was settled without this delivery: its deadline had passed"),
-            )
+        now = (self.phase, body.session, body.slot)
+        if now != (Phase.OPERATING, self.session, self._operation.slot):
+            reason = f"slot {body.slot} was settled without this delivery: its deadline had passed"
+            self.reply(envelope, Performative.REFUSE, Reason(reason=reason))
             return
-        work.delivered[member] = (envelope, body)
-        self._settle_if_complete()
-
-    def _settle_if_complete(self) -> None:
-        work = self._operation
-        if len(work.delivered) + len(work.declined) == len(self._members):
-            self.do(StopTimer("delivery"))
+        self._delivering[member] = envelope
+        self._operation.deliver(member, body)
+        if self._operation.complete:
             self._settle()
 
     def _settle(self) -> None:
-        work = self._operation
-        session = self._config.sessions[self.session]
-        buy, sell = (
-            session.import_price_eur_per_kwh[work.slot],
-            session.export_price_eur_per_kwh[work.slot],
-        )
-        local = self._negotiation.mechanism.local_price_eur_per_kwh(buy, sell)
-        self._withdraw(work.asked[member] for member in self._members if member not in work.delivered)
-        deliveries = [self._delivery_of(member) for member in self._members]
-        shares = share_energy({each.member: each.net_kwh for each in deliveries}, local is not None)
-        entries = ledger_entries(self.session, work.slot, shares, SlotPrices(buy, sell, local))
-        work.deliveries += deliveries
-        work.ledger += entries
-        for share, delivery in zip(shares, deliveries, strict=True):
-            if share.member in work.delivered:
-                line = self._bill_line(share, entries, SlotPrices(buy, sell, local), delivery.quality)
-                self.reply(work.delivered[share.member][0], Performative.INFORM, line)
-        work.slot += 1
-        if work.slot < session.horizon.slots:
-            self._await_slot()
-        else:
+        self.do(StopTimer("delivery"))
+        self._withdraw(member for member in self._members if member not in self._delivering)
+        for member, line in self._operation.settle().items():
+            if member in self._delivering:
+                self.reply(self._delivering[member], Performative.INFORM, line)
+        if self._operation.passed:
             self._close()
-
-    def _delivery_of(self, member: str) -> Delivery:
-        work = self._operation
-        quality: Quality
-        if member in work.delivered:
-            body = work.delivered[member][1]
-            net_kwh, quality = body.grid_import_kwh - body.grid_export_kwh, body.quality
         else:
-            agreed = self._negotiation.agreed
-            assert agreed is not None, "slots are settled after the agreement"
-            position_kwh = self._negotiation.rounds[agreed.round].net_kwh[member][work.slot]
-            net_kwh, quality = Decimal(repr(position_kwh)).quantize(ENERGY_STEP_KWH), "missing"
-        return Delivery(
-            slot=work.slot, member=member, net_kwh=net_kwh.quantize(ENERGY_STEP_KWH), quality=quality
-        )
-
-    def _bill_line(
-        self, share: Share, entries: list[LedgerEntry], prices: SlotPrices, quality: Quality
-    ) -> BillLine:
-        local = prices.local_price_eur_per_kwh
-        return BillLine(
-            session=self.session,
-            slot=self._operation.slot,
-            local_purchase_kwh=share.local_purchase_kwh,
-            local_sale_kwh=share.local_sale_kwh,
-            grid_import_kwh=share.grid_import_kwh,
-            grid_export_kwh=share.grid_export_kwh,
-            local_price_eur_per_kwh=local,
-            import_price_eur_per_kwh=prices.import_price_eur_per_kwh,
-            export_price_eur_per_kwh=prices.export_price_eur_per_kwh,
-            amount_eur=owed_eur([entry for entry in entries if entry.member == share.member]),
-            quality=quality,
-        )
+            self._await_slot()
 
     # -- closing ---------------------------------------------------------------------------------------
 
     def _close(self) -> None:
         self.phase = Phase.CLOSING
         self._tell("closing")
-        talk, work, session = self._negotiation, self._operation, self._config.sessions[self.session]
-        assert talk.agreed is not None, "a session closes after its agreement"
-        session_bills = bills(self.session, self._members, work.ledger)
-        self._done.append(
-            SessionRecord(
-                session=self.session,
-                horizon=session.horizon,
-                grid_import_price_eur_per_kwh=session.import_price_eur_per_kwh,
-                grid_export_price_eur_per_kwh=session.export_price_eur_per_kwh,
-                rounds=talk.rounds,
-                agreed_round=talk.agreed.round,
-                suspended_slots=np.flatnonzero(talk.mechanism.tariffs.suspended).tolist(),
-                deliveries=work.deliveries,
-                ledger=work.ledger,
-                bills=session_bills,
-            )
-        )
+        bills = self._operation.bills()
+        self._done.append(self._record(bills))
         last = self.session + 1 == len(self._config.sessions)
-        self._pending = {
-            self._ask(
-                bill.member,
-                Performative.INFORM,
-                SessionClosed(session=self.session, amount_eur=bill.amount_eur, last=last),
-                "market",
-            )
-            for bill in session_bills
+        bodies: dict[str, AnyBody] = {
+            bill.member: SessionClosed(session=self.session, amount_eur=bill.amount_eur, last=last)
+            for bill in bills
         }
+        self._ask_all(Performative.INFORM, bodies, "market")
         self.do(StartTimer("closing", self._config.timing.round_deadline_s))
+
+    def _record(self, bills: list[Bill]) -> SessionRecord:
+        session, negotiation, operation = (
+            self._config.sessions[self.session],
+            self._negotiation,
+            self._operation,
+        )
+        assert negotiation.agreed is not None, "a session closes after its agreement"
+        return SessionRecord(
+            session=self.session,
+            horizon=session.horizon,
+            grid_import_price_eur_per_kwh=session.import_price_eur_per_kwh,
+            grid_export_price_eur_per_kwh=session.export_price_eur_per_kwh,
+            rounds=negotiation.rounds,
+            agreed_round=negotiation.agreed.round,
+            suspended_slots=np.flatnonzero(negotiation.mechanism.tariffs.suspended).tolist(),
+            deliveries=operation.deliveries,
+            ledger=operation.ledger,
+            bills=bills,
+        )
 
     def _next_session(self) -> None:
         self.session += 1
@@ -483,27 +362,26 @@ class MarketMachine(Machine):
 
     # -- talking ---------------------------------------------------------------------------------------
 
-    def _conversation(self) -> str:
-        return f"session-{self.session}"
-
-    def _ask(self, member: str, performative: Performative, body: AnyBody, protocol: str) -> str:
+    def _ask_all(self, performative: Performative, bodies: Mapping[str, AnyBody], protocol: str) -> None:
         timing = self._config.timing
-        return self.send(
-            f"{member}@{self._domain}",
-            performative,
-            body,
-            protocol=protocol,
-            conversation=self._conversation(),
-            expects_reply=True,
-            reply_within_s=timing.delivery_deadline_s if protocol == "operation" else timing.round_deadline_s,
-        )
+        self._asked = {
+            member: self.send(
+                f"{member}@{self._domain}",
+                performative,
+                body,
+                protocol=protocol,
+                conversation=f"session-{self.session}",
+                expects_reply=True,
+                reply_within_s=(
+                    timing.delivery_deadline_s if protocol == "operation" else timing.round_deadline_s
+                ),
+            )
+            for member, body in bodies.items()
+        }
 
-    def _ask_all(self, performative: Performative, body: AnyBody, protocol: str) -> dict[str, str]:
-        return {member: self._ask(member, performative, body, protocol) for member in self._members}
-
-    def _withdraw(self, message_ids: Iterable[str]) -> None:
-        for message_id in message_ids:
-            self.do(Withdraw(message_id))
+    def _withdraw(self, members: Iterable[str]) -> None:
+        for member in members:
+            self.do(Withdraw(self._asked[member]))
 
     def _tell(self, phase: str, **detail: int) -> None:
         horizon = self._config.sessions[self.session].horizon
