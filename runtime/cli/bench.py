@@ -131,18 +131,21 @@ def _seconds(spread: Spread) -> str:
     return f"{spread.median:.1f} / {spread.max:.1f}"
 
 
-def _memory(kind: str) -> Callable[[SizeFigures], str]:
-    def text(size: SizeFigures) -> str:
-        memory = size.memory[kind]
-        if kind == "prosumer":
-            return f"{memory.uss_mib.median:.1f} / {memory.uss_mib.max:.1f}, {memory.rss_mib.median:.0f}"
-        return f"{memory.uss_mib.median:.1f}, {memory.rss_mib.median:.0f}"
+def _mebibytes(spread: Spread) -> str:
+    if spread.median == spread.max:
+        return f"{spread.median:.0f}"
+    return f"{spread.median:.0f} / {spread.max:.0f}"
 
-    return text
+
+def _memory_rows(kind: str, name: str) -> list[tuple[str, Callable[[SizeFigures], str]]]:
+    return [
+        (f"{name}, USS [MiB]", lambda size: _mebibytes(size.memory[kind].uss_mib)),
+        ("  RSS [MiB]", lambda size: _mebibytes(size.memory[kind].rss_mib)),
+    ]
 
 
 _ROWS: list[tuple[str, Callable[[SizeFigures], str]]] = [
-    ("all connected and ready [s]", lambda size: _seconds(size.ready_s)),
+    ("connected and ready [s]", lambda size: _seconds(size.ready_s)),
     ("price round [ms]", lambda size: _milliseconds(size.round_s)),
     ("  a member plans in it [ms]", lambda size: _milliseconds(size.solving_s)),
     ("  round without solving [ms]", lambda size: _milliseconds(size.messaging_round_s)),
@@ -153,10 +156,10 @@ _ROWS: list[tuple[str, Callable[[SizeFigures], str]]] = [
     ("slot [ms]", lambda size: _milliseconds(size.slot_s)),
     ("  messages per second", lambda size: f"{size.slot_messages_per_s:.0f}"),
     ("in all, start to stop [s]", lambda size: f"{size.whole_s:.1f}"),
-    ("prosumer USS, RSS [MiB]", _memory("prosumer")),
-    ("coordinator USS, RSS [MiB]", _memory("coordinator")),
-    ("meters USS, RSS [MiB]", _memory("meters")),
-    ("XMPP server USS, RSS [MiB]", _memory("server")),
+    *_memory_rows("prosumer", "prosumer"),
+    *_memory_rows("coordinator", "coordinator"),
+    *_memory_rows("meters", "all meters"),
+    *_memory_rows("server", "XMPP server"),
     ("restarts, messages resent", lambda size: f"{size.restarts}, {size.resent}"),
 ]
 
@@ -165,11 +168,11 @@ def _print(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], day
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False)
-    table = Table(box=None, title="Fleet on the embedded server (median / greatest)")
-    table.add_column("members")
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, title="Fleet on the embedded server (median / greatest)")
+    table.add_column("members", no_wrap=True)
     for size in figures:
-        table.add_column(str(size.members), justify="right")
+        table.add_column(str(size.members), justify="right", no_wrap=True)
     for name, text in _ROWS:
         table.add_row(name, *(text(size) for size in figures))
     console.print(table)
