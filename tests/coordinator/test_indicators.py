@@ -61,7 +61,7 @@ def test_saving_of_a_member_that_earns_is_positive_when_it_earns_more() -> None:
     assert ind.saving_percent(-2.0, -3.0) == pytest.approx(50.0)
     assert ind.saving_percent(10.0, 11.0) == pytest.approx(-10.0)
     assert ind.saving_percent(0.0, -1.0) is None
-    assert ind.saving_percent(0.03, -0.64) is None, "the saving is larger than the cost it would be a share of"
+    assert ind.saving_percent(0.03, -0.64) is None, "more than all of it"
 
 
 def test_gini_and_jain_by_hand() -> None:
