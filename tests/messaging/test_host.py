@@ -425,6 +425,8 @@ async def test_what_could_not_be_sent_is_sent_after_the_server_is_back(tmp_path:
         customer = Customer(hall.connection.jid("member-000"), clerk.jid)
         clerk.customer = "member-000"
         clerk_agent, customer_agent = hall.machine_agent(clerk), hall.machine_agent(customer)
+        for agent in (clerk_agent, customer_agent):  # nothing is repeated but for the new connection
+            agent._exchange.resend_after_s = 1000.0
         async with asyncio.timeout(40):
             go_on = threading.Event()
             clerk.work = lambda: "reckoned" if go_on.wait(30) else "given up"
