@@ -1,4 +1,4 @@
-"""``python -m agents``: the processes of a member's side: a prosumer, its meters, a meter attached later."""
+"""``python -m agents``: processes of a member's side: prosumer, its meters, a meter attached later, bench."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     meter.add_argument("--source", required=True, help="where readings come from, as a URL")
     meter.add_argument("--role", action="append", default=[], help="what it measures; all by default")
     meter.add_argument("--connection", type=Path, help="connection file; the run's own by default")
+    bench = commands.add_parser("bench", help="measure planning; figures as JSON")
+    bench.add_argument("--instances", type=int, required=True, help="random instances")
+    bench.add_argument("--data", type=Path, help="folder with the Lorient data")
+    bench.add_argument("--oracle-seconds", type=float, required=True, help="time limit of HiGHS")
+    bench.add_argument("--paper-seconds", type=float, required=True, help="time of the paper's formulation")
     given = parser.parse_args(arguments)
     watcher = watcher or PrintingWatcher()
     match given.command:
@@ -38,6 +43,10 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
             from agents.meters.process import run_meters
 
             return run_meters(given.run, watcher)
+        case "bench":
+            from agents.bench.command import run_bench
+
+            return run_bench(given.instances, given.data, given.oracle_seconds, given.paper_seconds)
         case _:
             from agents.meters.process import run_attached_meter
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runtime.cli.bench_plan import plan
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -188,3 +189,6 @@ def _print(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], day
         console.print(
             f"  {'met    ' if aim.met else 'not met'} {aim.what}: {aim.found:.2f}, at most {aim.limit:g}"
         )
+
+
+app.command()(plan)
