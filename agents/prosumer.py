@@ -20,6 +20,7 @@ from agents.planning.planner import Planner, planner_for
 from agents.planning.problem import Plan, PlanningProblem
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
+from runtime.horizon import Horizon
 from runtime.protocol.bodies import (
     Acknowledged,
     Admission,
@@ -40,7 +41,6 @@ from runtime.protocol.bodies import (
     Reason,
     Role,
     SessionClosed,
-    SessionTerms,
 )
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.machine import (
@@ -84,7 +84,7 @@ class _Session:
     """What the prosumer knows of the running session; lists have one value for each slot passed."""
 
     number: int
-    terms: SessionTerms
+    horizon: Horizon
     load_forecast_kwh: Array
     pv_forecast_kwh: Array
     building: Building
@@ -116,7 +116,7 @@ class ProsumerMachine(Machine):
         self._meter_of: dict[Role, str] = dict.fromkeys(config.roles, self._own_meter)
         self._missed_in_a_row = 0
         self._planner: Planner = planner_for(config.strategy, config.seed)
-        self._terms: list[SessionTerms] = []
+        self._horizons: list[Horizon] = []
         self._early: list[tuple[Envelope, AnyBody]] = []
         self._asked_for_plan: dict[str, tuple[Envelope, PriceSignal]] = {}
         self._session: _Session | None = None
@@ -184,7 +184,7 @@ class ProsumerMachine(Machine):
     # -- the coordinator -------------------------------------------------------------------------------
 
     def _from_coordinator(self, envelope: Envelope, body: AnyBody) -> None:
-        if not self._terms and not isinstance(body, Admission | Reason):
+        if not self._horizons and not isinstance(body, Admission | Reason):
             self._early.append((envelope, body))  # the admission was lost or overtaken: it will be repeated
             return
         match body:
@@ -207,9 +207,9 @@ class ProsumerMachine(Machine):
 
     def _admitted(self, body: Admission) -> None:
         expected = [session.horizon for session in self._config.sessions]
-        if [terms.horizon for terms in body.sessions] != expected:
+        if body.sessions != expected:
             self.do(Fail("the community's horizon is not the one this member was set up for"))
-        self._terms = body.sessions
+        self._horizons = body.sessions
         self.do(Progress("admitted", {"community": body.community, "mechanism": body.mechanism}))
         early, self._early = self._early, []
         for envelope, message in early:
@@ -223,14 +223,14 @@ class ProsumerMachine(Machine):
 
     def _plan_at(self, envelope: Envelope, signal: PriceSignal) -> None:
         session = self._session_of(signal.session)
-        slots = session.terms.horizon.slots
+        slots = session.horizon.slots
         if not len(signal.import_price_eur_per_kwh) == len(signal.export_price_eur_per_kwh) == slots:
             raise ProtocolError(f"a price signal needs {slots} slots")
         last = session.plans[max(session.plans)] if session.plans else None
         problem = PlanningProblem(
             residual_load_kwh=session.load_forecast_kwh - session.pv_forecast_kwh,
             battery=self._config.battery,
-            slot_hours=session.terms.horizon.slot_hours,
+            slot_hours=session.horizon.slot_hours,
             import_price_eur_per_kwh=np.array(signal.import_price_eur_per_kwh),
             export_price_eur_per_kwh=np.array(signal.export_price_eur_per_kwh),
             proximal_weight_eur_per_kwh2=signal.proximal_weight_eur_per_kwh2 if last else 0.0,
@@ -238,31 +238,31 @@ class ProsumerMachine(Machine):
         )
         name = f"plan-{signal.session}-{signal.round}"
         self._asked_for_plan[name] = (envelope, signal)
-        self.do(Compute(name, _timed(lambda: self._planner.plan(problem, last))))
+        brief = self._config.battery is None or self._config.strategy != "optimised"
+        self.do(Compute(name, _timed(lambda: self._planner.plan(problem, last)), brief))
 
     def _session_of(self, number: int) -> _Session:
         if self._session is not None and self._session.number == number:
             return self._session
         if self._session is not None and number == self._session.number + 1:
             self._end_session(self._session)  # its closing never came through
-        if number != len(self._done) or number >= len(self._terms):
+        if number != len(self._done) or number >= len(self._horizons):
             raise ProtocolError(f"session {number} is not the one that comes next ({len(self._done)})")
-        horizon = self._terms[number].horizon
+        horizon = self._horizons[number]
         load_kwh, pv_kwh = series_of(self._config.sessions[number], self._config.pv)
 
         def building() -> Building:
             return Building(self._config.battery, self._config.strategy, horizon.slots, horizon.slot_hours)
 
-        self._session = _Session(number, self._terms[number], load_kwh, pv_kwh, building(), building())
+        self._session = _Session(number, horizon, load_kwh, pv_kwh, building(), building())
         return self._session
 
     def _agree(self, envelope: Envelope, body: Agreement) -> None:
         session = self._session_of(body.session)
         if not session.plans:  # every round closed before a plan was ready: the battery keeps still
             residual_kwh = session.load_forecast_kwh - session.pv_forecast_kwh
-            prices = np.array(session.terms.import_price_eur_per_kwh)
-            hours = session.terms.horizon.slot_hours
-            still = PlanningProblem(residual_kwh, self._config.battery, hours, prices, prices)
+            no_price, hours = np.zeros(session.horizon.slots), session.horizon.slot_hours
+            still = PlanningProblem(residual_kwh, self._config.battery, hours, no_price, no_price)
             session.plans[0] = planner_for("idle", self._config.seed).plan(still)
         session.plan = session.plans.get(body.position_round) or session.plans[max(session.plans)]
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
@@ -273,7 +273,7 @@ class ProsumerMachine(Machine):
         session = self._session_of(body.session)
         if session.plan is None:
             raise ProtocolError("no agreement was reached yet")
-        if not len(session.outcomes) <= body.slot < session.terms.horizon.slots:
+        if not len(session.outcomes) <= body.slot < session.horizon.slots:
             raise ProtocolError(f"slot {body.slot} is not one to come ({len(session.outcomes)} are passed)")
         while len(session.outcomes) < body.slot:  # settled without this member while it was away
             self._pass_slot(session, {}, {}, "missing")
@@ -350,7 +350,7 @@ class ProsumerMachine(Machine):
         return outcome
 
     def _end_session(self, session: _Session) -> None:
-        while len(session.outcomes) < session.terms.horizon.slots:
+        while len(session.outcomes) < session.horizon.slots:
             self._pass_slot(session, {}, {}, "missing")
         self._done.append(_record_of(session, self._config.battery is not None))
         self._session = None

@@ -29,7 +29,6 @@ from runtime.protocol.bodies import (
     PriceSignal,
     Reason,
     SessionClosed,
-    SessionTerms,
 )
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.machine import (
@@ -156,14 +155,7 @@ class MarketMachine(Machine):
         return Admission(
             community=self._config.community,
             mechanism=self._config.mechanism,
-            sessions=[
-                SessionTerms(
-                    horizon=session.horizon,
-                    import_price_eur_per_kwh=[float(price) for price in session.import_price_eur_per_kwh],
-                    export_price_eur_per_kwh=[float(price) for price in session.export_price_eur_per_kwh],
-                )
-                for session in self._config.sessions
-            ],
+            sessions=[session.horizon for session in self._config.sessions],
         )
 
     def _begin_sessions(self) -> None:

@@ -8,6 +8,10 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
+MAX_SLOTS = 3000
+"""More would not fit into one message; a month of quarter-hours does."""
+
+
 class Horizon(BaseModel):
     """Slots of equal length from an instant on.
 
@@ -23,7 +27,7 @@ class Horizon(BaseModel):
     start: AwareDatetime
     zone: str
     slot_minutes: int = Field(gt=0, le=1440)
-    slots: int = Field(gt=0, le=10_000)
+    slots: int = Field(gt=0, le=MAX_SLOTS)
 
     @property
     def slot_hours(self) -> float:

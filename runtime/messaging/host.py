@@ -175,10 +175,11 @@ class MachineAgent(ConnectedAgent):
         self._log.append_event(_TIMER, {"name": name})
         self._perform(self._machine.timer(name))
 
-    def _work_done(self, name: str, work: asyncio.Future[Any]) -> None:
-        if work.cancelled():
-            return
-        result = work.result()
+    def _job_done(self, name: str, job: asyncio.Future[Any]) -> None:
+        if not job.cancelled():
+            self._work_done(name, job.result())
+
+    def _work_done(self, name: str, result: object) -> None:
         self._log.append_event(_COMPUTED, {"name": name})
         self._perform(self._machine.computed(name, result))
 
@@ -203,10 +204,12 @@ class MachineAgent(ConnectedAgent):
                     timer = self._timers.pop(name, None)
                     if timer is not None:
                         timer.cancel()
+                case Compute(name, work, brief=True):
+                    self._work_done(name, work())
                 case Compute(name, work):
                     job = asyncio.get_running_loop().run_in_executor(self._executor, work)
                     job.add_done_callback(
-                        lambda done, name=name: self._guarded(self._work_done, name, done)  # type: ignore[misc]
+                        lambda done, name=name: self._guarded(self._job_done, name, done)  # type: ignore[misc]
                     )
                 case Save(path, record):
                     record.save(path)
@@ -317,7 +320,7 @@ class _Replay:
                     self._timers[name] = effect
                 case StopTimer(name):
                     self._timers.pop(name, None)
-                case Compute(name, _):
+                case Compute(name, _, _):
                     self._jobs[name] = effect
                 case Withdraw(message_id):
                     self._agent._exchange.withdraw(message_id)

@@ -45,21 +45,16 @@ class Join(Body):
     member: str
 
 
-class SessionTerms(Body):
-    """Horizon and grid tariffs of one market session; arrays of shape (slots,)."""
-
-    horizon: Horizon
-    import_price_eur_per_kwh: list[Price]
-    export_price_eur_per_kwh: list[Price]
-
-
 class Admission(Body):
-    """The coordinator admits a member and tells it the terms."""
+    """The coordinator admits a member and tells it what will be negotiated.
+
+    The grid's tariffs of a session come with its round 0.
+    """
 
     type: Literal["admission"] = "admission"
     community: str
     mechanism: str
-    sessions: list[SessionTerms]
+    sessions: list[Horizon]
 
 
 class Reason(Body):

@@ -61,10 +61,14 @@ class AwaitSlotEnd:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """Run ``work`` off the event loop; its result comes back under ``name``."""
+    """Run ``work`` off the event loop; its result comes back under ``name``.
+
+    ``brief`` work is done at once, on the event loop: handing it to another thread would take longer.
+    """
 
     name: str
     work: Callable[[], Any]
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -22,7 +22,7 @@ from runtime.conventions import (
     local_midnight,
 )
 from runtime.devices import Battery, PvArray
-from runtime.horizon import Horizon
+from runtime.horizon import MAX_SLOTS, Horizon
 from runtime.rundir import RESERVED_NAMES
 from runtime.scenario.reach import reachable_end_kwh
 from runtime.scenario.series import (
@@ -117,7 +117,7 @@ class HorizonSection(Section):
     start: Annotated[list[datetime], BeforeValidator(_local_times), Field(min_length=1, max_length=366)]
     zone: Zone
     slot_minutes: int = Field(gt=0, le=1440)
-    slots: int | None = Field(default=None, gt=0, le=10_000)
+    slots: int | None = Field(default=None, gt=0, le=MAX_SLOTS)
 
     @model_validator(mode="after")
     def _sessions_in_order(self) -> Self:
@@ -216,6 +216,49 @@ class MeterTable(Section):
     source: str | None = Field(default=None, min_length=1)
 
 
+class HistoryTable(Section):
+    """Where a member's metered past comes from; what is left out is taken from the series of the horizon.
+
+    Attributes:
+        load: what it consumed.
+        pv: what it produced.
+        irradiance: global horizontal irradiance on its array, instead of ``pv``.
+    """
+
+    load: Series | None = None
+    pv: Series | None = None
+    irradiance: Series | None = None
+
+    @model_validator(mode="after")
+    def _units(self) -> Self:
+        for name, series in (("load", self.load), ("pv", self.pv)):
+            try:
+                _unit_of(series, ENERGY_UNITS, "energy")
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        _unit_of(self.irradiance, IRRADIANCE_UNITS, "irradiance")
+        if self.pv is not None and self.irradiance is not None:
+            raise ValueError("found pv beside irradiance, expected one of the two")
+        return self
+
+
+class ForecastTable(Section):
+    """How members foresee load and production.
+
+    Attributes:
+        method: ``perfect`` (for studies: they know what the meters will read), ``similar-day`` or
+            ``boosting``; without it similar-day where there is a history table, else perfect.
+        days: days of history before each session; without it 56.
+        country: whose public holidays count as Sundays (ISO 3166 code), or ``none``; without it FR.
+        history: where the past comes from; for all members only its irradiance.
+    """
+
+    method: Literal["perfect", "similar-day", "boosting"] | None = None
+    days: int | None = Field(default=None, ge=8, le=400)
+    country: str | None = None
+    history: HistoryTable | None = None
+
+
 class Member(Section):
     """One member; load, photovoltaics and battery are each optional, but one of them there must be.
 
@@ -227,6 +270,7 @@ class Member(Section):
         battery: its battery.
         strategy: how it runs the battery in a community; without it, optimised.
         meter: its meter.
+        forecast: how it foresees load and production; what it leaves out is as for all members.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
@@ -236,6 +280,7 @@ class Member(Section):
     battery: Battery | None = None
     strategy: Strategy | None = None
     meter: MeterTable = MeterTable()
+    forecast: ForecastTable | None = None
 
     @field_validator("name")
     @classmethod
@@ -265,6 +310,7 @@ class Scenario(Section):
         irradiance: for every member that has an array and no irradiance of its own.
         clock: simulated or real time.
         timing: deadlines.
+        forecast: how members foresee load and production, where they do not say it themselves.
         members: those taking part (written ``[[member]]``).
     """
 
@@ -277,6 +323,7 @@ class Scenario(Section):
     irradiance: Series | None = None
     clock: ClockConfig = ClockConfig()
     timing: Timing = Timing()
+    forecast: ForecastTable = ForecastTable()
     members: list[Member] = Field(alias="member", min_length=1)
 
     @model_validator(mode="after")
@@ -287,6 +334,12 @@ class Scenario(Section):
                 _unit_of(price, PRICE_UNITS, "a price")
             except ValueError as error:
                 raise ValueError(f"tariff.{side}: {error}") from error
+        history = self.forecast.history
+        if history is not None and (history.load or history.pv) is not None:
+            raise ValueError(
+                "forecast.history: found load or pv for all members, expected them in each member's own "
+                "forecast table"
+            )
         for name, count in Counter(member.name for member in self.members).items():
             if count > 1:
                 places = [f"member[{i}]" for i, m in enumerate(self.members, start=1) if m.name == name]

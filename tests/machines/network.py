@@ -121,7 +121,7 @@ class Network:
                     node.timers[name] = self.now_s
                 case StopTimer(name):
                     node.timers.pop(name, None)
-                case Compute(name, work):
+                case Compute(name, work, _):
                     self._perform(node, node.machine.computed(name, work()))
                 case Save(path, record):
                     self.saved[path] = record

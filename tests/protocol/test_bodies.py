@@ -32,7 +32,6 @@ from runtime.protocol.bodies import (
     Reason,
     SenmlRecord,
     SessionClosed,
-    SessionTerms,
     body_schema,
     parse_body,
 )
@@ -49,7 +48,7 @@ BODIES: list[AnyBody] = [
     Admission(
         community="Rue de l'Océan",
         mechanism="mid-market-rate",
-        sessions=[SessionTerms(horizon=HORIZON, **PRICES)],
+        sessions=[HORIZON],
     ),
     Reason(reason='a "reason" with <signs> & ünicode\n'),
     PriceSignal(session=0, round=3, proximal_weight_eur_per_kwh2=0.7, **PRICES),
@@ -174,7 +173,7 @@ def test_decimals_travel_exactly(amount: Decimal, energy_kwh: Decimal) -> None:
         ("meter-attach", {"roles": []}, "meter-attach.roles"),
         ("join", {"member": None}, "join.member"),
         ("join", {"password": "x"}, "join.password"),
-        ("admission", {"sessions": [{}]}, "admission.sessions.0.horizon"),
+        ("admission", {"sessions": [{}]}, "admission.sessions.0.start"),
         ("acknowledged", {"really": True}, "acknowledged.really"),
     ],
 )
