@@ -46,7 +46,8 @@ class Battery(BaseModel):
             raise ValueError(f"soc_min {self.soc_min} must be below soc_max {self.soc_max}")
         if not self.soc_min <= self.soc_start <= self.soc_max:
             raise ValueError(
-                f"soc_start {self.soc_start} must lie between soc_min {self.soc_min} and soc_max {self.soc_max}"
+                f"soc_start {self.soc_start} must lie between soc_min {self.soc_min} "
+                f"and soc_max {self.soc_max}"
             )
         if self.soc_end_min is not None and self.soc_end_min > self.soc_max:
             raise ValueError(f"soc_end_min {self.soc_end_min} is above soc_max {self.soc_max}")

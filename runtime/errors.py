@@ -29,7 +29,7 @@ class FleetError(PeerwattError):
     """An agent, a meter or the server died for good, or did not get ready in time."""
 
 
-class ConnectionRefusedForGood(PeerwattError):
+class AgentRefusedError(PeerwattError):
     """The XMPP server will not have this agent: wrong password, or another session took its place."""
 
 

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-
 MAX_SLOTS = 3000
 """More would not fit into one message; a month of quarter-hours does."""
 

@@ -21,7 +21,7 @@ from spade.container import Container  # noqa: E402
 from spade.message import Message  # noqa: E402
 from spade.template import Template  # noqa: E402
 
-from runtime.errors import ConnectionRefusedForGood, ProtocolError  # noqa: E402
+from runtime.errors import AgentRefusedError, ProtocolError  # noqa: E402
 from runtime.messaging.client import Ending, SlimClient  # noqa: E402
 from runtime.messaging.connection import Connection  # noqa: E402
 from runtime.messaging.spade_message import (  # noqa: E402
@@ -91,7 +91,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
     """
 
     client: SlimClient | None
-    refused: asyncio.Future[ConnectionRefusedForGood]
+    refused: asyncio.Future[AgentRefusedError]
 
     def __init__(self, connection: Connection, local_part: str) -> None:
         """Prepare an agent; must be called while its event loop runs.
@@ -148,7 +148,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
             auto_register: as in SPADE; must stay False, accounts are made with the deployment.
 
         Raises:
-            ConnectionRefusedForGood: the server refuses the password, or its certificate is not accepted.
+            AgentRefusedError: the server refuses the password, or its certificate is not accepted.
         """
         if auto_register:
             raise ValueError("accounts are made with the deployment, agents do not register themselves")
@@ -217,7 +217,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
                 raise
             # Nobody awaits this task any more; an agent that no longer dials has to be noticed.
             logger.error("%s: dialling failed with %s", self.bare_jid, type(error).__name__)
-            self.refused.set_result(ConnectionRefusedForGood(f"{self.bare_jid}: {error}"))
+            self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {error}"))
 
     async def _dial_again_and_again(self) -> None:
         backoff_s = FIRST_BACKOFF_S
@@ -236,7 +236,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
             first = not self._first_login.done()
             if ending.for_good or (ending.untrusted and first):
                 logger.error("%s: refused for good: %s", self.bare_jid, ending.reason)
-                self.refused.set_result(ConnectionRefusedForGood(f"{self.bare_jid}: {ending.reason}"))
+                self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {ending.reason}"))
                 return
             logger.log(
                 logging.ERROR if ending.untrusted else logging.INFO, "%s: %s", self.bare_jid, ending.reason

@@ -7,7 +7,7 @@ import logging
 import pytest
 from recording_agent import RecordingAgent, inform
 
-from runtime.errors import ConnectionRefusedForGood, InputError
+from runtime.errors import AgentRefusedError, InputError
 from runtime.messaging import agent as agent_module
 from runtime.messaging.connection import Connection
 from runtime.messaging.spade_message import message_of, stanza_text_of
@@ -41,7 +41,7 @@ async def embedded(directory, certificate_domain=DOMAIN):
 async def test_a_certificate_of_the_authority_for_another_name_is_refused(tmp_path):
     async with embedded(tmp_path, certificate_domain="elsewhere.localhost") as (_, connection):
         agent = RecordingAgent(connection, "a")
-        with pytest.raises(ConnectionRefusedForGood, match="Hostname mismatch"):
+        with pytest.raises(AgentRefusedError, match="Hostname mismatch"):
             await asyncio.wait_for(agent.start(), 10)
 
 
@@ -81,7 +81,7 @@ async def test_a_server_that_offers_no_encryption_gets_neither_password_nor_sess
         secret_file=credentials.secret_file,
     )
     agent = RecordingAgent(connection, "a")
-    with pytest.raises(ConnectionRefusedForGood, match=r"without TLS|no way to log in"):
+    with pytest.raises(AgentRefusedError, match=r"without TLS|no way to log in"):
         await asyncio.wait_for(agent.start(), 10)
     assert b"<auth" not in heard
     assert b"<message" not in heard

@@ -10,7 +10,7 @@ import pytest
 from recording_agent import RecordingAgent, inform
 from xmpp_servers import ACCOUNTS, SERVERS
 
-from runtime.errors import ConnectionRefusedForGood, ProtocolError
+from runtime.errors import AgentRefusedError, ProtocolError
 from runtime.messaging import aioxmpp_link
 from runtime.messaging.wire import FORM_TITLE, MAX_ESCAPED_BODY_BYTES, fields_of
 from runtime.protocol.envelope import MAX_BODY_BYTES, Performative
@@ -95,7 +95,7 @@ async def test_the_connection_is_encrypted(pair):
 async def test_a_server_of_another_authority_is_refused(connection, agents, tmp_path):
     other = ensure_credentials(tmp_path, connection.domain)
     agent = agents(connection.model_copy(update={"ca_file": other.ca_file}), "coordinator")
-    with pytest.raises(ConnectionRefusedForGood, match="certificate"):
+    with pytest.raises(AgentRefusedError, match="certificate"):
         await asyncio.wait_for(agent.start(), 10)
     assert not agent.connected
 
@@ -103,13 +103,13 @@ async def test_a_server_of_another_authority_is_refused(connection, agents, tmp_
 async def test_a_wrong_password_ends_it_for_good(connection, agents, tmp_path):
     (tmp_path / "secret").write_text("not the secret\n")
     agent = agents(connection.model_copy(update={"secret_file": tmp_path / "secret"}), "coordinator")
-    with pytest.raises(ConnectionRefusedForGood, match="password of coordinator"):
+    with pytest.raises(AgentRefusedError, match="password of coordinator"):
         await asyncio.wait_for(agent.start(), 10)
 
 
 async def test_an_unknown_account_is_not_made(connection, agents):
     agent = agents(connection, "stranger")
-    with pytest.raises(ConnectionRefusedForGood, match="stranger"):
+    with pytest.raises(AgentRefusedError, match="stranger"):
         await asyncio.wait_for(agent.start(), 10)
 
 
