@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.devices.battery import clip_trajectories, retention
+from agents.planning.merit_order import LEAST_RETENTION, merged_plan
 from agents.planning.stages import Curve, Stages
 from agents.planning.tariff import FloatArray
 
@@ -58,12 +59,18 @@ def water_value_plan(curves: list[Curve], stages: Stages, lower_kwh: FloatArray)
     """
     battery = stages.battery
     keep, upper = retention(battery), battery.stored_max_kwh
+    kinks, slopes = stages.standing_marginals()
+    bent = kinks.size > 0 or stages.problem.weight_eur_per_kwh2.any()
+    if not bent and keep ** len(curves) >= LEAST_RETENTION:
+        steps = [(curve.value_eur_per_kwh, curve.change_kwh) for curve in curves]
+        stored, value = merged_plan(steps, keep, lower_kwh, upper, battery.stored_start_kwh)
+        stored = clip_trajectories(stored, battery, stages.problem.slot_hours, lower_kwh)
+        return WaterValuePlan(stored, value)
     passages = _backward(curves, keep, lower_kwh, upper, stages.standing_marginals())
     stored = np.empty(len(curves))
     value = np.empty(len(curves))
     held, worth = battery.stored_start_kwh, 0.0
     slack = 1e-11 * upper
-    kinks, slopes = stages.standing_marginals()
     for slot, passage in enumerate(passages):
         held, worth = _choose(passage, keep * held, worth / keep, slack)
         stored[slot], value[slot] = held, worth
