@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
-from xml.sax.expatreader import ExpatParser
 
 from loguru import logger
 
@@ -13,7 +12,7 @@ from runtime.xmpp.negotiation import Negotiator
 from runtime.xmpp.parts import XMLProtocol
 from runtime.xmpp.routing import Session
 from runtime.xmpp.stanzas import Stanzas
-from runtime.xmpp.stream import StreamParser
+from runtime.xmpp.stream import StreamParser, StreamReader
 
 if TYPE_CHECKING:
     from runtime.xmpp.server import EmbeddedServer
@@ -38,7 +37,7 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
         self.session: Session | None = None
         self._transport: asyncio.Transport | None = None
         self._parser: StreamParser | None = None
-        self._xml_parser: ExpatParser | None = None
+        self._reader: StreamReader | None = None
         self._peer: object = None
         self._login_limit: asyncio.TimerHandle | None = None
 
@@ -47,7 +46,7 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
         self._transport = transport
         self._peer = transport.get_extra_info("peername")
         self._parser = StreamParser(transport, self, Negotiator, Stanzas)
-        self._xml_parser = self._parser.new_sax_parser()
+        self._reader = StreamReader(self._parser)
         self.server.protocols.add(self)
         self._login_limit = asyncio.get_running_loop().call_later(LOGIN_LIMIT_S, self._close_strangers)
 
@@ -60,19 +59,19 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
             self._parser.cancel_queue_bridge()
         if self.session is not None:
             self.server.router.unbind(self.session)
-        self._transport = self._xml_parser = None
+        self._transport = self._reader = None
 
-    def use_parser(self, parser: ExpatParser) -> None:
+    def use_reader(self, reader: StreamReader) -> None:
         """Read what follows as a new document."""
-        if self._xml_parser is not None:
-            self._xml_parser = parser
+        if self._reader is not None:
+            self._reader = reader
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived."""
-        if self._xml_parser is None:
+        if self._reader is None:
             return
         try:
-            self._xml_parser.feed(data)
+            self._reader.feed(data)
         except Exception as error:
             logger.warning(f"{self._peer} sent no XMPP: {type(error).__name__}")
             self.end_with_error("not-well-formed")
@@ -103,7 +102,7 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close the connection once all is sent; nothing more is read."""
-        self._xml_parser = None
+        self._reader = None
         if self.session is not None:
             self.server.router.unbind(self.session)
         if self._transport is not None:

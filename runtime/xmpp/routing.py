@@ -106,6 +106,7 @@ class Router:
             return self._return(sender, message, to, "cancel", "remote-server-not-found")
         if not self._has_account(local_part):
             return self._return(sender, message, to, "cancel", "service-unavailable")
+        message.tail = None  # space between stanzas is a sign of life, not part of the message
         data = ElementTree.tostring(message)
         available = [s for s in self._sessions.get(local_part, {}).values() if s.available]
         # A resource that is gone stands for the account.

@@ -4,16 +4,16 @@
   stream gets a parser of its own.
 - What a client sent before it left is still handled: stock pyjabber cancels the work wherever it is.
 - Document type declarations, which XMPP forbids, end the stream before an entity is expanded.
+- Elements are built by the standard library's compiled parser: stock pyjabber builds each in Python.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
-from xml import sax
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree
-from xml.sax import expatreader
-from xml.sax.handler import LexicalHandler
+from xml.sax import ContentHandler
 
 from loguru import logger
 
@@ -29,9 +29,55 @@ class StreamViolationError(Exception):
     """The client sent what no XMPP client may send; its stream ends."""
 
 
-class _NoDoctype(LexicalHandler):
-    def startDTD(self, name: str, public_id: str | None, system_id: str | None) -> None:  # noqa: N802
-        raise StreamViolationError("document type declaration")
+class StreamReader:
+    """Reads one stream as it arrives: its header at once, then whole stanzas, then its end."""
+
+    def __init__(self, parser: StreamParser) -> None:
+        """Report to ``parser``."""
+        self._parser = parser
+        self._pull: ElementTree.XMLPullParser[ElementTree.Element] = ElementTree.XMLPullParser(
+            ("start", "end")
+        )
+        self._prolog = b""
+        self._stream: ElementTree.Element | None = None
+        self._depth = 0
+
+    def feed(self, data: bytes) -> None:
+        """Read what arrived.
+
+        Raises:
+            StreamViolationError: what no XMPP client may send.
+            ElementTree.ParseError: no well-formed XML.
+        """
+        if self._stream is None:
+            # Before the stream begins, markup that starts so is a document type or a comment.
+            self._prolog += data
+            if b"<!" in self._prolog.partition(b"<stream")[0]:
+                raise StreamViolationError("document type declaration")
+        self._pull.feed(data)
+        events = cast("Iterator[tuple[str, ElementTree.Element]]", self._pull.read_events())
+        for event, element in events:
+            if event == "start":
+                self._depth += 1
+                if self._depth == 1:
+                    self._begin(element)
+            else:
+                self._depth -= 1
+                if self._depth == 1:
+                    self._take(element)
+                elif self._depth == 0:
+                    self._parser.end_of_stream()
+
+    def _begin(self, stream: ElementTree.Element) -> None:
+        if stream.tag != STREAM_TAG:
+            raise StreamViolationError("no stream header")
+        self._stream, self._prolog = stream, b""
+        self._parser.take(ElementTree.Element(stream.tag, stream.attrib))
+
+    def _take(self, stanza: ElementTree.Element) -> None:
+        assert self._stream is not None, "a stanza comes within a stream"
+        self._stream.clear()  # it would keep every stanza of the connection
+        self._parser.take(stanza)
 
 
 class Bridge(QueueBridge):  # type: ignore[misc]
@@ -59,7 +105,7 @@ class Bridge(QueueBridge):  # type: ignore[misc]
 
 
 class StreamParser(XMLParser):  # type: ignore[misc]
-    """Builds one element per stanza and queues it."""
+    """Queues stream headers and stanzas for the negotiator and then the stanza handler."""
 
     def __init__(
         self,
@@ -69,8 +115,7 @@ class StreamParser(XMLParser):  # type: ignore[misc]
         stanza_handler: type,
     ) -> None:
         # Not pyjabber's own constructor, which builds its own bridge.
-        sax.ContentHandler.__init__(self)
-        self._stack: list[ElementTree.Element] = []
+        ContentHandler.__init__(self)
         self._transport = transport
         self._protocol = protocol
         self._peer = transport.get_extra_info("peername")
@@ -78,40 +123,21 @@ class StreamParser(XMLParser):  # type: ignore[misc]
         self._queue_bridge_task = asyncio.create_task(self._stream_negotiator.feed())
         self._queue_bridge_task.add_done_callback(self._bridge_ended)
 
-    def new_sax_parser(self) -> expatreader.ExpatParser:
-        """Return an incremental parser that reports to this handler."""
-        parser = expatreader.create_parser()
-        parser.setFeature(sax.handler.feature_namespaces, True)
-        parser.setFeature(sax.handler.feature_external_ges, False)
-        parser.setProperty(sax.handler.property_lexical_handler, _NoDoctype())
-        parser.setContentHandler(self)
-        return parser
-
     def reset_stack(self) -> None:
-        """Begin a new stream: forget the open header and expect a whole new document."""
-        self._stack.clear()
-        self._protocol.use_parser(self.new_sax_parser())
+        """Begin a new stream: expect a whole new document."""
+        self._protocol.use_reader(StreamReader(self))
 
     def cancel_queue_bridge(self) -> None:
         """End the queue after what is already in it."""
         self._stream_negotiator.put(None)
 
-    def endElementNS(self, name: tuple[str | None, str], qname: str | None) -> None:  # noqa: N802
-        """Queue a finished stanza; close the connection when the stream itself ends."""
-        if not self._stack:
-            raise StreamViolationError("an end without a beginning")
-        element = self._stack.pop()
-        if not self._stack:
-            self._protocol.end_of_stream()
-        elif len(self._stack) == 1:
-            self._stream_negotiator.put(element)
-        else:
-            self._stack[-1].append(element)
+    def take(self, element: ElementTree.Element) -> None:
+        """Queue a stream header or a whole stanza."""
+        self._stream_negotiator.put(element)
 
-    def characters(self, content: str) -> None:
-        """Add text to the element it is in; between stanzas it is only a sign of life."""
-        if len(self._stack) > 1:
-            super().characters(content)
+    def end_of_stream(self) -> None:
+        """Close the connection: the stream has ended."""
+        self._protocol.end_of_stream()
 
     def _bridge_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
