@@ -45,8 +45,8 @@ class AgeingBudget:
         first_bands: numbers of bands of the sweeps over all depths that one start goes through.
     """
 
-    max_generations: int = 60
-    stall_generations: int = 20
+    max_generations: int = 120
+    stall_generations: int = 40
     least_gain: float = 1e-5
     population: int = 16
     children: int = 4
