@@ -153,7 +153,7 @@ class MemberSessionRecord(Record):
         stored_kwh: stored energy at the end of the slot; empty list without battery.
         net_kwh: metered net position, import > 0.
         planned_net_kwh: the agreed position.
-        alone_net_kwh: what the meter would have shown with the member's own baseline plan (alone at the grid).
+        alone_net_kwh: what the meter would have shown with the member's baseline plan (alone at the grid).
         quality: how the readings of the slot were come by.
         meter: JID of the meter that read the slot, empty if none did.
         rounds_planned: number of plans made.
