@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from runtime.errors import PeerwattError
 from runtime.process import PrintingWatcher, Watcher
 
 
@@ -32,6 +34,9 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     bench.add_argument("--data", type=Path, help="folder with the Lorient data")
     bench.add_argument("--oracle-seconds", type=float, required=True, help="time limit of HiGHS")
     bench.add_argument("--paper-seconds", type=float, required=True, help="time of the paper's formulation")
+    forecast = commands.add_parser("forecast", help="what a member forecasts, as JSON")
+    forecast.add_argument("--config", type=Path, required=True, help="the member's configuration")
+    forecast.add_argument("--meters", type=Path, required=True, help="configuration of its meter")
     given = parser.parse_args(arguments)
     watcher = watcher or PrintingWatcher()
     match given.command:
@@ -47,12 +52,26 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
             from agents.bench.command import run_bench
 
             return run_bench(given.instances, given.data, given.oracle_seconds, given.paper_seconds)
+        case "forecast":
+            from agents.forecast.command import print_forecasts
+
+            return _answered(lambda: print_forecasts(given.config, given.meters))
         case _:
             from agents.meters.process import run_attached_meter
 
             return run_attached_meter(
                 given.run, given.member, given.source, given.role, given.connection, watcher
             )
+
+
+def _answered(work: Callable[[], None]) -> int:
+    """Do what prints an answer; an error a person can mend is one line and the error's exit code."""
+    try:
+        work()
+    except PeerwattError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":

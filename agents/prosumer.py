@@ -7,7 +7,6 @@ metered net energy; load, production and battery stay in its own record.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.building import Building, SlotOutcome, series_of
+from agents.building import Building, SlotOutcome
+from agents.forecast.member import Foreseen, foresee
 from agents.planning.planner import Planner, planner_for
 from agents.planning.problem import Plan, PlanningProblem
 from runtime.configuration import MemberConfig
@@ -55,7 +55,7 @@ from runtime.protocol.machine import (
     Withdraw,
 )
 from runtime.protocol.pairs import exact_pair_of_net, pair_of_net
-from runtime.records import MemberRecord, MemberSessionRecord, Quality
+from runtime.records import AgreedPlan, MemberRecord, MemberSessionRecord, Quality
 from runtime.rundir import COORDINATOR, attached_meter_account, meter_account
 
 Array = NDArray[np.float64]
@@ -85,12 +85,13 @@ class _Session:
 
     number: int
     horizon: Horizon
-    load_forecast_kwh: Array
-    pv_forecast_kwh: Array
     building: Building
     alone: Building
+    foreseen: Foreseen | None = None
+    problems: dict[int, PlanningProblem] = field(default_factory=dict)
     plans: dict[int, Plan] = field(default_factory=dict)
     plan: Plan | None = None
+    plan_round: int | None = None
     planning_seconds: float = 0.0
     current: _Slot | None = None
     load_kwh: list[float] = field(default_factory=list)
@@ -172,7 +173,9 @@ class ProsumerMachine(Machine):
         session = self._session
         if session is None or session.number != signal.session:
             return
-        plan, seconds = result
+        foreseen, problem, plan, seconds = result
+        session.foreseen = session.foreseen or foreseen
+        session.problems[signal.round] = problem
         session.plans[signal.round] = plan
         session.planning_seconds += seconds
         imports, exports = pair_of_net(plan.net_kwh)
@@ -227,19 +230,27 @@ class ProsumerMachine(Machine):
         if not len(signal.import_price_eur_per_kwh) == len(signal.export_price_eur_per_kwh) == slots:
             raise ProtocolError(f"a price signal needs {slots} slots")
         last = session.plans[max(session.plans)] if session.plans else None
-        problem = PlanningProblem(
-            residual_load_kwh=session.load_forecast_kwh - session.pv_forecast_kwh,
-            battery=self._config.battery,
-            slot_hours=session.horizon.slot_hours,
-            import_price_eur_per_kwh=np.array(signal.import_price_eur_per_kwh),
-            export_price_eur_per_kwh=np.array(signal.export_price_eur_per_kwh),
-            proximal_weight_eur_per_kwh2=signal.proximal_weight_eur_per_kwh2 if last else 0.0,
-            reference_net_kwh=last.net_kwh if last else None,
-        )
+        known, done = session.foreseen, tuple(self._done)
+
+        def work() -> tuple[Foreseen, PlanningProblem, Plan, float]:
+            foreseen = known or foresee(self._config, session.number, done)
+            problem = PlanningProblem(
+                residual_load_kwh=foreseen.residual_load_kwh,
+                battery=self._config.battery,
+                slot_hours=session.horizon.slot_hours,
+                import_price_eur_per_kwh=np.array(signal.import_price_eur_per_kwh),
+                export_price_eur_per_kwh=np.array(signal.export_price_eur_per_kwh),
+                proximal_weight_eur_per_kwh2=signal.proximal_weight_eur_per_kwh2 if last else 0.0,
+                reference_net_kwh=last.net_kwh if last else None,
+            )
+            began = time.perf_counter()
+            plan = self._planner.plan(problem, last)
+            return foreseen, problem, plan, time.perf_counter() - began
+
         name = f"plan-{signal.session}-{signal.round}"
         self._asked_for_plan[name] = (envelope, signal)
-        brief = self._config.battery is None or self._config.strategy != "optimised"
-        self.do(Compute(name, _timed(lambda: self._planner.plan(problem, last)), brief))
+        quick = self._config.battery is None or self._config.strategy != "optimised"
+        self.do(Compute(name, work, brief=quick and known is not None))
 
     def _session_of(self, number: int) -> _Session:
         if self._session is not None and self._session.number == number:
@@ -249,22 +260,30 @@ class ProsumerMachine(Machine):
         if number != len(self._done) or number >= len(self._horizons):
             raise ProtocolError(f"session {number} is not the one that comes next ({len(self._done)})")
         horizon = self._horizons[number]
-        load_kwh, pv_kwh = series_of(self._config.sessions[number], self._config.pv)
 
         def building() -> Building:
             return Building(self._config.battery, self._config.strategy, horizon.slots, horizon.slot_hours)
 
-        self._session = _Session(number, horizon, load_kwh, pv_kwh, building(), building())
-        return self._session
+        session = self._session = _Session(number, horizon, building(), building())
+        if self._config.forecast is None:  # told, not forecast: nothing to be worked out
+            session.foreseen = foresee(self._config, number)
+        return session
+
+    def _foreseen(self, session: _Session) -> Foreseen:
+        """What the first plan was made with, or is worked out now where no plan was ready in time."""
+        session.foreseen = session.foreseen or foresee(self._config, session.number, tuple(self._done))
+        return session.foreseen
 
     def _agree(self, envelope: Envelope, body: Agreement) -> None:
         session = self._session_of(body.session)
         if not session.plans:  # every round closed before a plan was ready: the battery keeps still
-            residual_kwh = session.load_forecast_kwh - session.pv_forecast_kwh
+            residual_kwh = self._foreseen(session).residual_load_kwh
             no_price, hours = np.zeros(session.horizon.slots), session.horizon.slot_hours
             still = PlanningProblem(residual_kwh, self._config.battery, hours, no_price, no_price)
             session.plans[0] = planner_for("idle", self._config.seed).plan(still)
-        session.plan = session.plans.get(body.position_round) or session.plans[max(session.plans)]
+        ready = body.position_round in session.plans
+        session.plan_round = body.position_round if ready else max(session.plans)
+        session.plan = session.plans[session.plan_round]
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
 
     # -- operation -------------------------------------------------------------------------------------
@@ -336,8 +355,9 @@ class ProsumerMachine(Machine):
         """Advance the building by a slot; what was not read is taken from the forecast."""
         assert session.plan is not None, "slots pass after the agreement"
         slot = len(session.outcomes)
-        load_kwh = readings_kwh.get("load", float(session.load_forecast_kwh[slot]))
-        pv_kwh = readings_kwh.get("pv", float(session.pv_forecast_kwh[slot]))
+        foreseen = self._foreseen(session)
+        load_kwh = readings_kwh.get("load", float(foreseen.load_kwh[slot]))
+        pv_kwh = readings_kwh.get("pv", float(foreseen.pv_kwh[slot]))
         outcome = session.building.step(slot, load_kwh, pv_kwh, float(session.plan.stored_energy_kwh[slot]))
         baseline = session.plans[min(session.plans)]
         alone = session.alone.step(slot, load_kwh, pv_kwh, float(baseline.stored_energy_kwh[slot]))
@@ -410,13 +430,21 @@ class ProsumerMachine(Machine):
         self.reply(envelope, Performative.AGREE, MeterAttached(session=number, slot=passed))
 
 
-def _timed(work: Callable[[], Plan]) -> Callable[[], tuple[Plan, float]]:
-    def timed() -> tuple[Plan, float]:
-        began = time.perf_counter()
-        plan = work()
-        return plan, time.perf_counter() - began
-
-    return timed
+def _agreed_plan(session: _Session, has_battery: bool) -> AgreedPlan | None:
+    """The plan that was run and what it was made for; None where no price signal was answered in time."""
+    problem = session.problems.get(session.plan_round) if session.plan_round is not None else None
+    if session.plan is None or session.plan_round is None or problem is None:
+        return None
+    weight = float(problem.weight_eur_per_kwh2.max())
+    return AgreedPlan(
+        round=session.plan_round,
+        residual_load_kwh=problem.residual_load_kwh.tolist(),
+        stored_kwh=session.plan.stored_energy_kwh.tolist() if has_battery else None,
+        import_price_eur_per_kwh=problem.import_price_eur_per_kwh.tolist(),
+        export_price_eur_per_kwh=problem.export_price_eur_per_kwh.tolist(),
+        proximal_weight_eur_per_kwh2=weight,
+        reference_net_kwh=problem.reference_kwh.tolist() if weight > 0 else None,
+    )
 
 
 def _record_of(session: _Session, has_battery: bool) -> MemberSessionRecord:
@@ -435,4 +463,6 @@ def _record_of(session: _Session, has_battery: bool) -> MemberSessionRecord:
         meter=session.meter,
         rounds_planned=len(session.plans),
         planning_seconds=session.planning_seconds,
+        forecast=session.foreseen.forecast if session.foreseen else None,
+        plan=_agreed_plan(session, has_battery),
     )

@@ -7,6 +7,7 @@ numbers per slot. Agent processes import this module, so it stands on pydantic a
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -23,6 +24,9 @@ Setting = Literal["community", "pv-only", "pv-battery-rule", "pv-battery-optimis
 
 Strategy = Literal["idle", "rule", "optimised"]
 """How a member runs its battery: not at all, by the paper's rule, or by its own optimisation."""
+
+ForecastMethod = Literal["similar-day", "boosting"]
+"""How a member forecasts from its history; without one it is told what its meters will read."""
 
 MeterRole = Literal["load", "pv"]
 """What a meter measures."""
@@ -100,20 +104,42 @@ class ClockConfig(Configuration):
     speed: float = Field(default=1.0, gt=0)
 
 
+class MemberHistory(Configuration):
+    """What a member's meters recorded before a session, in the session's slots.
+
+    The last value of every list ends where the session starts; None stands where nothing was metered.
+
+    Attributes:
+        load_kwh: energy consumed in each slot [kWh]; None without consumption.
+        ghi_w_per_m2: irradiance on the member's array, mean over each slot [W/m²].
+        pv_production_kwh: energy produced in each slot [kWh]; instead of irradiance.
+        holidays: public holidays from the history's start to the session's end.
+    """
+
+    load_kwh: list[float | None] | None = None
+    ghi_w_per_m2: list[float | None] | None = None
+    pv_production_kwh: list[float | None] | None = None
+    holidays: list[date] = []
+
+
 class MemberSession(Configuration):
     """One session's physical inputs of one member; every list has one value per slot.
+
+    A member that forecasts is told the history instead of the three series.
 
     Attributes:
         horizon: the slots.
         load_kwh: energy consumed in each slot [kWh], >= 0; None without consumption.
         ghi_w_per_m2: global horizontal irradiance, mean over each slot [W/m²]; goes with a PV array.
         pv_production_kwh: energy produced in each slot [kWh], >= 0; instead of irradiance.
+        history: what to forecast from.
     """
 
     horizon: Horizon
     load_kwh: list[float] | None = None
     ghi_w_per_m2: list[float] | None = None
     pv_production_kwh: list[float] | None = None
+    history: MemberHistory | None = None
 
 
 class MemberConfig(Configuration):
@@ -129,8 +155,10 @@ class MemberConfig(Configuration):
         seed: of its own random numbers.
         timing: deadlines.
         clock: the run's clock.
-        sessions: its forecast, session by session (perfect: the series that its simulated meters play).
+        sessions: its inputs, session by session: the series that its simulated meters play, which make its
+            forecast perfect, or the history that it forecasts from.
         roles: what it has meters for; ``pv`` also with a production series instead of an array.
+        forecast: how it forecasts; None has a perfect forecast.
     """
 
     name: str
@@ -144,6 +172,7 @@ class MemberConfig(Configuration):
     clock: ClockConfig
     sessions: list[MemberSession]
     roles: list[MeterRole]
+    forecast: ForecastMethod | None = None
 
 
 class MeterConfig(Configuration):

@@ -141,6 +141,87 @@ class CoordinatorRecord(Record):
     sessions: list[SessionRecord]
 
 
+class ForecastError(Record):
+    """How far forecasts of past days were off, over the slots that were metered.
+
+    Attributes:
+        days: days compared.
+        slots: slots compared.
+        unmetered_slots: slots of those days without a metered value.
+        mean_kwh: mean metered energy of a slot; None, as all below, where nothing was metered.
+        mae_kwh: mean absolute error of a slot.
+        bias_kwh: mean of forecast − metered.
+        rmse_kwh: root mean square error of a slot.
+        mae_percent_of_mean: the mean absolute error in percent of ``mean_kwh``; None where that is zero.
+        bias_percent_of_mean: the bias, likewise.
+        rmse_percent_of_mean: the root mean square error, likewise.
+    """
+
+    days: int
+    slots: int
+    unmetered_slots: int
+    mean_kwh: float | None = None
+    mae_kwh: float | None = None
+    bias_kwh: float | None = None
+    rmse_kwh: float | None = None
+    mae_percent_of_mean: float | None = None
+    bias_percent_of_mean: float | None = None
+    rmse_percent_of_mean: float | None = None
+
+
+class SeriesForecast(Record):
+    """A forecast of load or production and where it came from.
+
+    Attributes:
+        method: how it was made.
+        energy_kwh: forecast energy, shape (slots,), at least 0.
+        history_slots: slots of history before the horizon.
+        unmetered_slots: how many of them had no value.
+        other_class_slots: slots of the horizon for which no day of the same class had a value.
+        interpolated_slots: slots of the horizon that no past day had a value for.
+        past: how far the same method was off on the days before the horizon.
+    """
+
+    method: str
+    energy_kwh: list[float]
+    history_slots: int
+    unmetered_slots: int
+    other_class_slots: int
+    interpolated_slots: int
+    past: ForecastError
+
+
+class MemberForecast(Record):
+    """What a member forecast for a session; None for what it does not have."""
+
+    load_series: SeriesForecast | None = None
+    pv_series: SeriesForecast | None = None
+
+
+class AgreedPlan(Record):
+    """The plan a member ran, and the problem it was made for, so that its reasons can be told later.
+
+    Arrays have shape (slots,). The planned net energy is the session's ``planned_net_kwh``.
+
+    Attributes:
+        round: the round whose prices it answers.
+        residual_load_kwh: load − production as foreseen.
+        stored_kwh: planned stored energy at the end of each slot; None without a battery.
+        import_price_eur_per_kwh: price of the round for energy taken.
+        export_price_eur_per_kwh: price of the round for energy given.
+        proximal_weight_eur_per_kwh2: weight of the term that holds on to an earlier position.
+        reference_net_kwh: that position; None without the term.
+    """
+
+    round: int
+    residual_load_kwh: list[float]
+    stored_kwh: list[float] | None
+    import_price_eur_per_kwh: list[float]
+    export_price_eur_per_kwh: list[float]
+    proximal_weight_eur_per_kwh2: float = 0.0
+    reference_net_kwh: list[float] | None = None
+
+
 class MemberSessionRecord(Record):
     """What a prosumer measured and did in one session; arrays have shape (slots,).
 
@@ -153,11 +234,14 @@ class MemberSessionRecord(Record):
         stored_kwh: stored energy at the end of the slot; empty list without battery.
         net_kwh: metered net position, import > 0.
         planned_net_kwh: the agreed position.
-        alone_net_kwh: what the meter would have shown with the member's baseline plan (alone at the grid).
+        alone_net_kwh: what the meter would have shown with the member's own baseline plan (alone at the
+            grid).
         quality: how the readings of the slot were come by.
         meter: JID of the meter that read the slot, empty if none did.
         rounds_planned: number of plans made.
         planning_seconds: time spent planning [s].
+        forecast: how load and production were forecast; None where they were told.
+        plan: what the member meant to do, and why; None where no price signal was answered in time.
     """
 
     session: int
@@ -173,6 +257,8 @@ class MemberSessionRecord(Record):
     meter: list[str]
     rounds_planned: int
     planning_seconds: float
+    forecast: MemberForecast | None = None
+    plan: AgreedPlan | None = None
 
 
 class MemberRecord(Record):

@@ -9,6 +9,7 @@ import typer
 from runtime.cli.bench import app as bench
 from runtime.cli.check import check
 from runtime.cli.compose import compose
+from runtime.cli.forecast import forecast
 from runtime.cli.messages import messages
 from runtime.cli.meter import app as meter
 from runtime.cli.new import new
@@ -34,6 +35,7 @@ app.command()(check)
 app.command()(messages)
 app.add_typer(meter, name="meter")
 app.command()(report)
+app.command()(forecast)
 app.command()(compose)
 app.command()(prepare)
 app.add_typer(bench, name="bench")

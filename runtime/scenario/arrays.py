@@ -54,6 +54,7 @@ class SeriesResolver:
         seed: the scenario's.
         generate: makes the series of models.
         provenance: one entry per series, in order of resolution.
+        gaps_allowed: whether slots that a file with times has no value for become NaN instead of an error.
     """
 
     source: str
@@ -63,6 +64,7 @@ class SeriesResolver:
     seed: int
     generate: ModelGenerator
     provenance: list[dict[str, Any]] = field(default_factory=list)
+    gaps_allowed: bool = False
     _columns: dict[str, Column] = field(default_factory=dict)
 
     def resolve(self, series: SeriesSource, quantity: Quantity, place: str, label: str) -> list[FloatArray]:
@@ -199,7 +201,7 @@ class SeriesResolver:
             slots_s = first + slot_s * np.arange(horizon.slots, dtype=np.int64)
             means = slot_means(starts_s, step_s, inner, slots_s, slot_s)
             missing = np.flatnonzero(np.isnan(means))
-            if len(missing):
+            if len(missing) and not self.gaps_allowed:
                 span = " to ".join(
                     datetime.fromtimestamp(int(at), UTC).isoformat().replace("+00:00", "Z")
                     for at in (starts_s[0], starts_s[-1] + step_s)

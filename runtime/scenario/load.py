@@ -13,7 +13,16 @@ from pydantic_core import ErrorDetails
 from runtime.configuration import ClockConfig, Timing
 from runtime.devices import Battery
 from runtime.errors import InputError
-from runtime.scenario.model import Community, HorizonSection, Member, MeterTable, PvTable, Scenario
+from runtime.scenario.model import (
+    Community,
+    ForecastTable,
+    HistoryTable,
+    HorizonSection,
+    Member,
+    MeterTable,
+    PvTable,
+    Scenario,
+)
 from runtime.scenario.series import SERIES_BY_TAG
 from runtime.scenario.tariff import PriceWindow, Tariff
 
@@ -29,10 +38,14 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("tariff", "export"): PriceWindow,
     ("clock",): ClockConfig,
     ("timing",): Timing,
+    ("forecast",): ForecastTable,
+    ("forecast", "history"): HistoryTable,
     ("member",): Member,
     ("member", "pv"): PvTable,
     ("member", "battery"): Battery,
     ("member", "meter"): MeterTable,
+    ("member", "forecast"): ForecastTable,
+    ("member", "forecast", "history"): HistoryTable,
 }
 
 _MOST_SHOWN = 8

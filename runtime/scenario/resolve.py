@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,9 @@ from runtime.configuration import (
     SIMULATED_SOURCE,
     CoordinatorConfig,
     CoordinatorSession,
+    ForecastMethod,
     MemberConfig,
+    MemberHistory,
     MemberSession,
     MeterConfig,
     MeterRole,
@@ -35,6 +37,7 @@ from runtime.mechanisms import check_mechanism
 from runtime.rundir import RunDirectory, accounts_of
 from runtime.scenario.arrays import SeriesResolver
 from runtime.scenario.generated import generate_series
+from runtime.scenario.history import forecasting, member_history
 from runtime.scenario.load import BUILTIN, find_scenario, parse_scenario, read_scenario
 from runtime.scenario.model import Member, Scenario
 
@@ -69,6 +72,7 @@ class ResolvedScenario:
         export_price_eur_per_kwh: by session and slot, exact.
         provenance: where each series came from.
         folder: where relative paths in it start from.
+        forecasts: by member that forecasts: how, and its metered past before each session.
     """
 
     name: str
@@ -81,6 +85,7 @@ class ResolvedScenario:
     export_price_eur_per_kwh: list[list[Decimal]]
     provenance: list[dict[str, Any]]
     folder: Path
+    forecasts: dict[str, tuple[ForecastMethod, list[MemberHistory]]] = field(default_factory=dict)
 
     @property
     def members(self) -> list[str]:
@@ -112,8 +117,9 @@ class ResolvedScenario:
             seed=derive_seed(self.scenario.seed, "member", name),
             timing=self.scenario.timing,
             clock=self.scenario.clock,
-            sessions=self._sessions(name),
+            sessions=self._foreseen(name),
             roles=_roles(member),
+            forecast=self.forecasts[name][0] if name in self.forecasts else None,
         )
 
     def meters_config(self) -> MetersConfig:
@@ -157,6 +163,13 @@ class ResolvedScenario:
     def _member(self, name: str) -> Member:
         return next(member for member in self.scenario.members if member.name == name)
 
+    def _foreseen(self, name: str) -> list[MemberSession]:
+        """What a prosumer is told of the sessions: all, or only the past to forecast from."""
+        if name not in self.forecasts:
+            return self._sessions(name)
+        pairs = zip(self.horizons, self.forecasts[name][1], strict=True)
+        return [MemberSession(horizon=horizon, history=history) for horizon, history in pairs]
+
     def _sessions(self, name: str) -> list[MemberSession]:
         return [
             MemberSession(
@@ -183,13 +196,20 @@ def _roles(member: Member) -> list[MeterRole]:
     return roles
 
 
-def resolve(scenario: str | Path, data: Path | None = None, setting: str | None = None) -> ResolvedScenario:
+def resolve(
+    scenario: str | Path,
+    data: Path | None = None,
+    setting: str | None = None,
+    forecast: tuple[str, ForecastMethod | None] | None = None,
+) -> ResolvedScenario:
     """Read a scenario and all its series.
 
     Args:
         scenario: path of a TOML file, or the name of a built-in scenario.
         data: folder that relative paths of series start from; without it, the scenario's own folder.
         setting: instead of the one the scenario names.
+        forecast: a member that forecasts, whatever the scenario says, and how; None: as the scenario says,
+            or by similar days where the scenario says perfect.
 
     Raises:
         InputError: anything that a person wrote or named and that will not do.
@@ -197,6 +217,8 @@ def resolve(scenario: str | Path, data: Path | None = None, setting: str | None 
     path = find_scenario(scenario)
     content = read_scenario(path)
     parsed = parse_scenario(content, str(path))
+    if forecast is not None:
+        parsed = forecasting(parsed, *forecast)
     if setting is not None and setting not in get_args(Setting):
         raise InputError(f"setting: found {setting!r}, expected one of {', '.join(get_args(Setting))}")
     if data is not None and not data.is_dir():
@@ -220,6 +242,11 @@ def resolve(scenario: str | Path, data: Path | None = None, setting: str | None 
         member.name: _member_series(resolver, member, place, sky)
         for place, member in enumerate(parsed.members, start=1)
     }
+    forecasts = {
+        member.name: found
+        for place, member in enumerate(parsed.members, start=1)
+        if (found := member_history(parsed, resolver, member, place)) is not None
+    }
     return ResolvedScenario(
         name=path.stem,
         content=content,
@@ -231,6 +258,7 @@ def resolve(scenario: str | Path, data: Path | None = None, setting: str | None 
         export_price_eur_per_kwh=export_price,
         provenance=resolver.provenance,
         folder=resolver.folder,
+        forecasts=forecasts,
     )
 
 
