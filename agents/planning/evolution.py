@@ -2,10 +2,12 @@
 
 Variables are the stored energies alone: the grid exchange follows from the balance (eq. 3), so there is no
 equality constraint, and every individual is feasible by construction. A generation makes one child by optimal
-recombination of candidate levels around the elite, one by exchanging and shifting segments, and, where the
-problem is not convex, solves exactly within the convex pieces that the best child lies in. With a demand
-charge recombination works on the sum over slots that a cap on the import power makes of it, with caps at and
-near the elite's own peak; individuals are judged by the charge itself.
+recombination of candidate levels around the elite and one by exchanging and shifting segments. Where the
+problem is not convex, a better child is followed by the optimum within the convex pieces that it lies in;
+else, now and then, pieces next to the elite's are solved.
+
+With a demand charge recombination works on the sum over slots that a cap on the import power makes of it, with
+caps at and near the elite's own peak; individuals are judged by the charge itself.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class SearchBudget:
     """
 
     max_generations: int = 60
-    stall_generations: int = 10
+    stall_generations: int = 20
     warm_stall_generations: int = 4
     least_gain: float = 1e-6
     certified_gap: float = 1e-9
@@ -84,10 +86,11 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
         solve_pieces: whether to solve within convex pieces where the problem is not convex.
     """
 
-    RANDOM_SHIFTS = 6
-    STRUCTURAL_SHIFTS = 8
+    RANDOM_SHIFTS = 3
+    STRUCTURAL_SHIFTS = 11
     POPULATION_ROWS = 3
     MOVED_CAPS = 0.5
+    NEIGHBOURS = 0.2
 
     def __init__(self, stages: Stages, lower_kwh: FloatArray, solve_pieces: bool) -> None:
         super().__init__()
@@ -112,10 +115,11 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
         stages = self._stages_for(elite, random_state)
         children = [self._recombined(rows, elite, stages, random_state)]
         if self.pieces is not None:
-            # A child that is the elite again lies in pieces that were solved before: try a neighbour's.
-            if np.any(children[0] != elite):
+            # A child no better than the elite mostly lies in its pieces, which were solved: try others.
+            reached, known = objectives_eur(np.stack([children[0], elite], axis=1), stages.problem)
+            if reached < known - 1e-12 * abs(known):
                 children.append(self.pieces.within(children[0], random_state))
-            else:
+            elif random_state.random() < self.NEIGHBOURS:
                 children.append(self.pieces.neighbour(elite, random_state))
         while len(children) < n_offsprings:
             children.append(self._segment_child(rows, random_state))

@@ -1,11 +1,15 @@
 """Search over the convex pieces that a non-convex problem falls into.
 
 In each slot the objective is convex on either side of a concave jump. Once every slot's side is chosen, water
-values give the optimum exactly; what is left to search is the sides. Those worth crossing are where the other
-side is nearly as good at the present value of stored energy.
+values give the optimum exactly; what is left to search is the sides. At the optimum within some sides, and at
+its values of stored energy, another side of one slot has a regret: by how much the Lagrangian's minimum in
+that slot rises. Weak duality: changing sides changes the optimum by at least the sum of their regrets. So
+only sides of negative regret are worth a try, the lowest first.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +18,16 @@ from agents.planning.peak import peak_kw, peak_plan
 from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray
 from agents.planning.water_values import water_value_plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Crossing:
+    """One slot's other side: its limits [kWh] and its regret [EUR]."""
+
+    regret_eur: float
+    slot: int
+    least_kwh: float
+    greatest_kwh: float
 
 
 class PieceSearch:
@@ -32,8 +46,8 @@ class PieceSearch:
         self._elite: FloatArray | None = None
         self._least: FloatArray = stages.least_kwh
         self._greatest: FloatArray = stages.greatest_kwh
-        self._crossings: list[tuple[int, float, float]] = []
-        self._untried: list[tuple[int, float, float]] = []
+        self._crossings: list[_Crossing] = []
+        self._untried: list[_Crossing] = []
 
     def within(self, stored_energy_kwh: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Best trajectory that stays, slot by slot, in the convex piece that a given one lies in.
@@ -52,7 +66,7 @@ class PieceSearch:
     def neighbour(self, elite_kwh: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Best trajectory after the elite crosses a jump: the next most promising one that was not tried.
 
-        Once each jump was tried alone, several are crossed together, drawn at random.
+        Once each promising jump was tried alone, several are crossed together, drawn at random.
 
         Args:
             elite_kwh: the best trajectory so far [kWh], shape (T,).
@@ -62,8 +76,9 @@ class PieceSearch:
             Stored energy [kWh], shape (T,), feasible; better or worse than the elite.
         """
         if self._elite is None or np.any(self._elite != elite_kwh):
-            self._elite = elite_kwh.copy()
-            self._rank_crossings(rng)
+            self._start_from(elite_kwh, rng)
+            if not self._crossings:
+                return elite_kwh.copy()
         if self._untried:
             crossed = [self._untried.pop()]
         else:
@@ -71,29 +86,36 @@ class PieceSearch:
             picked = rng.choice(len(self._crossings), count, replace=False)
             crossed = [self._crossings[index] for index in picked]
         least, greatest = self._least.copy(), self._greatest.copy()
-        for slot, slot_least, slot_greatest in crossed:
-            least[slot], greatest[slot] = slot_least, slot_greatest
+        for crossing in crossed:
+            least[crossing.slot], greatest[crossing.slot] = crossing.least_kwh, crossing.greatest_kwh
         return self._solve(least, greatest, elite_kwh)[0]
 
-    def _rank_crossings(self, rng: np.random.Generator) -> None:
-        """List the jumps that the elite could cross, the most promising last."""
-        assert self._elite is not None
-        change = stored_change_kwh(self._elite, self.stages.battery)
+    def _start_from(self, elite_kwh: FloatArray, rng: np.random.Generator) -> None:
+        """Take an elite's pieces as those to cross from."""
+        self._elite = elite_kwh.copy()
+        change = stored_change_kwh(elite_kwh, self.stages.battery)
         self._least, self._greatest = self.stages.convex_piece(change, rng.random(change.size) - 0.5)
-        _, value, extra = self._solve(self._least, self._greatest, self._elite)
-        here = self.stages.least_lagrangian_eur(value, self._least, self._greatest, extra)
-        found: list[tuple[float, int, float, float]] = []
-        for jump, concave in self.stages.concave_jumps():
-            below = self._greatest <= jump
-            least, greatest = self.stages.convex_piece(jump, np.where(below, 1.0, -1.0))
-            regret = self.stages.least_lagrangian_eur(value, least, greatest, extra) - here
-            found += [
-                (float(regret[slot]), slot, float(least[slot]), float(greatest[slot]))
-                for slot in np.flatnonzero(concave).tolist()
-            ]
-        found.sort(reverse=True)
-        self._crossings = [crossing[1:] for crossing in found]
+        _, value, extra = self._solve(self._least, self._greatest, elite_kwh)
+        self._crossings = self._ranked(value, extra)
         self._untried = self._crossings.copy()
+
+    def _ranked(self, value_eur_per_kwh: FloatArray, extra_eur_per_kwh: FloatArray | None) -> list[_Crossing]:
+        """Crossings of negative regret from the elite's pieces, the most promising last."""
+        least_kwh, greatest_kwh = self._least, self._greatest
+        stages = self.stages
+        here = stages.least_lagrangian_eur(value_eur_per_kwh, least_kwh, greatest_kwh, extra_eur_per_kwh)
+        found: list[_Crossing] = []
+        for jump, concave in stages.concave_jumps():
+            below = greatest_kwh <= jump
+            least, greatest = stages.convex_piece(jump, np.where(below, 1.0, -1.0))
+            there = stages.least_lagrangian_eur(value_eur_per_kwh, least, greatest, extra_eur_per_kwh)
+            regret = there - here
+            found += [
+                _Crossing(float(regret[slot]), slot, float(least[slot]), float(greatest[slot]))
+                for slot in np.flatnonzero(concave & (regret < -1e-12)).tolist()
+            ]
+        found.sort(key=lambda crossing: (-crossing.regret_eur, crossing.slot))
+        return found
 
     def _solve(
         self, least_kwh: FloatArray, greatest_kwh: FloatArray, near_kwh: FloatArray

@@ -101,8 +101,11 @@ class EvolutionaryPlanner:
             if self.budget.certifies(float(reached[best]), bound, idle_eur):
                 return plan_of(problem, relaxed[:, best], bound, idle_objective_eur=idle_eur)
             rows.append(relaxed[:, np.argsort(reached, kind="stable")[:_RELAXED_ROWS]])
-        rows.insert(0, seed_trajectories(problem, stages, lower))
-        if earlier is not None:
+        if earlier is None:
+            rows.insert(0, seed_trajectories(problem, stages, lower))
+        else:
+            rule = rule_trajectory(problem.residual_load_kwh, battery, problem.slot_hours)
+            rows.insert(0, np.stack([rule, idle], axis=1))
             rows.append(clip_trajectories(earlier, battery, problem.slot_hours, lower))
         found = search(
             stages,
