@@ -16,11 +16,15 @@ Source: Gabriel, Oulhaj and Dupont (2021), equations 5 to 10.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime.devices import Battery
 from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from runtime.devices import Battery
 
 FloatArray = NDArray[np.float64]
 

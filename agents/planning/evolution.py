@@ -6,8 +6,8 @@ recombination of candidate levels around the elite and one by exchanging and shi
 problem is not convex, a better child is followed by the optimum within the convex pieces that it lies in;
 else, now and then, pieces next to the elite's are solved.
 
-With a demand charge recombination works on the sum over slots that a cap on the import power makes of it, with
-caps at and near the elite's own peak; individuals are judged by the charge itself.
+With a demand charge recombination works on the sum over slots that a cap on the import power makes of it,
+with caps at and near the elite's own peak; individuals are judged by the charge itself.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ rising, is a lower bound on every plan's objective (Kelley's cutting planes in o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +27,9 @@ from agents.planning.problem import PlanningProblem, objectives_eur
 from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray, Hinge
 from agents.planning.water_values import lower_bound_eur, water_value_plan
-from runtime.devices import Battery
+
+if TYPE_CHECKING:
+    from runtime.devices import Battery
 
 _GAP_SHARE = 1e-10
 _STEP = 0.02

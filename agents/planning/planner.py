@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from agents.planning.seeds import seed_trajectories
 from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray
 from agents.planning.water_values import lower_bound_eur, water_value_plan
-from runtime.devices import Battery
 from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from runtime.devices import Battery
 
 Strategy = Literal["idle", "rule", "optimised"]
 

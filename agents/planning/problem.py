@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from agents.devices.battery import building_side_kwh, stored_change_kwh
 from agents.planning.tariff import BlockTariff, FloatArray, NetTariff, checked_row, net_tariff
 from agents.planning.wear import WearCost
-from runtime.devices import Battery
 from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from runtime.devices import Battery
 
 CERTAIN_SHARE = 1e-6
 """Certified loss up to which a plan counts as optimal."""

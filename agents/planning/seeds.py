@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from agents.devices.battery import (
@@ -15,7 +17,9 @@ from agents.planning.problem import PlanningProblem
 from agents.planning.recombination import best_recombination
 from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray
-from runtime.devices import Battery
+
+if TYPE_CHECKING:
+    from runtime.devices import Battery
 
 _QUANTILES = ((0.1, 0.9), (0.2, 0.8), (0.3, 0.7), (0.4, 0.6), (0.5, 0.5), (0.05, 0.6), (0.2, 0.5), (0.4, 0.9))
 _WINDOWS = (6, 12, 24, 48)

@@ -11,6 +11,7 @@ consumed and the battery has losses. Where several jumps meet, their sum counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 from agents.devices.battery import building_side_kwh, stored_change_limits_kwh
 from agents.planning.problem import PlanningProblem, proximal_cost_eur
 from agents.planning.tariff import FloatArray, Hinge, NetTariff
-from runtime.devices import Battery
+
+if TYPE_CHECKING:
+    from runtime.devices import Battery
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +282,8 @@ class Stages:
         # A jump outside the limits has nothing on one side, and NaN compares as false. Of jumps in one place
         # the last stands for all.
         concave: NDArray[np.bool_] = above < below - 1e-12 * (np.abs(above) + np.abs(below))
-        return concave & ~empty[:, 1:]
+        last: NDArray[np.bool_] = concave & ~empty[:, 1:]
+        return last
 
 
 def _hull_curve(change: list[float], objective: list[float]) -> Curve:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from agents.planning.tariff import FloatArray
-from runtime.devices import Battery
 from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from runtime.devices import Battery
 
 
 @dataclass(frozen=True)
