@@ -201,3 +201,16 @@ def test_bad_costs_are_named(make, message):
 def test_bad_problems_are_named(change, message):
     with pytest.raises(InputError, match=message):
         replace(random_problem(1, "convex", 24), **change)
+
+
+@pytest.mark.parametrize("self_discharge", [0.0, 0.01, 0.1])
+def test_however_fast_the_battery_loses_what_it_holds(self_discharge):
+    problem = random_problem(2, "convex", 96)
+    battery = problem.battery.model_copy(
+        update={"self_discharge_per_slot": self_discharge, "charge_limit_kw": None, "soc_min": 0.0}
+    )
+    problem = replace(problem, battery=battery)
+    plan = EvolutionaryPlanner(1).plan(problem)
+    assert_sound(problem, plan)
+    assert plan.objective_eur == pytest.approx(optimum_eur(problem), abs=1e-8)
+    assert plan.certificate == "optimal"
