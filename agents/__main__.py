@@ -37,6 +37,8 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     forecast = commands.add_parser("forecast", help="what a member forecasts, as JSON")
     forecast.add_argument("--config", type=Path, required=True, help="the member's configuration")
     forecast.add_argument("--meters", type=Path, required=True, help="configuration of its meter")
+    plan = commands.add_parser("plan", help="a member's plan at the grid's tariffs, as JSON")
+    plan.add_argument("--request", type=Path, required=True, help="what is asked, as JSON")
     given = parser.parse_args(arguments)
     watcher = watcher or PrintingWatcher()
     match given.command:
@@ -56,6 +58,10 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
             from agents.forecast.command import print_forecasts
 
             return _answered(lambda: print_forecasts(given.config, given.meters))
+        case "plan":
+            from agents.planning.command import print_plan
+
+            return _answered(lambda: print_plan(given.request))
         case _:
             from agents.meters.process import run_attached_meter
 

@@ -1,9 +1,9 @@
 """Trade-off fronts: plans of which none is better than another in every objective.
 
 Costs, energy imported and peaks are convex in a plan, so a front is reached at prices: a premium on imports,
-a cap on import power, a price on throughput. A child is the exact plan at such prices (water values); NSGA-III
-(pymoo) keeps the population spread over the front, from which caps and parents are drawn anew. Where wear is
-an objective, children also plan single bands of cycle depths. All trajectories seen count for the front.
+a cap on import power, a price on throughput. A child is the exact plan at such prices (water values);
+NSGA-III (pymoo) keeps the population spread over the front, from which caps and parents are drawn anew.
+Where wear is an objective, children also plan single bands of cycle depths. All trajectories seen count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pymoo.core.termination import NoTermination
 from pymoo.util.ref_dirs import get_reference_directions
 
 from agents.devices.battery import battery_energy_kwh, clip_trajectories, lower_envelope_kwh
-from agents.planning.ageing import replacement_eur, wear_eur
+from agents.planning.ageing import wear_eur
 from agents.planning.ageing_planner import random_band
 from agents.planning.depth_bands import DepthBands
 from agents.planning.evolution import TrajectoryMating
@@ -38,6 +38,9 @@ from runtime.preferences import BatteryAgeing, Objective
 
 _PARTITIONS = {2: 50, 3: 12, 4: 7}
 """Number of objectives to partitions of each axis of NSGA-III's reference directions."""
+
+
+_COMPARED_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -138,17 +141,20 @@ def plan_front(
 def nondominated(values: FloatArray) -> NDArray[np.intp]:
     """Rows that no other row dominates, one of equal rows; in the order of the objectives.
 
+    Differences below a millionth of a unit are rounding, no trade-off.
+
     Args:
         values: objectives, shape (N, M), less is better.
 
     Returns:
         Indices, shape (K,).
     """
-    order = np.lexsort(values.T[::-1])
+    compared = np.round(values, _COMPARED_DECIMALS)
+    order = np.lexsort(np.concatenate([values.T[::-1], compared.T[::-1]]))
     kept: list[int] = []
     for index in order.tolist():
         # Earlier rows are no worse in the first objective, so only they can dominate.
-        if not kept or not np.any(np.all(values[kept] <= values[index], axis=1)):
+        if not kept or not np.any(np.all(compared[kept] <= compared[index], axis=1)):
             kept.append(index)
     return np.array(kept, dtype=np.intp)
 
@@ -231,9 +237,6 @@ class _PricedPlans:
         self.lower_kwh = lower_envelope_kwh(battery, problem.slots, problem.slot_hours)
         prices = np.concatenate([problem.import_price_eur_per_kwh, problem.export_price_eur_per_kwh])
         self.price_scale = max(float(np.abs(prices).max()), 1e-3)
-        self.deep_wear = (
-            ageing.depth_exponent * replacement_eur(ageing, battery) / ageing.cycle_life
-        ) / battery.capacity_kwh
 
     def stages(self, prices: _Prices) -> Stages:
         """The slots' objectives with further prices."""
@@ -330,11 +333,13 @@ class _FrontMating(TrajectoryMating):
     def _draw(self, values: FloatArray, rng: np.random.Generator) -> _Prices:
         objectives, scale = self.priced.objectives, self.priced.price_scale
         premium, throughput, cap_kw = 0.0, 0.0, None
-        if "import" in objectives and rng.random() < 0.8:
-            premium = scale * 10.0 ** rng.uniform(-2.5, 1.5)
-        if "wear" in objectives and rng.random() < 0.8:
-            throughput = self.priced.deep_wear * 10.0 ** rng.uniform(-1.5, 1.0)
-        if "peak" in objectives and rng.random() < 0.9:
+        worn = "wear" in objectives
+        if "import" in objectives and rng.random() < (0.6 if worn else 0.8):
+            premium = scale * 10.0 ** rng.uniform(-2.5, 0.5 if worn else 1.5)
+        if worn:
+            # Above the greatest gain of a stored kWh nothing is cycled; cheap cycles are the more frequent.
+            throughput = (scale + premium) * rng.random() ** 2
+        if "peak" in objectives and rng.random() < (0.6 if worn else 0.9):
             peaks = values[:, objectives.index("peak")]
             cap_kw = float(rng.uniform(peaks.min(), peaks.max()))
         return _Prices(premium, throughput, cap_kw)

@@ -13,6 +13,7 @@ from runtime.cli.forecast import forecast
 from runtime.cli.messages import messages
 from runtime.cli.meter import app as meter
 from runtime.cli.new import new
+from runtime.cli.plan import plan
 from runtime.cli.prepare import prepare
 from runtime.cli.report import report
 from runtime.cli.run import run
@@ -36,6 +37,7 @@ app.command()(messages)
 app.add_typer(meter, name="meter")
 app.command()(report)
 app.command()(forecast)
+app.command()(plan)
 app.command()(compose)
 app.command()(prepare)
 app.add_typer(bench, name="bench")
