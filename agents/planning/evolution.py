@@ -42,6 +42,8 @@ class SearchBudget:
         least_gain: gain worth having, as a share of the battery's value.
         certified_gap: gap to the lower bound at which the plan is as good as optimal, as a share of the
             battery's value.
+        cold_searches: independent searches without an earlier plan, of which the best counts: what one of
+            them gets stuck in, another often does not.
     """
 
     max_generations: int = 60
@@ -49,6 +51,7 @@ class SearchBudget:
     warm_stall_generations: int = 4
     least_gain: float = 1e-6
     certified_gap: float = 1e-9
+    cold_searches: int = 2
 
     def certifies(self, objective_eur: float, bound_eur: float | None, idle_eur: float) -> bool:
         """Whether a bound proves an objective as good as optimal, rounding of the two apart.

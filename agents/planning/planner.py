@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Strategy = Literal["idle", "rule", "optimised"]
 
 _RELAXED_ROWS = 6
+_NEXT_SEED = 1_000_003
 
 
 class Planner(Protocol):
@@ -109,17 +110,24 @@ class EvolutionaryPlanner:
             rule = rule_trajectory(problem.residual_load_kwh, battery, problem.slot_hours)
             rows.insert(0, np.stack([rule, idle], axis=1))
             rows.append(clip_trajectories(earlier, battery, problem.slot_hours, lower))
-        found = search(
-            stages,
-            lower,
-            np.concatenate(rows, axis=1),
-            bound,
-            self.seed,
-            self.budget,
-            self.water_values,
-            warm=warm is not None,
-        )
-        return plan_of(problem, found.stored_energy_kwh, bound, found.population_kwh, idle_eur)
+        start = np.concatenate(rows, axis=1)
+        plans: list[Plan] = []
+        for number in range(1 if warm is not None else self.budget.cold_searches):
+            found = search(
+                stages,
+                lower,
+                start,
+                bound,
+                self.seed + number * _NEXT_SEED,
+                self.budget,
+                self.water_values,
+                warm=warm is not None,
+            )
+            plan = plan_of(problem, found.stored_energy_kwh, bound, found.population_kwh, idle_eur)
+            plans.append(plan)
+            if self.budget.certifies(plan.objective_eur, bound, idle_eur):
+                break
+        return min(plans, key=lambda plan: plan.objective_eur)
 
 
 def planner_for(strategy: Strategy, seed: int) -> Planner:
