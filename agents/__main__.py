@@ -39,6 +39,10 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     forecast.add_argument("--meters", type=Path, required=True, help="configuration of its meter")
     plan = commands.add_parser("plan", help="a member's plan at the grid's tariffs, as JSON")
     plan.add_argument("--request", type=Path, required=True, help="what is asked, as JSON")
+    explain = commands.add_parser("explain", help="why a member's agreed plan is as it is, as JSON")
+    explain.add_argument("--run", type=Path, required=True, help="directory of a finished run")
+    explain.add_argument("--member", required=True, help="name of the member")
+    explain.add_argument("--session", type=int, default=0, help="session, from 0 on")
     given = parser.parse_args(arguments)
     watcher = watcher or PrintingWatcher()
     match given.command:
@@ -62,6 +66,10 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
             from agents.planning.command import print_plan
 
             return _answered(lambda: print_plan(given.request))
+        case "explain":
+            from agents.planning.explain_command import print_reasons
+
+            return _answered(lambda: print_reasons(given.run, given.member, given.session))
         case _:
             from agents.meters.process import run_attached_meter
 

@@ -9,6 +9,7 @@ import typer
 from runtime.cli.bench import app as bench
 from runtime.cli.check import check
 from runtime.cli.compose import compose
+from runtime.cli.explain import explain
 from runtime.cli.forecast import forecast
 from runtime.cli.messages import messages
 from runtime.cli.meter import app as meter
@@ -36,6 +37,7 @@ app.command()(check)
 app.command()(messages)
 app.add_typer(meter, name="meter")
 app.command()(report)
+app.command()(explain)
 app.command()(forecast)
 app.command()(plan)
 app.command()(compose)

@@ -1,0 +1,89 @@
+"""``python -m agents explain``: why a member's agreed plan of a finished run is as it is, as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from agents.planning.problem import Plan, PlanningProblem, plan_of
+from agents.planning.reasons import reasons
+from runtime.configuration import MemberConfig
+from runtime.devices import Battery
+from runtime.errors import InputError
+from runtime.records import AgreedPlan, MemberRecord
+from runtime.rundir import RunDirectory
+
+
+def print_reasons(run: Path, member: str, session: int) -> None:
+    """Print the reasons of each slot of a member's agreed plan.
+
+    Args:
+        run: directory of a finished run.
+        member: the member.
+        session: the session, from 0 on.
+
+    Raises:
+        InputError: no such member or session, a record that is missing or damaged, or no agreed plan.
+    """
+    directory = RunDirectory(run)
+    config = MemberConfig.load(directory.member_config(member))
+    path = directory.member_record(member)
+    try:
+        record = MemberRecord.load(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; a member writes it at the end"
+        ) from error
+    except ValidationError as error:
+        raise InputError(f"{path}: not a member's record: {error.errors()[0]['msg']}") from error
+    own = next((done for done in record.sessions if done.session == session), None)
+    if own is None:
+        raise InputError(
+            f"{path}: found {len(record.sessions)} sessions, expected session {session + 1} among them"
+        )
+    if own.plan is None:
+        raise InputError(
+            f"{path}, session {session + 1}: found no plan: {member} answered no price signal in time"
+        )
+    horizon = config.sessions[session].horizon
+    problem, plan = restored(own.plan, config.battery, horizon.slot_hours)
+    answer = {
+        "member": member,
+        "strategy": config.strategy,
+        "session": session,
+        "round": own.plan.round,
+        "horizon": horizon.model_dump(mode="json"),
+        "battery": config.battery.model_dump(mode="json") if config.battery else None,
+        "slots": [asdict(reason) for reason in reasons(problem, plan)],
+    }
+    print(json.dumps(answer, allow_nan=False))
+
+
+def restored(agreed: AgreedPlan, battery: Battery | None, slot_hours: float) -> tuple[PlanningProblem, Plan]:
+    """The problem and the plan that a record keeps.
+
+    Args:
+        agreed: what was kept.
+        battery: the member's.
+        slot_hours: length of a slot [h].
+
+    Raises:
+        InputError: the record does not fit the battery, or its arrays each other.
+    """
+    if (battery is None) != (agreed.stored_kwh is None):
+        raise InputError("record: found a plan that does not fit the member's battery")
+    reference = agreed.reference_net_kwh
+    problem = PlanningProblem(
+        residual_load_kwh=np.array(agreed.residual_load_kwh),
+        battery=battery,
+        slot_hours=slot_hours,
+        import_price_eur_per_kwh=np.array(agreed.import_price_eur_per_kwh),
+        export_price_eur_per_kwh=np.array(agreed.export_price_eur_per_kwh),
+        proximal_weight_eur_per_kwh2=agreed.proximal_weight_eur_per_kwh2,
+        reference_net_kwh=None if reference is None else np.array(reference),
+    )
+    return problem, plan_of(problem, None if agreed.stored_kwh is None else np.array(agreed.stored_kwh))

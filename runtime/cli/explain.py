@@ -1,0 +1,43 @@
+"""``peerwatt explain``: why a member's agreed plan is as it is, slot by slot, in plain words."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from runtime.errors import InputError
+
+
+def explain(
+    run: Annotated[str, typer.Argument(help="Directory of a finished run, or its name under ./runs.")],
+    member: Annotated[str, typer.Argument(help="Name of the member.")],
+    slot: Annotated[
+        str | None, typer.Argument(help="Local start of a slot, as 18:45, or its number; without it all.")
+    ] = None,
+    session: Annotated[int, typer.Option("--session", help="Session, from 1 on.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reasons as JSON.")] = False,
+) -> None:
+    """Say for each slot what binds a member's agreed plan: prices, the stored energy's value, limits."""
+    from runtime.cli.report import find_run
+    from runtime.fleet.query import ask_agents
+    from runtime.horizon import Horizon
+    from runtime.results.explanation import explain_all, slot_named
+    from runtime.rundir import RunDirectory
+
+    directory = find_run(run)
+    config = RunDirectory(directory).member_config(member)
+    if not config.is_file():
+        known = sorted(path.stem for path in config.parent.glob("*.json"))
+        raise InputError(f"MEMBER: found {member!r}, expected one of {', '.join(known)}")
+    if session < 1:
+        raise InputError(f"--session: found {session}, expected 1 or more")
+    answer = ask_agents("explain", "--run", str(directory), "--member", member, "--session", str(session - 1))
+    wanted = None if slot is None else slot_named(slot, Horizon.model_validate(answer["horizon"]))
+    if as_json:
+        slots = answer["slots"] if wanted is None else [answer["slots"][wanted]]
+        typer.echo(json.dumps({**answer, "slots": slots}, indent=1))
+        return
+    for line in explain_all(answer, wanted):
+        typer.echo(line)
