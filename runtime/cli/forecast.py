@@ -56,7 +56,7 @@ def _print(found: dict[str, Any]) -> None:
     table = Table()
     for name in ("day", "series"):
         table.add_column(name, no_wrap=True)
-    for name in ("kWh", "metered", "MAE", "MAE past", "bias", "RMSE", "gaps"):
+    for name in ("kWh", "metered", "MAE", "past", "bias", "RMSE", "gaps"):
         table.add_column(name, justify="right", no_wrap=True)
     days = 0
     for session in found["sessions"]:
@@ -81,7 +81,7 @@ def _print(found: dict[str, Any]) -> None:
     console.print(f"{found['member']}: {found['method']}", markup=False)
     console.print(table)
     console.print(
-        f"MAE: of this session; MAE past, bias, RMSE: of up to {days} days before it; all in % of the mean "
+        f"MAE: of this session; past (MAE), bias, RMSE: of up to {days} days before it; all in % of the mean "
         "metered energy of a slot. Gaps: slots of the history without a value.",
     )
 
