@@ -80,6 +80,8 @@ def test_each_wish_is_met_better_than_by_the_cheapest_plan(scenario: Path) -> No
     cheapest = answer(request(scenario)).plans[0]
     peak = answer(request(scenario, objectives=["peak"])).plans[0]
     assert peak.peak_import_kw < cheapest.peak_import_kw - 0.1
+    front = answer(request(scenario, objectives=["cost", "peak"], front=True))
+    assert peak.peak_import_kw == pytest.approx(front.plans[-1].peak_import_kw, rel=1e-4)
     ageing = BatteryAgeing(replacement_eur_per_kwh=600)
     dear = request(scenario, objectives=["cost", "wear"], ageing=ageing)
     worn = answer(dear).plans[0]
