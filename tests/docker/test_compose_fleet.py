@@ -28,7 +28,8 @@ from engine import (
 )
 
 from runtime.cli.compose import DOMAIN, ContainerFleet, render
-from runtime.rundir import COORDINATOR, RunDirectory, meter_account
+from runtime.records import MemberRecord
+from runtime.rundir import COORDINATOR, RunDirectory, attached_meter_account, meter_account
 from runtime.scenario.load import load_scenario
 from runtime.xmpp.authority import ensure_credentials
 
@@ -250,7 +251,15 @@ def test_server_heard_exactly_what_the_agents_logged_as_sent(finished: Project) 
     assert heard == sent
 
 
-def test_killed_member_comes_back_and_the_ledger_is_the_same(
+def attach_a_meter(project: Project, member: str) -> None:
+    """From this machine, through the published port; it plays what the member's own meter plays."""
+    command = [sys.executable, "-m", "runtime", "meter", "attach", str(project.run_directory), member]
+    connection = project.run_directory / "connection-host.json"
+    attached = outcome(*command, "--source", "simulated:", "--connection", str(connection), timeout_s=60)
+    assert attached.returncode == 0, attached.stderr
+
+
+def test_meter_is_attached_and_member_killed_and_the_ledger_is_the_same(
     running: Project, local_ledger: Future[bytes]
 ) -> None:
     results = RunDirectory(running.run_directory)
@@ -265,8 +274,12 @@ def test_killed_member_comes_back_and_the_ledger_is_the_same(
     assert pid > 1
     assert running.state("coordinator")["Running"]
     os.kill(pid, signal.SIGKILL)
+    attach_a_meter(running, MEMBERS[0])
 
     assert running.wait_until_ended("coordinator", RUN_LIMIT_S) == 0, running.logs()
     assert running.wait_until_ended(f"prosumer-{victim}", 20) == 0, running.logs()
     assert {service for service, count in restarts(running).items() if count} == {f"prosumer-{victim}"}
     assert results.ledger_csv.read_bytes() == local_ledger.result()
+    sessions = MemberRecord.load(results.member_record(MEMBERS[0])).sessions
+    readers = [meter for session in sessions for meter in session.meter]
+    assert attached_meter_account(MEMBERS[0]) in readers

@@ -27,6 +27,8 @@ def peerwatt(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def _no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither command may start a process; both leave the user's cache alone."""
 
+    import pvlib  # noqa: F401 - asks the system for the processor's name when it is first imported
+
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a process was started")
 
