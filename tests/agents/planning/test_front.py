@@ -88,7 +88,7 @@ def test_fronts_are_feasible_undominated_and_deterministic(seed, kind, objective
 
 @pytest.mark.parametrize("other", ["peak", "wear"])
 def test_the_front_holds_the_plan_of_least_cost(other):
-    problem = random_problem(4, "convex", 48)
+    problem = random_problem(0, "feed-in", 48)
     front = plan_front(problem, ("cost", other), AGEING, 0, QUICK)
     least_eur = EvolutionaryPlanner(0).plan(problem).cost_eur
     assert front.values[0, 0] == pytest.approx(least_eur, abs=1e-6)
