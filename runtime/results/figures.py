@@ -92,13 +92,13 @@ def write_figures(
     with mpl.rc_context(cast(Any, STYLE)):
         many = len(series) > PANELS
         figure = (_exchange_maps if many else _exchange_panels)(heading, axis, series)
-        files += _save(figure, folder / f"figure-{exchange}-consumption-production-import")
+        files += save_figure(figure, folder / f"figure-{exchange}-consumption-production-import")
         if storage and batteries:
             many = len(batteries) > PANELS
             figure = (_storage_map if many else _storage_panels)(heading, axis, batteries)
-            files += _save(figure, folder / f"figure-{storage}-state-of-charge")
+            files += save_figure(figure, folder / f"figure-{storage}-state-of-charge")
         figure = _prices(heading, axis, community_series(coordinator), coordinator.setting == "community")
-        files += _save(figure, folder / "figure-prices-and-exchange")
+        files += save_figure(figure, folder / "figure-prices-and-exchange")
     return files
 
 
@@ -215,7 +215,7 @@ def _prices(heading: str, axis: Axis, community: CommunitySeries, market: bool) 
         _shade(panel, axis, community.suspended)
         if community.suspended.any() and panel is upper:
             panel.fill_between([], [], color=GREY, alpha=0.6, label="trade suspended")
-        _time(panel, axis, 12)
+        tick_local_time(panel, axis, 12)
         panel.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     lower.set_xlabel(f"local time ({axis.zone})")
     return figure
@@ -241,7 +241,7 @@ def _grid(title: str, axis: Axis, count: int) -> tuple[Figure, list[Axes]]:
         if index >= count:
             panel.set_axis_off()
         else:
-            _time(panel, axis, 8 if columns <= 2 else 4)
+            tick_local_time(panel, axis, 8 if columns <= 2 else 4)
             panel.tick_params(labelbottom=index + columns >= count, length=2, width=0.5)
     return figure, panels[:count]
 
@@ -273,12 +273,12 @@ def _maps(
         panel.invert_yaxis()
         panel.set_yticks(np.arange(0, len(names), every) + 0.5, names[::every], fontsize=6)
         figure.colorbar(mesh, ax=panel, pad=0.01, label=label, extend="neither" if limits else "max")
-        _time(panel, axis, 12)
+        tick_local_time(panel, axis, 12)
     panels[-1].set_xlabel(f"local time ({axis.zone})")
     return figure
 
 
-def _time(panel: Axes, axis: Axis, most: int) -> None:
+def tick_local_time(panel: Axes, axis: Axis, most: int) -> None:
     """Tick whole hours of local time, at most about ``most``; the date is under the first of each day."""
     hours = float(axis.edges_hours[-1])
     step = next((s for s in (1, 2, 3, 4, 6, 8, 12, 24) if round(hours / s, 6) <= most), 24)
@@ -327,7 +327,7 @@ def _finish(figure: Figure, handles: Sequence[Any], ylabel: str, axis: Axis) -> 
         )
 
 
-def _save(figure: Figure, stem: Path) -> list[Path]:
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
     png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
     FigureCanvasAgg(figure).print_figure(png, dpi=130)
     # no date and a fixed salt for ids: the same run gives the same file

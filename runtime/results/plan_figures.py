@@ -13,7 +13,17 @@ from matplotlib.figure import Figure
 
 from runtime.planned import PlanAnswer, PlannedDay
 from runtime.preferences import OBJECTIVE_UNITS, Objective
-from runtime.results.figures import BLACK, BLUE, GREEN, GREY, ORANGE, STYLE, VERMILION, _save, _time
+from runtime.results.figures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    STYLE,
+    VERMILION,
+    save_figure,
+    tick_local_time,
+)
 from runtime.results.series import Axis
 
 _NAMES: dict[Objective, str] = {
@@ -38,9 +48,9 @@ def write_plan_figures(folder: Path, answer: PlanAnswer) -> list[Path]:
     files = []
     with mpl.rc_context(cast(Any, STYLE)):
         if answer.shown is not None:
-            files += _save(_plan_figure(answer, answer.shown), folder / "plan")
+            files += save_figure(_plan_figure(answer, answer.shown), folder / "plan")
         if len(answer.plans) > 1:
-            files += _save(_front_figure(answer), folder / "front")
+            files += save_figure(_front_figure(answer), folder / "front")
     return files
 
 
@@ -59,7 +69,7 @@ def _plan_figure(answer: PlanAnswer, plan: PlannedDay) -> Figure:
     if with_battery:
         _draw_charge(panels[2], axis, answer, plan)
     for panel in panels:
-        _time(panel, axis, 12)
+        tick_local_time(panel, axis, 12)
         panel.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     panels[-1].set_xlabel(f"local time ({axis.zone})")
     return figure
