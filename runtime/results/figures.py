@@ -328,6 +328,7 @@ def _finish(figure: Figure, handles: Sequence[Any], ylabel: str, axis: Axis) -> 
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as PNG and SVG, the same bytes for the same figure; returns both files."""
     png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
     FigureCanvasAgg(figure).print_figure(png, dpi=130)
     # no date and a fixed salt for ids: the same run gives the same file
