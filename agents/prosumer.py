@@ -255,16 +255,20 @@ class ProsumerMachine(Machine):
     def _session_of(self, number: int) -> _Session:
         if self._session is not None and self._session.number == number:
             return self._session
-        if self._session is not None and number == self._session.number + 1:
-            self._end_session(self._session)  # its closing never came through
-        if number != len(self._done) or number >= len(self._horizons):
-            raise ProtocolError(f"session {number} is not the one that comes next ({len(self._done)})")
+        if not len(self._done) <= number < len(self._horizons):
+            raise ProtocolError(f"session {number} is not one to come ({len(self._done)} are closed)")
+        while len(self._done) < number:  # its closing never came through
+            self._end_session(self._session or self._begin_session(len(self._done)))
+        self._session = self._begin_session(number)
+        return self._session
+
+    def _begin_session(self, number: int) -> _Session:
         horizon = self._horizons[number]
 
         def building() -> Building:
             return Building(self._config.battery, self._config.strategy, horizon.slots, horizon.slot_hours)
 
-        session = self._session = _Session(number, horizon, building(), building())
+        session = _Session(number, horizon, building(), building())
         if self._config.forecast is None:  # told, not forecast: nothing to be worked out
             session.foreseen = foresee(self._config, number)
         return session
@@ -276,22 +280,23 @@ class ProsumerMachine(Machine):
 
     def _agree(self, envelope: Envelope, body: Agreement) -> None:
         session = self._session_of(body.session)
+        self._choose_plan(session, body.position_round)
+        self.reply(envelope, Performative.CONFIRM, Acknowledged())
+
+    def _choose_plan(self, session: _Session, agreed_round: int | None) -> None:
+        """Take the plan of a round for the one to run; without one of that round, the last one made."""
         if not session.plans:  # every round closed before a plan was ready: the battery keeps still
             residual_kwh = self._foreseen(session).residual_load_kwh
             no_price, hours = np.zeros(session.horizon.slots), session.horizon.slot_hours
             still = PlanningProblem(residual_kwh, self._config.battery, hours, no_price, no_price)
             session.plans[0] = planner_for("idle", self._config.seed).plan(still)
-        ready = body.position_round in session.plans
-        session.plan_round = body.position_round if ready else max(session.plans)
+        session.plan_round = agreed_round if agreed_round in session.plans else max(session.plans)
         session.plan = session.plans[session.plan_round]
-        self.reply(envelope, Performative.CONFIRM, Acknowledged())
 
     # -- operation -------------------------------------------------------------------------------------
 
     def _gather(self, envelope: Envelope, body: DeliveryRequest) -> None:
         session = self._session_of(body.session)
-        if session.plan is None:
-            raise ProtocolError("no agreement was reached yet")
         if not len(session.outcomes) <= body.slot < session.horizon.slots:
             raise ProtocolError(f"slot {body.slot} is not one to come ({len(session.outcomes)} are passed)")
         while len(session.outcomes) < body.slot:  # settled without this member while it was away
@@ -353,7 +358,9 @@ class ProsumerMachine(Machine):
         self, session: _Session, readings_kwh: dict[Role, float], meters: dict[Role, str], quality: Quality
     ) -> SlotOutcome:
         """Advance the building by a slot; what was not read is taken from the forecast."""
-        assert session.plan is not None, "slots pass after the agreement"
+        if session.plan is None:  # the agreement never came through
+            self._choose_plan(session, None)
+        assert session.plan is not None, "a plan has been chosen"
         slot = len(session.outcomes)
         foreseen = self._foreseen(session)
         load_kwh = readings_kwh.get("load", float(foreseen.load_kwh[slot]))
@@ -376,10 +383,7 @@ class ProsumerMachine(Machine):
         self._session = None
 
     def _close(self, envelope: Envelope, body: SessionClosed) -> None:
-        session = self._session
-        if session is None or session.number != body.session or session.plan is None:
-            raise ProtocolError(f"session {body.session} is not running")
-        self._end_session(session)
+        self._end_session(self._session_of(body.session))
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
         if not body.last:
             return

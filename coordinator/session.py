@@ -100,6 +100,8 @@ class MarketMachine(Machine):
         match body:
             case Join():
                 self._join(member, envelope, body)
+            case Position() | MeteredDelivery() if member not in self._members:
+                raise ProtocolError(f"{member} has no part in a session that is running")
             case Position():
                 self._take_position(member, body)
             case MeteredDelivery():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from runtime.configuration import Timing
 from runtime.errors import ProtocolError
-from runtime.protocol.bodies import MeterAttach, Position, Reason, SenmlRecord, parse_body
+from runtime.protocol.bodies import MeterAttach, MeteredDelivery, Position, Reason, SenmlRecord, parse_body
 from runtime.protocol.envelope import Envelope, Performative
 from tests.machines.communities import DOMAIN, Community
 from tests.machines.network import Network
@@ -170,6 +171,51 @@ def test_a_member_that_falls_silent_is_late_and_settled_at_its_position():
     agreed = session.rounds[session.agreed_round].net_kwh["m1"]
     settled = {each.slot: float(each.net_kwh) for each in session.deliveries if each.member == "m1"}
     assert settled[4] == pytest.approx(agreed[4], abs=1e-9)
+
+
+@pytest.mark.parametrize("missed", [{"agreement"}, {"agreement", "session-closed"}, None])
+def test_a_member_that_missed_an_agreement_or_a_whole_session_still_comes_to_its_end(missed):
+    community = Community(3, sessions=2)
+    network = Network()
+    community.put_on(network)
+    member = network.nodes[f"m1@{DOMAIN}"]
+    deliver = network._deliver
+
+    def lose(envelope):
+        told = parse_body(envelope.body)
+        in_first = getattr(told, "session", None) == 0 and envelope.sender.startswith("coordinator@")
+        if envelope.recipient == f"m1@{DOMAIN}" and in_first and (missed is None or told.type in missed):
+            return
+        deliver(envelope)
+
+    network._deliver = lose
+    network.run()
+    assert member.finished
+    own = network.saved[Path("m1.json")]
+    sessions = network.saved[Path("coordinator.json")].sessions
+    quality = [{each.quality for each in session.deliveries if each.member == "m1"} for session in sessions]
+    assert [len(session.net_kwh) for session in own.sessions] == [6, 6]
+    assert (quality[0] == {"missing"}) == (missed is None)
+    assert "missing" not in quality[1]
+
+
+def test_who_has_no_part_in_a_session_cannot_speak_in_it():
+    community = Community(7)
+    calm, _ = Community(7).run()
+    network = Network()
+    community.put_on(network)
+    coordinator = network.nodes[f"coordinator@{DOMAIN}"].machine
+    energies = {"grid_import_kwh": [1.0] * 6, "grid_export_kwh": [0.0] * 6}
+    position = Position(session=0, round=0, **energies)
+    delivery = MeteredDelivery(session=0, slot=0, grid_import_kwh=1, grid_export_kwh=0, quality="metered")
+    for body, performative in ((position, Performative.PROPOSE), (delivery, Performative.INFORM)):
+        early = Envelope(
+            f"m0@{DOMAIN}", coordinator.jid, performative, "market", "session-0", body.type, body.to_json()
+        )
+        with pytest.raises(ProtocolError, match="m0 has no part in a session"):
+            coordinator.receive(early, body)
+    network.run()
+    assert network.saved[Path("coordinator.json")] == calm
 
 
 def test_a_meter_that_falls_silent_is_estimated_from_the_forecast():
