@@ -46,6 +46,8 @@ class FleetProgress:
         match phase:
             case "restarted":
                 self._say(f"{agent} {detail['after']}; started again ({detail['restarts']})")
+            case "left-behind":
+                self._say(f"{agent} did not finish within {detail['seconds']:g} s of the market's close")
             case "complaint":
                 self._say(f"{agent}: {detail}")
             case "meter-attached":

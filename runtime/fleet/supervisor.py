@@ -20,6 +20,9 @@ RESTARTS = 3
 READY_LIMIT_S, READY_LIMIT_PER_MEMBER_S = 60.0, 0.5
 """How long the processes may take until all are connected."""
 
+MEMBERS_LEAVE_LIMIT_S = 60.0
+"""How long members are waited for once the coordinator has closed the market and left."""
+
 METERS_LEAVE_LIMIT_S, STOP_LIMIT_S = 2.0, 6.0
 
 METERS = "meters"
@@ -106,9 +109,17 @@ class Fleet:
         self._on_news("fleet", "ready", {"seconds": round(self.ready_seconds, 3)})
 
     def _watch(self) -> None:
-        needed = {child.name for child in (self.coordinator, *self.prosumers)}
-        while not needed <= self._left:
+        while COORDINATOR not in self._left:
             self._step(None)
+        # A member that hangs, or never heard that the market closed, leaves no record; the rest is settled.
+        end_s = time.monotonic() + MEMBERS_LEAVE_LIMIT_S
+        while staying := [each.name for each in self.prosumers if each.name not in self._left]:
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                for name in staying:
+                    self._on_news(name, "left-behind", {"seconds": MEMBERS_LEAVE_LIMIT_S})
+                return
+            self._step(left_s)
 
     def _step(self, timeout_s: float | None) -> None:
         """Wait for something to happen, and see to it."""

@@ -138,3 +138,16 @@ def test_one_that_gives_up_is_not_started_again(fleet: Fleet, monkeypatch: pytes
     with pytest.raises(FleetError, match="m0 gave up: of its own"):
         fleet._watch()
     assert children["m0"].starts == 1
+
+
+def test_a_member_that_never_finishes_is_named_and_not_waited_for_once_the_market_has_closed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(fleet, "_on_news", lambda name, phase, _: told.append((name, phase)))
+    monkeypatch.setattr("runtime.fleet.supervisor.MEMBERS_LEAVE_LIMIT_S", 0.2)
+    children = staff(fleet, m1=[(None, [])])
+    step_within_a_second(fleet, monkeypatch)
+    fleet._watch()
+    assert ("m1", "left-behind") in told
+    assert children["m1"].starts == 1
