@@ -17,7 +17,6 @@ from runtime.configuration import (
     MeterConfig,
     MeterRole,
     MetersConfig,
-    Strategy,
     Timing,
     derive_seed,
 )
@@ -89,7 +88,7 @@ def write_community(
         members: how many, at least 1.
         slots: slots of a session.
         sessions: how many times the day is negotiated.
-        at_rest: whether batteries keep still, so that members answer without solving anything.
+        at_rest: nobody has a battery, so that members answer without solving anything.
     """
     names, horizon = member_names(members), day(slots)
     prices = import_price_eur_per_kwh(horizon)
@@ -112,7 +111,6 @@ def write_community(
     )
     coordinator.save(directory.coordinator_config)
     roles: list[MeterRole] = ["load", "pv"]
-    strategy: Strategy = "idle" if at_rest else "optimised"
     meters = []
     for place, name in enumerate(names):
         rng = random.Random(derive_seed(0, NAME, name))
@@ -129,9 +127,9 @@ def write_community(
         MemberConfig(
             name=name,
             kind="house",
-            strategy=strategy,
+            strategy="optimised",
             trades=True,
-            battery=battery if place % 2 == 0 else None,
+            battery=battery if place % 2 == 0 and not at_rest else None,
             pv=None,
             seed=derive_seed(0, "member", name),
             timing=TIMING,

@@ -1,4 +1,4 @@
-"""One size of community, measured: with members that plan, with batteries at rest, and plain clients."""
+"""One size of community, measured: with members that plan, without batteries, and plain clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runtime.fleet.children import ServerChild
 from runtime.rundir import RunDirectory
 
 SESSIONS_AT_REST = 3
-"""Sessions negotiated with batteries at rest: positions stand still after two rounds each."""
+"""Sessions negotiated without batteries: positions stand still after two rounds each."""
 
 PLAIN_ROUNDS = 20
 

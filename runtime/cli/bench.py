@@ -112,7 +112,7 @@ def _say(agent: str, phase: str, detail: dict[str, Any]) -> None:
         case "bench", "planning":
             text = f"{detail['members']} members: with planning"
         case "bench", "at-rest":
-            text = f"{detail['members']} members: with batteries at rest"
+            text = f"{detail['members']} members: without batteries"
         case "bench", "plain":
             text = f"{detail['members']} members: plain slixmpp"
         case _, "restarted":

@@ -70,8 +70,8 @@ def test_a_community_is_the_same_each_time_and_half_of_it_has_batteries(tmp_path
 def test_at_rest_nobody_has_anything_to_solve(tmp_path):
     directory = RunDirectory(tmp_path)
     write_community(directory, 2, 4, at_rest=True)
-    name = CoordinatorConfig.load(directory.coordinator_config).members[0]
-    assert MemberConfig.load(directory.member_config(name)).strategy == "idle"
+    names = CoordinatorConfig.load(directory.coordinator_config).members
+    assert [MemberConfig.load(directory.member_config(name)).battery for name in names] == [None, None]
 
 
 def test_the_day_is_as_large_as_lorients(tmp_path):
