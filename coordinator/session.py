@@ -250,6 +250,8 @@ class MarketMachine(Machine):
         self.do(StartTimer("agreement", self._config.timing.round_deadline_s))
 
     def _acknowledged(self, member: str, envelope: Envelope) -> None:
+        if self.phase not in (Phase.AGREEING, Phase.CLOSING):
+            return  # no answer to what is asked now: the member is waited for until the deadline
         if member not in self._asked or self._asked[member] != envelope.in_reply_to:
             return
         del self._asked[member]

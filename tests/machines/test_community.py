@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from runtime.configuration import Timing
 from runtime.errors import ProtocolError
-from runtime.protocol.bodies import MeterAttach, MeteredDelivery, Position, Reason, SenmlRecord, parse_body
+from runtime.protocol.bodies import (
+    Acknowledged,
+    MeterAttach,
+    MeteredDelivery,
+    Position,
+    Reason,
+    SenmlRecord,
+    parse_body,
+)
 from runtime.protocol.envelope import Envelope, Performative
 from tests.machines.communities import DOMAIN, Community
 from tests.machines.network import Network
@@ -216,6 +224,29 @@ def test_who_has_no_part_in_a_session_cannot_speak_in_it():
             coordinator.receive(early, body)
     network.run()
     assert network.saved[Path("coordinator.json")] == calm
+
+
+@pytest.mark.parametrize("asked", ["price-signal", "delivery-request"])
+def test_a_member_that_only_acknowledges_is_late(asked):
+    community = Community(3)
+    network = Network()
+    community.put_on(network)
+    curt = network.nodes[f"m1@{DOMAIN}"].machine
+    original = curt.receive
+
+    def receive(envelope, body):
+        if body.type != asked:
+            return original(envelope, body)
+        curt.reply(envelope, Performative.CONFIRM, Acknowledged())
+        return curt._take()
+
+    curt.receive = receive
+    network.run()
+    session = network.saved[Path("coordinator.json")].sessions[0]
+    if asked == "price-signal":
+        assert all(each.late == ["m1"] for each in session.rounds)
+    else:
+        assert {each.quality for each in session.deliveries if each.member == "m1"} == {"missing"}
 
 
 def test_a_meter_that_falls_silent_is_estimated_from_the_forecast():
