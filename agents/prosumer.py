@@ -6,18 +6,11 @@ metered net energy; load, production and battery stay in its own record.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from agents.building import Building, SlotOutcome
-from agents.forecast.member import Foreseen, foresee
 from agents.planning.planner import Planner, planner_for
-from agents.planning.problem import Plan, PlanningProblem
+from agents.session import OwnSession, PlannedRound
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
@@ -55,10 +48,8 @@ from runtime.protocol.machine import (
     Withdraw,
 )
 from runtime.protocol.pairs import exact_pair_of_net, pair_of_net
-from runtime.records import AgreedPlan, MemberRecord, MemberSessionRecord, Quality
+from runtime.records import MemberRecord, MemberSessionRecord, Quality
 from runtime.rundir import COORDINATOR, attached_meter_account, meter_account
-
-Array = NDArray[np.float64]
 
 READING_SHARE_OF_DEADLINE = 0.5
 """Share of the delivery deadline that meters get; the rest is the delivery's own way."""
@@ -79,29 +70,6 @@ class _Slot:
     meters: dict[Role, str] = field(default_factory=dict)
 
 
-@dataclass
-class _Session:
-    """What the prosumer knows of the running session; lists have one value for each slot passed."""
-
-    number: int
-    horizon: Horizon
-    building: Building
-    alone: Building
-    foreseen: Foreseen | None = None
-    problems: dict[int, PlanningProblem] = field(default_factory=dict)
-    plans: dict[int, Plan] = field(default_factory=dict)
-    plan: Plan | None = None
-    plan_round: int | None = None
-    planning_seconds: float = 0.0
-    current: _Slot | None = None
-    load_kwh: list[float] = field(default_factory=list)
-    pv_kwh: list[float] = field(default_factory=list)
-    outcomes: list[SlotOutcome] = field(default_factory=list)
-    alone_net_kwh: list[float] = field(default_factory=list)
-    quality: list[Quality] = field(default_factory=list)
-    meter: list[str] = field(default_factory=list)
-
-
 class ProsumerMachine(Machine):
     """The member's side of every session."""
 
@@ -120,7 +88,8 @@ class ProsumerMachine(Machine):
         self._horizons: list[Horizon] = []
         self._early: list[tuple[Envelope, AnyBody]] = []
         self._asked_for_plan: dict[str, tuple[Envelope, PriceSignal]] = {}
-        self._session: _Session | None = None
+        self._session: OwnSession | None = None
+        self._reading: _Slot | None = None
         self._done: list[MemberSessionRecord] = []
 
     # -- events ----------------------------------------------------------------------------------------
@@ -149,7 +118,7 @@ class ProsumerMachine(Machine):
         """Go on without the readings that did not come."""
         if name != "reading":
             super().on_timer(name)
-        slot = self._session.current if self._session else None
+        slot = self._reading
         if slot is None:
             return
         for asked in slot.asked.values():
@@ -167,18 +136,14 @@ class ProsumerMachine(Machine):
             self._meter_of = dict.fromkeys(self._config.roles, self._own_meter)
             self.do(Progress("meter-lost", {"meter": self._attached_meter, "slots": self._missed_in_a_row}))
 
-    def on_computed(self, name: str, result: Any) -> None:  # noqa: ANN401 - a plan and its time
+    def on_computed(self, name: str, result: PlannedRound) -> None:
         """Propose the position of a plan that is ready."""
         envelope, signal = self._asked_for_plan.pop(name)
         session = self._session
         if session is None or session.number != signal.session:
             return
-        foreseen, problem, plan, seconds = result
-        session.foreseen = session.foreseen or foreseen
-        session.problems[signal.round] = problem
-        session.plans[signal.round] = plan
-        session.planning_seconds += seconds
-        imports, exports = pair_of_net(plan.net_kwh)
+        session.keep(signal.round, result)
+        imports, exports = pair_of_net(result.plan.net_kwh)
         position = Position(
             session=signal.session, round=signal.round, grid_import_kwh=imports, grid_export_kwh=exports
         )
@@ -229,30 +194,12 @@ class ProsumerMachine(Machine):
         slots = session.horizon.slots
         if not len(signal.import_price_eur_per_kwh) == len(signal.export_price_eur_per_kwh) == slots:
             raise ProtocolError(f"a price signal needs {slots} slots")
-        last = session.plans[max(session.plans)] if session.plans else None
-        known, done = session.foreseen, tuple(self._done)
-
-        def work() -> tuple[Foreseen, PlanningProblem, Plan, float]:
-            foreseen = known or foresee(self._config, session.number, done)
-            problem = PlanningProblem(
-                residual_load_kwh=foreseen.residual_load_kwh,
-                battery=self._config.battery,
-                slot_hours=session.horizon.slot_hours,
-                import_price_eur_per_kwh=np.array(signal.import_price_eur_per_kwh),
-                export_price_eur_per_kwh=np.array(signal.export_price_eur_per_kwh),
-                proximal_weight_eur_per_kwh2=signal.proximal_weight_eur_per_kwh2 if last else 0.0,
-                reference_net_kwh=last.net_kwh if last else None,
-            )
-            began = time.perf_counter()
-            plan = self._planner.plan(problem, last)
-            return foreseen, problem, plan, time.perf_counter() - began
-
         name = f"plan-{signal.session}-{signal.round}"
         self._asked_for_plan[name] = (envelope, signal)
-        quick = self._config.battery is None or self._config.strategy != "optimised"
-        self.do(Compute(name, work, brief=quick and known is not None))
+        last, planner = session.last_plan, self._planner
+        self.do(Compute(name, lambda: session.plan_at(signal, last, planner), brief=session.plans_briefly))
 
-    def _session_of(self, number: int) -> _Session:
+    def _session_of(self, number: int) -> OwnSession:
         if self._session is not None and self._session.number == number:
             return self._session
         if not len(self._done) <= number < len(self._horizons):
@@ -262,46 +209,25 @@ class ProsumerMachine(Machine):
         self._session = self._begin_session(number)
         return self._session
 
-    def _begin_session(self, number: int) -> _Session:
-        horizon = self._horizons[number]
+    def _begin_session(self, number: int) -> OwnSession:
+        return OwnSession(self._config, number, self._horizons[number], self._done)
 
-        def building() -> Building:
-            return Building(self._config.battery, self._config.strategy, horizon.slots, horizon.slot_hours)
-
-        session = _Session(number, horizon, building(), building())
-        if self._config.forecast is None:  # told, not forecast: nothing to be worked out
-            session.foreseen = foresee(self._config, number)
-        return session
-
-    def _foreseen(self, session: _Session) -> Foreseen:
-        """What the first plan was made with, or is worked out now where no plan was ready in time."""
-        session.foreseen = session.foreseen or foresee(self._config, session.number, tuple(self._done))
-        return session.foreseen
+    def _end_session(self, session: OwnSession) -> None:
+        self._done.append(session.end())
+        self._session = self._reading = None
 
     def _agree(self, envelope: Envelope, body: Agreement) -> None:
-        session = self._session_of(body.session)
-        self._choose_plan(session, body.position_round)
+        self._session_of(body.session).choose_plan(body.position_round)
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
-
-    def _choose_plan(self, session: _Session, agreed_round: int | None) -> None:
-        """Take the plan of a round for the one to run; without one of that round, the last one made."""
-        if not session.plans:  # every round closed before a plan was ready: the battery keeps still
-            residual_kwh = self._foreseen(session).residual_load_kwh
-            no_price, hours = np.zeros(session.horizon.slots), session.horizon.slot_hours
-            still = PlanningProblem(residual_kwh, self._config.battery, hours, no_price, no_price)
-            session.plans[0] = planner_for("idle", self._config.seed).plan(still)
-        session.plan_round = agreed_round if agreed_round in session.plans else max(session.plans)
-        session.plan = session.plans[session.plan_round]
 
     # -- operation -------------------------------------------------------------------------------------
 
     def _gather(self, envelope: Envelope, body: DeliveryRequest) -> None:
         session = self._session_of(body.session)
-        if not len(session.outcomes) <= body.slot < session.horizon.slots:
-            raise ProtocolError(f"slot {body.slot} is not one to come ({len(session.outcomes)} are passed)")
-        while len(session.outcomes) < body.slot:  # settled without this member while it was away
-            self._pass_slot(session, {}, {}, "missing")
-        slot = session.current = _Slot(body.slot, envelope)
+        if not session.passed <= body.slot < session.horizon.slots:
+            raise ProtocolError(f"slot {body.slot} is not one to come ({session.passed} are passed)")
+        session.miss_slots(until=body.slot)  # settled without this member while it was away
+        slot = self._reading = _Slot(body.slot, envelope)
         seconds = self._config.timing.delivery_deadline_s * READING_SHARE_OF_DEADLINE
         for role, meter in self._meter_of.items():
             slot.asked_roles.setdefault(meter, []).append(role)
@@ -321,8 +247,7 @@ class ProsumerMachine(Machine):
             self._deliver(slot)
 
     def _take_reading(self, envelope: Envelope, body: Reading) -> None:
-        session = self._session
-        slot = session.current if session else None
+        session, slot = self._session, self._reading
         if session is None or slot is None or (body.session, body.slot) != (session.number, slot.slot):
             raise ProtocolError(f"slot {body.slot} of session {body.session} is not being read")
         for record in body.e:
@@ -339,48 +264,19 @@ class ProsumerMachine(Machine):
     def _deliver(self, slot: _Slot) -> None:
         session = self._session
         assert session is not None, "slots are delivered within a session"
-        session.current = None
+        self._reading = None
         complete = set(slot.readings_kwh) == set(self._config.roles)
-        outcome = self._pass_slot(
-            session, slot.readings_kwh, slot.meters, "metered" if complete else "estimated"
-        )
+        quality: Quality = "metered" if complete else "estimated"
+        outcome = session.pass_slot(slot.readings_kwh, slot.meters, quality)
         imports, exports = exact_pair_of_net(outcome.net_kwh)
         delivery = MeteredDelivery(
             session=session.number,
             slot=slot.slot,
             grid_import_kwh=imports,
             grid_export_kwh=exports,
-            quality=session.quality[-1],
+            quality=quality,
         )
         self.reply(slot.request, Performative.INFORM, delivery, expects_reply=True)
-
-    def _pass_slot(
-        self, session: _Session, readings_kwh: dict[Role, float], meters: dict[Role, str], quality: Quality
-    ) -> SlotOutcome:
-        """Advance the building by a slot; what was not read is taken from the forecast."""
-        if session.plan is None:  # the agreement never came through
-            self._choose_plan(session, None)
-        assert session.plan is not None, "a plan has been chosen"
-        slot = len(session.outcomes)
-        foreseen = self._foreseen(session)
-        load_kwh = readings_kwh.get("load", float(foreseen.load_kwh[slot]))
-        pv_kwh = readings_kwh.get("pv", float(foreseen.pv_kwh[slot]))
-        outcome = session.building.step(slot, load_kwh, pv_kwh, float(session.plan.stored_energy_kwh[slot]))
-        baseline = session.plans[min(session.plans)]
-        alone = session.alone.step(slot, load_kwh, pv_kwh, float(baseline.stored_energy_kwh[slot]))
-        session.load_kwh.append(load_kwh)
-        session.pv_kwh.append(pv_kwh)
-        session.outcomes.append(outcome)
-        session.alone_net_kwh.append(alone.net_kwh)
-        session.quality.append(quality)
-        session.meter.append(",".join(sorted({meter.split("@", 1)[0] for meter in meters.values()})))
-        return outcome
-
-    def _end_session(self, session: _Session) -> None:
-        while len(session.outcomes) < session.horizon.slots:
-            self._pass_slot(session, {}, {}, "missing")
-        self._done.append(_record_of(session, self._config.battery is not None))
-        self._session = None
 
     def _close(self, envelope: Envelope, body: SessionClosed) -> None:
         self._end_session(self._session_of(body.session))
@@ -428,45 +324,7 @@ class ProsumerMachine(Machine):
         self._meter_of.update(dict.fromkeys(body.roles, envelope.sender))
         self._missed_in_a_row = 0
         session = self._session
-        passed = len(session.outcomes) + (session.current is not None) if session else 0
+        passed = session.passed + (self._reading is not None) if session else 0
         number = session.number if session else len(self._done)
         self.do(Progress("meter-attached", {"meter": envelope.sender, "source": body.source}))
         self.reply(envelope, Performative.AGREE, MeterAttached(session=number, slot=passed))
-
-
-def _agreed_plan(session: _Session, has_battery: bool) -> AgreedPlan | None:
-    """The plan that was run and what it was made for; None where no price signal was answered in time."""
-    problem = session.problems.get(session.plan_round) if session.plan_round is not None else None
-    if session.plan is None or session.plan_round is None or problem is None:
-        return None
-    weight = float(problem.weight_eur_per_kwh2.max())
-    return AgreedPlan(
-        round=session.plan_round,
-        residual_load_kwh=problem.residual_load_kwh.tolist(),
-        stored_kwh=session.plan.stored_energy_kwh.tolist() if has_battery else None,
-        import_price_eur_per_kwh=problem.import_price_eur_per_kwh.tolist(),
-        export_price_eur_per_kwh=problem.export_price_eur_per_kwh.tolist(),
-        proximal_weight_eur_per_kwh2=weight,
-        reference_net_kwh=problem.reference_kwh.tolist() if weight > 0 else None,
-    )
-
-
-def _record_of(session: _Session, has_battery: bool) -> MemberSessionRecord:
-    assert session.plan is not None, "a session is recorded after its agreement"
-    return MemberSessionRecord(
-        session=session.number,
-        load_kwh=session.load_kwh,
-        pv_kwh=session.pv_kwh,
-        battery_charge_kwh=[max(0.0, -outcome.battery_kwh) for outcome in session.outcomes],
-        battery_discharge_kwh=[max(0.0, outcome.battery_kwh) for outcome in session.outcomes],
-        stored_kwh=[outcome.stored_kwh for outcome in session.outcomes] if has_battery else [],
-        net_kwh=[outcome.net_kwh for outcome in session.outcomes],
-        planned_net_kwh=session.plan.net_kwh.tolist(),
-        alone_net_kwh=session.alone_net_kwh,
-        quality=session.quality,
-        meter=session.meter,
-        rounds_planned=len(session.plans),
-        planning_seconds=session.planning_seconds,
-        forecast=session.foreseen.forecast if session.foreseen else None,
-        plan=_agreed_plan(session, has_battery),
-    )

@@ -1,0 +1,214 @@
+"""One market session as its prosumer knows it: forecast, plans by round, and what happened slot by slot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.building import Building, SlotOutcome
+from agents.forecast.member import Foreseen, foresee
+from agents.planning.planner import Planner, planner_for
+from agents.planning.problem import Plan, PlanningProblem
+from runtime.configuration import MemberConfig
+from runtime.horizon import Horizon
+from runtime.protocol.bodies import PriceSignal, Role
+from runtime.records import AgreedPlan, MemberSessionRecord, Quality
+
+
+@dataclass(frozen=True)
+class PlannedRound:
+    """A plan that is ready: what it was made with and for, and how long it took [s]."""
+
+    foreseen: Foreseen
+    problem: PlanningProblem
+    plan: Plan
+    planning_seconds: float
+
+
+class OwnSession:
+    """What a prosumer knows of a session, and its building in it.
+
+    Attributes:
+        number: number of the session, from 0.
+        horizon: its slots.
+        plans: the plans made, by round.
+    """
+
+    def __init__(
+        self, config: MemberConfig, number: int, horizon: Horizon, earlier: Sequence[MemberSessionRecord]
+    ) -> None:
+        """Begin a session.
+
+        Args:
+            config: the member's configuration.
+            number: number of the session, from 0.
+            horizon: its slots.
+            earlier: records of the sessions before, for forecasts.
+        """
+        self.number = number
+        self.horizon = horizon
+        self.plans: dict[int, Plan] = {}
+        self._config = config
+        self._earlier = tuple(earlier)
+        # Told, not forecast: nothing to be worked out.
+        self._foreseen = foresee(config, number) if config.forecast is None else None
+        self._problems: dict[int, PlanningProblem] = {}
+        self._plan: Plan | None = None
+        self._plan_round: int | None = None
+        self._planning_seconds = 0.0
+        self._building = self._new_building()
+        self._alone = self._new_building()
+        self._load_kwh: list[float] = []
+        self._pv_kwh: list[float] = []
+        self._outcomes: list[SlotOutcome] = []
+        self._alone_net_kwh: list[float] = []
+        self._quality: list[Quality] = []
+        self._meter: list[str] = []
+
+    def _new_building(self) -> Building:
+        config, horizon = self._config, self.horizon
+        return Building(config.battery, config.strategy, horizon.slots, horizon.slot_hours)
+
+    # -- planning --------------------------------------------------------------------------------------
+
+    @property
+    def plans_briefly(self) -> bool:
+        """Whether a plan takes less time than handing it to another thread."""
+        quick = self._config.battery is None or self._config.strategy != "optimised"
+        return quick and self._foreseen is not None
+
+    @property
+    def last_plan(self) -> Plan | None:
+        """The plan of the latest round, None before the first."""
+        return self.plans[max(self.plans)] if self.plans else None
+
+    def plan_at(self, signal: PriceSignal, last: Plan | None, planner: Planner) -> PlannedRound:
+        """Plan at a round's prices; changes nothing here, so it may run beside the event loop.
+
+        Args:
+            signal: the round's prices, one of each a slot.
+            last: the plan of the latest round when the signal came: what the proximal term holds on to.
+            planner: the member's planner.
+        """
+        foreseen = self._foreseen or foresee(self._config, self.number, self._earlier)
+        problem = PlanningProblem(
+            residual_load_kwh=foreseen.residual_load_kwh,
+            battery=self._config.battery,
+            slot_hours=self.horizon.slot_hours,
+            import_price_eur_per_kwh=np.array(signal.import_price_eur_per_kwh),
+            export_price_eur_per_kwh=np.array(signal.export_price_eur_per_kwh),
+            proximal_weight_eur_per_kwh2=signal.proximal_weight_eur_per_kwh2 if last else 0.0,
+            reference_net_kwh=last.net_kwh if last else None,
+        )
+        began = time.perf_counter()
+        plan = planner.plan(problem, last)
+        return PlannedRound(foreseen, problem, plan, time.perf_counter() - began)
+
+    def keep(self, number: int, planned: PlannedRound) -> None:
+        """Keep a round's plan."""
+        self._foreseen = self._foreseen or planned.foreseen
+        self._problems[number] = planned.problem
+        self.plans[number] = planned.plan
+        self._planning_seconds += planned.planning_seconds
+
+    def choose_plan(self, agreed_round: int | None) -> None:
+        """Take the plan of a round for the one to run; without one of that round, the last one made."""
+        if not self.plans:  # every round closed before a plan was ready: the battery keeps still
+            residual_kwh = self._known().residual_load_kwh
+            no_price, hours = np.zeros(self.horizon.slots), self.horizon.slot_hours
+            still = PlanningProblem(residual_kwh, self._config.battery, hours, no_price, no_price)
+            self.plans[0] = planner_for("idle", self._config.seed).plan(still)
+        self._plan_round = agreed_round if agreed_round in self.plans else max(self.plans)
+        self._plan = self.plans[self._plan_round]
+
+    def _known(self) -> Foreseen:
+        """What the first plan was made with, or is worked out now where no plan was ready in time."""
+        if self._foreseen is None:
+            self._foreseen = foresee(self._config, self.number, self._earlier)
+        return self._foreseen
+
+    # -- slots -----------------------------------------------------------------------------------------
+
+    @property
+    def passed(self) -> int:
+        """Number of slots that have passed."""
+        return len(self._outcomes)
+
+    def pass_slot(
+        self, readings_kwh: dict[Role, float], meters: dict[Role, str], quality: Quality
+    ) -> SlotOutcome:
+        """Advance the building by a slot; what was not read is taken from the forecast.
+
+        Args:
+            readings_kwh: metered energies.
+            meters: JID of the meter that read each of them.
+            quality: how the slot's energies were come by.
+
+        Returns:
+            What the battery did and what the meter at the grid shows.
+        """
+        if self._plan is None:  # the agreement never came through
+            self.choose_plan(None)
+        assert self._plan is not None, "a plan has been chosen"
+        slot, foreseen = self.passed, self._known()
+        load_kwh = readings_kwh.get("load", float(foreseen.load_kwh[slot]))
+        pv_kwh = readings_kwh.get("pv", float(foreseen.pv_kwh[slot]))
+        outcome = self._building.step(slot, load_kwh, pv_kwh, float(self._plan.stored_energy_kwh[slot]))
+        baseline = self.plans[min(self.plans)]
+        alone = self._alone.step(slot, load_kwh, pv_kwh, float(baseline.stored_energy_kwh[slot]))
+        self._load_kwh.append(load_kwh)
+        self._pv_kwh.append(pv_kwh)
+        self._outcomes.append(outcome)
+        self._alone_net_kwh.append(alone.net_kwh)
+        self._quality.append(quality)
+        self._meter.append(",".join(sorted({meter.split("@", 1)[0] for meter in meters.values()})))
+        return outcome
+
+    def miss_slots(self, until: int) -> None:
+        """Pass the slots before ``until`` that were settled without this member."""
+        while self.passed < until:
+            self.pass_slot({}, {}, "missing")
+
+    # -- record ----------------------------------------------------------------------------------------
+
+    def end(self) -> MemberSessionRecord:
+        """End the session; what there is to be kept of it."""
+        self.miss_slots(self.horizon.slots)
+        assert self._plan is not None, "a slot has passed, so a plan has been chosen"
+        has_battery = self._config.battery is not None
+        return MemberSessionRecord(
+            session=self.number,
+            load_kwh=self._load_kwh,
+            pv_kwh=self._pv_kwh,
+            battery_charge_kwh=[max(0.0, -outcome.battery_kwh) for outcome in self._outcomes],
+            battery_discharge_kwh=[max(0.0, outcome.battery_kwh) for outcome in self._outcomes],
+            stored_kwh=[outcome.stored_kwh for outcome in self._outcomes] if has_battery else [],
+            net_kwh=[outcome.net_kwh for outcome in self._outcomes],
+            planned_net_kwh=self._plan.net_kwh.tolist(),
+            alone_net_kwh=self._alone_net_kwh,
+            quality=self._quality,
+            meter=self._meter,
+            rounds_planned=len(self.plans),
+            planning_seconds=self._planning_seconds,
+            forecast=self._foreseen.forecast if self._foreseen else None,
+            plan=self._agreed_plan(has_battery),
+        )
+
+    def _agreed_plan(self, has_battery: bool) -> AgreedPlan | None:
+        """The plan that was run and what it was made for; None where no price signal was answered in time."""
+        problem = self._problems.get(self._plan_round) if self._plan_round is not None else None
+        if self._plan is None or self._plan_round is None or problem is None:
+            return None
+        weight = float(problem.weight_eur_per_kwh2.max())
+        return AgreedPlan(
+            round=self._plan_round,
+            residual_load_kwh=problem.residual_load_kwh.tolist(),
+            stored_kwh=self._plan.stored_energy_kwh.tolist() if has_battery else None,
+            import_price_eur_per_kwh=problem.import_price_eur_per_kwh.tolist(),
+            export_price_eur_per_kwh=problem.export_price_eur_per_kwh.tolist(),
+            proximal_weight_eur_per_kwh2=weight,
+            reference_net_kwh=problem.reference_kwh.tolist() if weight > 0 else None,
+        )
