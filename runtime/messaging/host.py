@@ -17,7 +17,7 @@ from typing import Any
 
 from runtime.clock import Clock
 from runtime.errors import FleetError, ProtocolError
-from runtime.messagelog.record import NOTE_DUPLICATE, NOTE_RESENT, LogRecord, RecordKind
+from runtime.messagelog.record import NOTE_DUPLICATE, NOTE_RESENT, LogRecord, RecordKind, instant
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.agent import ConnectedAgent
 from runtime.messaging.connection import Connection
@@ -45,6 +45,9 @@ RESEND_CHECK_S = 0.5
 PROTESTS_PER_SENDER = 3
 """How many messages of one sender that are no market messages at all are answered; the rest are only logged,
 so that two agents that do not understand each other fall silent."""
+
+UNSURE_S = 1.0
+"""Messages logged so shortly before a crash may not have left the process any more."""
 
 NEVER_ANSWERED = frozenset({Performative.REFUSE, Performative.NOT_UNDERSTOOD, Performative.FAILURE})
 
@@ -107,8 +110,7 @@ class MachineAgent(ConnectedAgent):
         self._guarded(self._take_up)
 
     def _take_up(self) -> None:
-        unanswered = self._exchange.unanswered(self._now_s())
-        for envelope in unanswered:
+        for envelope in [*self._replay.unsure(), *self._exchange.unanswered(self._now_s())]:
             self._transmit(envelope, NOTE_RESENT)
         if not self._started:
             self._started = True
@@ -275,10 +277,22 @@ class _Replay:
         self._timers: dict[str, Effect] = {}
         self._jobs: dict[str, Compute] = {}
         self._last: list[Effect] = []
+        self._unanswerable: list[tuple[datetime, Envelope]] = []
 
     def run(self, log: MessageLog) -> None:
+        crashed_at = None
         for record in log.records():
+            crashed_at = instant(record.at)
             self._note(self._replayed(record))
+        if crashed_at is not None:
+            since = crashed_at - timedelta(seconds=UNSURE_S)
+            self._unanswerable = [(at, envelope) for at, envelope in self._unanswerable if at >= since]
+
+    def unsure(self) -> list[Envelope]:
+        """Messages nobody answers that may not have been sent though they are in the log."""
+        envelopes = [envelope for _, envelope in self._unanswerable]
+        self._unanswerable = []
+        return envelopes
 
     def left_over(self) -> list[Effect]:
         """What the agent had not got round to: sends, timers and computations."""
@@ -293,6 +307,8 @@ class _Replay:
         if envelope is not None and record.kind is RecordKind.OUT:
             if self._unsent.pop(envelope.message_id, None) is not None:
                 agent._exchange.sent(envelope, 0.0)
+                if not envelope.expects_reply:
+                    self._unanswerable.append((instant(record.at), envelope))
             return []
         if envelope is not None:
             verdict, _ = agent._exchange.received(envelope)
