@@ -35,11 +35,11 @@ def plan(
         Path | None, typer.Option(help="Folder with the Lorient data, to plan for its buildings too.")
     ] = None,
     oracle_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Time limit of HiGHS for each instance [s].")
+        float, typer.Option(min=0.1, help="Seconds that HiGHS may take for each instance.")
     ] = 10.0,
     paper_seconds: Annotated[
         float,
-        typer.Option(min=0, help="Time of the paper's formulation, on two of each group [s]; 0: without."),
+        typer.Option(min=0, help="Seconds of the paper's formulation, on two of each group; 0: without."),
     ] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:

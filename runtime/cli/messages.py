@@ -168,6 +168,8 @@ def _show(rows: list[Row], printer: _Printer, export_to: Path | None, *, stats: 
     if not export_to and not stats:
         for row in rows:
             printer.row(row)
+        if not rows:
+            typer.echo("no message matches", err=True)
 
 
 def _verify(logs_dir: Path, printer: _Printer) -> int:
