@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -74,7 +75,7 @@ def _certificate_serves(files: Credentials, domain: str) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except Exception:
+    except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
         # Another authority's, or no alternative names: either way this one has to be made again.
         return False
     return domain in names.get_values_for_type(x509.DNSName) and (
