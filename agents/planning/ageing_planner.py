@@ -212,20 +212,9 @@ class _AgeingMating(TrajectoryMating):
         super().__init__(bands.stages, bands.lower_kwh, solve_pieces=False)
         self.bands = bands
 
-    def do(
-        self,
-        problem: Problem,
-        pop: Population,
-        n_offsprings: int,
-        random_state: np.random.Generator | None = None,
-        n_max_iterations: int | None = None,
-        **kwargs: Any,  # noqa: ANN401
-    ) -> Population:
-        """Children of a population, shape (n_offsprings, T) in pymoo's terms."""
-        if random_state is None:
-            raise ValueError("the mating needs the algorithm's random state")
+    def _children(self, pop: Population, count: int, rng: np.random.Generator) -> list[FloatArray]:
         rows: FloatArray = pop.get("X")
-        return Population.new(X=np.stack([self._child(rows, random_state) for _ in range(n_offsprings)]))
+        return [self._child(rows, rng) for _ in range(count)]
 
     def _child(self, rows: FloatArray, rng: np.random.Generator) -> FloatArray:
         parent = rows[0] if rng.random() < self.ELITE_SHARE else rows[rng.integers(0, len(rows))]

@@ -113,20 +113,24 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
         """Children of a population, shape (n_offsprings, T) in pymoo's terms."""
         if random_state is None:
             raise ValueError("the mating needs the algorithm's random state")
+        return Population.new(X=np.stack(self._children(pop, n_offsprings, random_state)))
+
+    def _children(self, pop: Population, count: int, rng: np.random.Generator) -> list[FloatArray]:
+        """Children of a population, shape (T,) each; what another mating replaces."""
         rows: FloatArray = pop.get("X")
         elite = rows[0]
-        stages = self._stages_for(elite, random_state)
-        children = [self._recombined(rows, elite, stages, random_state)]
+        stages = self._stages_for(elite, rng)
+        children = [self._recombined(rows, elite, stages, rng)]
         if self.pieces is not None:
             # A child no better than the elite mostly lies in its pieces, which were solved: try others.
             reached, known = objectives_eur(np.stack([children[0], elite], axis=1), stages.problem)
             if reached < known - 1e-12 * abs(known):
-                children.append(self.pieces.within(children[0], random_state))
-            elif random_state.random() < self.NEIGHBOURS:
-                children.append(self.pieces.neighbour(elite, random_state))
-        while len(children) < n_offsprings:
-            children.append(self._segment_child(rows, random_state))
-        return Population.new(X=np.stack(children))
+                children.append(self.pieces.within(children[0], rng))
+            elif rng.random() < self.NEIGHBOURS:
+                children.append(self.pieces.neighbour(elite, rng))
+        while len(children) < count:
+            children.append(self._segment_child(rows, rng))
+        return children
 
     def _stages_for(self, elite: FloatArray, rng: np.random.Generator) -> Stages:
         """Sums over slots to work on: with a demand charge, those of a cap at or near the elite's peak."""

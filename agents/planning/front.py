@@ -296,21 +296,9 @@ class _FrontMating(TrajectoryMating):
         self.priced = priced
         self.task = task
 
-    def do(
-        self,
-        problem: Problem,
-        pop: Population,
-        n_offsprings: int,
-        random_state: np.random.Generator | None = None,
-        n_max_iterations: int | None = None,
-        **kwargs: Any,  # noqa: ANN401
-    ) -> Population:
-        """Children of a population, shape (n_offsprings, T) in pymoo's terms."""
-        if random_state is None:
-            raise ValueError("the mating needs the algorithm's random state")
+    def _children(self, pop: Population, count: int, rng: np.random.Generator) -> list[FloatArray]:
         rows, values = pop.get("X", "F")
-        children = [self._child(rows, values, random_state) for _ in range(n_offsprings)]
-        return Population.new(X=np.stack(children))
+        return [self._child(rows, values, rng) for _ in range(count)]
 
     def _child(self, rows: FloatArray, values: FloatArray, rng: np.random.Generator) -> FloatArray:
         if rng.random() >= self.PRICED_SHARE:
