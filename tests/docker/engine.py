@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -19,7 +20,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = {
     "docker": "docker.io",
     "dockerd": "docker.io",
-    "docker-compose": "docker-compose",
     "debootstrap": "debootstrap",
     "openssl": "openssl",
 }
@@ -50,9 +50,20 @@ def run(*command: str | Path, timeout_s: float, env: Mapping[str, str] | None = 
     return done.stdout
 
 
+@functools.cache
+def compose_command() -> tuple[str, ...]:
+    """``docker compose`` where the plugin is there, else ``docker-compose`` 1.29; empty without either."""
+    if shutil.which("docker") and outcome("docker", "compose", "version", timeout_s=30).returncode == 0:
+        return ("docker", "compose")
+    return ("docker-compose",) if shutil.which("docker-compose") else ()
+
+
 def check_tools() -> None:
-    missing = sorted({package for tool, package in PACKAGES.items() if shutil.which(tool) is None})
-    assert not missing, f"install these Debian packages to test the container fleet: {' '.join(missing)}"
+    missing = {package for tool, package in PACKAGES.items() if shutil.which(tool) is None}
+    if not compose_command():
+        missing.add("docker-compose")
+    needed = " ".join(sorted(missing))
+    assert not missing, f"install these Debian packages to test the container fleet: {needed}"
 
 
 def _answers() -> bool:
@@ -153,7 +164,7 @@ class Project:
 
     def compose(self, *arguments: str, timeout_s: float = 60) -> str:
         return run(
-            *("docker-compose", "--project-name", self.name, "--file", self.file, *arguments),
+            *(*compose_command(), "--project-name", self.name, "--file", self.file, *arguments),
             env=self.env,
             timeout_s=timeout_s,
         )
