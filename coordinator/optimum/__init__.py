@@ -1,0 +1,25 @@
+"""The coordinated optimum: what a community would pay if one hand ran all its batteries, knowing everything.
+
+It is the lower bound that mechanisms are held against. ``stores.py`` says what can be stored,
+``program.py`` writes the problem down, ``linear_model.py`` hands its columns and rows to HiGHS, ``solve.py``
+makes an optimum of what comes back.
+"""
+
+from coordinator.optimum.solve import (
+    Optimum,
+    OptimumTimeoutError,
+    alone_optima,
+    coordinated_optimum,
+    optimise,
+)
+from coordinator.optimum.stores import Store, battery_store
+
+__all__ = [
+    "Optimum",
+    "OptimumTimeoutError",
+    "Store",
+    "alone_optima",
+    "battery_store",
+    "coordinated_optimum",
+    "optimise",
+]

@@ -1,0 +1,187 @@
+"""Solves the community's problem, and says how good the plan can be at most.
+
+The relaxation is solved first: its trajectories, run by real stores, are a feasible plan, and often cost no
+more than the relaxation says; binaries are searched only if they do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from coordinator.costs import CommunityTariff
+from coordinator.optimum.linear_model import InfeasibleError
+from coordinator.optimum.program import CommunityProgram, Plan
+from coordinator.optimum.stores import Store, battery_store
+from runtime.devices import Battery
+from runtime.errors import InputError, PeerwattError
+
+Array = NDArray[np.float64]
+
+_GAP_TOLERANCE = 1e-7
+"""Relative gap [1] below which a plan counts as proven: HiGHS meets its rows to about as much."""
+
+_LEAST_POLISH_S = 1.0
+
+
+class OptimumTimeoutError(PeerwattError):
+    """The time was up before there was any plan."""
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best plan found and what is known of better ones.
+
+    Attributes:
+        objective_eur: what the community pays with this plan, demand charges included [EUR].
+        lower_bound_eur: no plan costs less [EUR].
+        net_kwh: members' net positions, import > 0, shape (members, slots) [kWh].
+        stored_kwh: for each member one trajectory a store, shape (slots,): stored energy at the end of slots.
+        price_eur_per_kwh: what a further kWh at the boundary would cost in each slot (the dual of its
+            balance), shape (slots,); with a fee, half of it comes on top at each meter. NaN in slots without
+            local trade, where there is no common price, and all NaN if the time was up first.
+        binaries: how many binaries the problem has.
+        seconds: time it took [s].
+    """
+
+    objective_eur: float
+    lower_bound_eur: float
+    net_kwh: Array
+    stored_kwh: tuple[tuple[Array, ...], ...]
+    price_eur_per_kwh: Array
+    binaries: int
+    seconds: float
+
+    @property
+    def gap_eur(self) -> float:
+        """By how much a better plan could be cheaper, at most [EUR]."""
+        return self.objective_eur - self.lower_bound_eur
+
+    @property
+    def proven(self) -> bool:
+        """Whether the plan is optimal within the solver's tolerance."""
+        return self.gap_eur <= 10 * _GAP_TOLERANCE * max(1.0, abs(self.objective_eur))
+
+
+def coordinated_optimum(
+    residual_load_kwh: ArrayLike,
+    batteries: Sequence[Battery | None],
+    tariff: CommunityTariff,
+    *,
+    time_limit_s: float = 60.0,
+) -> Optimum:
+    """Least cost of a community whose batteries are run together: ``optimise`` for one battery a member.
+
+    Args:
+        residual_load_kwh: load − production, shape (members, slots) [kWh].
+        batteries: each member's battery, or None.
+        tariff: the community's prices and limits.
+        time_limit_s: as for ``optimise``.
+
+    Raises:
+        InputError, OptimumTimeoutError: as for ``optimise``.
+    """
+    stores = [[] if b is None else [battery_store(b, tariff.slot_hours)] for b in batteries]
+    return optimise(residual_load_kwh, stores, tariff, time_limit_s=time_limit_s)
+
+
+def alone_optima(
+    residual_load_kwh: ArrayLike,
+    batteries: Sequence[Battery | None],
+    tariff: CommunityTariff,
+    *,
+    time_limit_s: float = 60.0,
+) -> list[Optimum]:
+    """Each member's own optimum at the grid's tariffs and demand charge: no trade, fee or connection limit.
+
+    Args:
+        residual_load_kwh: load − production, shape (members, slots) [kWh].
+        batteries: each member's battery, or None.
+        tariff: the community's prices.
+        time_limit_s: for each member, as for ``optimise``.
+
+    Raises:
+        InputError, OptimumTimeoutError: as for ``optimise``.
+    """
+    grid = CommunityTariff.of(
+        tariff.import_price_eur_per_kwh,
+        tariff.export_price_eur_per_kwh,
+        tariff.slot_hours,
+        demand_charge_eur_per_kw=tariff.demand_charge_eur_per_kw,
+    )
+    return [
+        coordinated_optimum(own[None, :], [battery], grid, time_limit_s=time_limit_s)
+        for own, battery in zip(np.asarray(residual_load_kwh, dtype=float), batteries, strict=True)
+    ]
+
+
+def optimise(
+    residual_load_kwh: ArrayLike,
+    stores: Sequence[Sequence[Store]],
+    tariff: CommunityTariff,
+    *,
+    time_limit_s: float = 60.0,
+) -> Optimum:
+    """Least cost of a community whose stores are run together.
+
+    Args:
+        residual_load_kwh: load − production, shape (members, slots) [kWh].
+        stores: each member's stores, any number.
+        tariff: the community's prices and limits.
+        time_limit_s: after it the best plan so far is returned with the bound so far; prices may take a
+            little longer [s].
+
+    Returns:
+        The plan, its cost, and how good it can be at most.
+
+    Raises:
+        InputError: a store whose bounds cannot be kept, or arrays that do not fit each other.
+        OptimumTimeoutError: the time was up before there was any plan.
+    """
+    began = time.perf_counter()
+    residual = np.asarray(residual_load_kwh, dtype=np.float64)
+    if residual.shape != (len(stores), tariff.slots) or not np.isfinite(residual).all():
+        raise InputError(
+            f"residual_load_kwh: found shape {residual.shape}, expected finite numbers of shape "
+            f"({len(stores)}, {tariff.slots}), one row a member"
+        )
+    for number, own in enumerate(stores):
+        for store in own:
+            store.check(f"member {number}")
+    program = CommunityProgram(residual, stores, tariff)
+    model = program.model
+    if not model.columns:
+        # nothing to be decided, and no slot with trade that had a price
+        plan = program.plan_of(np.zeros(0))
+        return _optimum(plan, plan.cost_eur, np.full(tariff.slots, np.nan), 0, began)
+
+    def left_s() -> float:
+        return time_limit_s - (time.perf_counter() - began)
+
+    try:
+        relaxed = model.solve_relaxed(left_s())
+        if relaxed is None:
+            raise OptimumTimeoutError(f"no plan for the community within {time_limit_s:g} s")
+        plan, bound_eur = program.plan_of(relaxed.values), relaxed.bound + program.constant_eur
+        if plan.cost_eur - bound_eur > _GAP_TOLERANCE * max(1.0, abs(bound_eur)) and model.whole.any():
+            whole = model.solve_whole(left_s()) if left_s() > 0 else None
+            if whole is not None:
+                bound_eur = max(bound_eur, whole.bound + program.constant_eur)
+                plan = min(plan, program.plan_of(whole.values), key=lambda p: p.cost_eur)
+            # with the binaries held, the rest is linear: exact, and it has prices
+            relaxed = model.solve_relaxed(max(left_s(), _LEAST_POLISH_S), program.binaries_of(plan))
+            if relaxed is not None:
+                plan = min(plan, program.plan_of(relaxed.values), key=lambda p: p.cost_eur)
+    except InfeasibleError as error:
+        raise InputError(f"stores: no plan keeps all bounds ({error})") from None
+    prices = program.prices_of(relaxed)
+    return _optimum(plan, min(bound_eur, plan.cost_eur), prices, int(model.whole.sum()), began)
+
+
+def _optimum(plan: Plan, bound_eur: float, prices: Array, binaries: int, began: float) -> Optimum:
+    seconds = time.perf_counter() - began
+    return Optimum(plan.cost_eur, bound_eur, plan.net_kwh, plan.stored_kwh, prices, binaries, seconds)
