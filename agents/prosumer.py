@@ -20,7 +20,9 @@ from runtime.protocol.bodies import (
     Agreement,
     AnyBody,
     BillLine,
+    DeclarationRequest,
     DeliveryRequest,
+    DeviceDeclaration,
     Join,
     MeterAttach,
     MeterAttached,
@@ -160,6 +162,8 @@ class ProsumerMachine(Machine):
                 self._admitted(body)
             case PriceSignal():
                 self._plan_at(envelope, body)
+            case DeclarationRequest():
+                self._declare(envelope, body)
             case Agreement():
                 self._agree(envelope, body)
             case DeliveryRequest():
@@ -191,13 +195,28 @@ class ProsumerMachine(Machine):
 
     def _plan_at(self, envelope: Envelope, signal: PriceSignal) -> None:
         session = self._session_of(signal.session)
-        slots = session.horizon.slots
-        if not len(signal.import_price_eur_per_kwh) == len(signal.export_price_eur_per_kwh) == slots:
-            raise ProtocolError(f"a price signal needs {slots} slots")
+        session.check(signal)
         name = f"plan-{signal.session}-{signal.round}"
         self._asked_for_plan[name] = (envelope, signal)
         last, planner = session.last_plan, self._planner
         self.do(Compute(name, lambda: session.plan_at(signal, last, planner), brief=session.plans_briefly))
+
+    def _declare(self, envelope: Envelope, body: DeclarationRequest) -> None:
+        """Disclose forecast and devices to a coordinator that plans for its members."""
+        session = self._session_of(body.session)
+        alone = session.last_plan
+        if alone is None:
+            raise ProtocolError("the grid's tariffs were not told yet")
+        imports, exports = pair_of_net(alone.net_kwh)
+        declaration = DeviceDeclaration(
+            session=body.session,
+            round=body.round,
+            grid_import_kwh=imports,
+            grid_export_kwh=exports,
+            residual_load_kwh=session.residual_load_kwh.tolist(),
+            battery=self._config.battery,
+        )
+        self.reply(envelope, Performative.INFORM, declaration)
 
     def _session_of(self, number: int) -> OwnSession:
         if self._session is not None and self._session.number == number:
@@ -217,7 +236,11 @@ class ProsumerMachine(Machine):
         self._session = self._reading = None
 
     def _agree(self, envelope: Envelope, body: Agreement) -> None:
-        self._session_of(body.session).choose_plan(body.position_round)
+        session = self._session_of(body.session)
+        if body.stored_kwh is None:
+            session.choose_plan(body.position_round)
+        else:
+            session.follow_schedule(body.stored_kwh)
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
 
     # -- operation -------------------------------------------------------------------------------------

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.building import Building, SlotOutcome
+from agents.devices.battery import clip_trajectories, lower_envelope_kwh
 from agents.forecast.member import Foreseen, foresee
 from agents.planning.planner import Planner, planner_for
-from agents.planning.problem import Plan, PlanningProblem
+from agents.planning.problem import Plan, PlanningProblem, plan_of
+from agents.planning.signals import hinges_of
+from agents.planning.tariff import FloatArray
 from runtime.configuration import MemberConfig
+from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.protocol.bodies import PriceSignal, Role
 from runtime.records import AgreedPlan, MemberSessionRecord, Quality
@@ -85,6 +89,24 @@ class OwnSession:
         """The plan of the latest round, None before the first."""
         return self.plans[max(self.plans)] if self.plans else None
 
+    def check(self, signal: PriceSignal) -> None:
+        """Check that a price signal has a value for each slot.
+
+        Raises:
+            ProtocolError: which series has how many.
+        """
+        series = {
+            "import_price_eur_per_kwh": signal.import_price_eur_per_kwh,
+            "export_price_eur_per_kwh": signal.export_price_eur_per_kwh,
+        }
+        for number, step in enumerate(signal.steps):
+            series[f"steps.{number}.threshold_kwh"] = step.threshold_kwh
+            series[f"steps.{number}.above_eur_per_kwh"] = step.above_eur_per_kwh
+            series[f"steps.{number}.below_eur_per_kwh"] = step.below_eur_per_kwh
+        for name, values in series.items():
+            if len(values) != self.horizon.slots:
+                raise ProtocolError(f"{name} has {len(values)} slots, expected {self.horizon.slots}")
+
     def plan_at(self, signal: PriceSignal, last: Plan | None, planner: Planner) -> PlannedRound:
         """Plan at a round's prices; changes nothing here, so it may run beside the event loop.
 
@@ -102,6 +124,8 @@ class OwnSession:
             export_price_eur_per_kwh=np.array(signal.export_price_eur_per_kwh),
             proximal_weight_eur_per_kwh2=signal.proximal_weight_eur_per_kwh2 if last else 0.0,
             reference_net_kwh=last.net_kwh if last else None,
+            hinges=hinges_of(signal, last.net_kwh if last else None),
+            peak_charge_eur_per_kw=signal.demand_charge_eur_per_kw,
         )
         began = time.perf_counter()
         plan = planner.plan(problem, last)
@@ -123,6 +147,28 @@ class OwnSession:
             self.plans[0] = planner_for("idle", self._config.seed).plan(still)
         self._plan_round = agreed_round if agreed_round in self.plans else max(self.plans)
         self._plan = self.plans[self._plan_round]
+
+    def follow_schedule(self, stored_kwh: list[float]) -> None:
+        """Take stored energies that the coordinator planned for the plan to run, made feasible to the digit.
+
+        Raises:
+            ProtocolError: another number of slots, or a member without a battery.
+        """
+        battery, slots, hours = self._config.battery, self.horizon.slots, self.horizon.slot_hours
+        if battery is None or len(stored_kwh) != slots:
+            expected = "none, without a battery" if battery is None else f"{slots}"
+            raise ProtocolError(f"stored_kwh has {len(stored_kwh)} slots, expected {expected}")
+        lower = lower_envelope_kwh(battery, slots, hours)
+        feasible = clip_trajectories(np.array(stored_kwh)[:, None], battery, hours, lower)[:, 0]
+        if not self.plans:
+            raise ProtocolError("the grid's tariffs were not told yet")
+        self._plan_round = None
+        self._plan = plan_of(self._problems[min(self._problems)], feasible)
+
+    @property
+    def residual_load_kwh(self) -> FloatArray:
+        """Load − production as foreseen, shape (slots,) [kWh]."""
+        return self._known().residual_load_kwh
 
     def _known(self) -> Foreseen:
         """What the first plan was made with, or is worked out now where no plan was ready in time."""

@@ -1,50 +1,91 @@
-"""The price rounds of one session: who answered, whose position counts, what was agreed. No messages."""
+"""The rounds of one session: who is asked what, whose position counts, what was agreed. No messages."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from coordinator.mechanisms import Agreed, Mechanism, Signal
-from coordinator.mechanisms.base import Array, community_cost_eur
-from runtime.records import Round
+from coordinator.mechanisms import (
+    Agreed,
+    Answers,
+    Call,
+    Clearing,
+    Declaration,
+    Declare,
+    InTurn,
+    Mechanism,
+    Signal,
+)
+from coordinator.mechanisms.base import Array
+from coordinator.opting_out import who_opts_out
+from runtime.records import Round, RoundKind
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one member answered in a round.
+
+    Attributes:
+        net_kwh: its position, import > 0, shape (slots,) [kWh].
+        limit_price_eur_per_kwh: its limit prices, where it was asked for them.
+        declaration: its devices, where it was asked for them.
+    """
+
+    net_kwh: Array
+    limit_price_eur_per_kwh: Array | None = None
+    declaration: Declaration | None = None
 
 
 class Negotiation:
-    """Rounds of positions against a mechanism's price signals.
+    """Rounds of answers to a mechanism's calls.
 
     Attributes:
-        mechanism: what makes the prices.
-        signal: the price signal of the running round; round 0 tells the grid's tariffs.
+        mechanism: what makes the calls.
+        call: what the running round asks; round 0 tells the grid's tariffs.
         number: the running round.
+        asking: the members asked at present, with the call each of them gets.
         rounds: the rounds held so far.
-        agreed: how it ended, None before.
+        agreed: how it ended, None before; so are the two below.
+        clearing: the terms of settlement.
+        opted_out: members that go back to their plans of round 0.
     """
 
-    def __init__(self, mechanism: Mechanism, members: list[str], slots: int) -> None:
+    def __init__(self, mechanism: Mechanism, members: list[str]) -> None:
         """Begin with round 0.
 
         Args:
-            mechanism: what makes the prices.
+            mechanism: what makes the calls.
             members: who takes part, in the order of positions.
-            slots: number of slots of a position.
         """
-        tariffs = mechanism.tariffs
+        tariff = mechanism.tariff
         self.mechanism = mechanism
-        self.signal = Signal(tariffs.import_price_eur_per_kwh, tariffs.export_price_eur_per_kwh)
+        self.call: Call = Signal(tariff.import_price_eur_per_kwh, tariff.export_price_eur_per_kwh)
         self.number = 0
+        self.asking: dict[str, Signal | Declare] = {}
         self.rounds: list[Round] = []
         self.agreed: Agreed | None = None
+        self.clearing: Clearing | None = None
+        self.opted_out: list[str] = []
         self._members = members
-        self._position = {member: np.zeros(slots) for member in members}
-        self._position_round = dict.fromkeys(members, 0)
-        self._position_rounds: list[dict[str, int]] = []
-        self._answered: set[str] = set()
+        self._position = np.zeros((len(members), tariff.slots))
+        self._agreed_kwh = self._position
+        self._position_round = [0] * len(members)
+        self._position_rounds: list[list[int]] = []
+        self._answers: dict[str, Answer] = {}
+        self._asked: list[str] = []
         self._declined: set[str] = set()
+        self._turns: list[int] = []
+        self._ask()
 
-    def answer(self, member: str, net_kwh: Array) -> None:
-        """Take a member's position in the running round, import > 0, shape (slots,)."""
-        self._answered.add(member)
-        self._position[member], self._position_round[member] = net_kwh, self.number
+    # -- a round ---------------------------------------------------------------------------------------
+
+    def answer(self, member: str, answer: Answer) -> None:
+        """Take a member's answer in the running round."""
+        index = self._members.index(member)
+        self._answers[member] = answer
+        self._position[index] = answer.net_kwh
+        self._position_round[index] = self.number
 
     def decline(self, member: str) -> None:
         """Note that a member will not answer in the running round."""
@@ -52,47 +93,131 @@ class Negotiation:
 
     @property
     def complete(self) -> bool:
-        """Whether nobody is waited for any more in the running round."""
-        return len(self._answered | self._declined) == len(self._members)
+        """Whether nobody is waited for any more."""
+        return not self.outstanding
 
     @property
-    def late(self) -> list[str]:
-        """Members without an answer in the running round; they keep their last position."""
-        return [member for member in self._members if member not in self._answered]
+    def outstanding(self) -> list[str]:
+        """Members that are asked at present and have neither answered nor declined."""
+        return [name for name in self.asking if name not in self._answers and name not in self._declined]
 
-    def close_round(self) -> Agreed | None:
-        """End the running round; the outcome if it was the last, else the next round has begun."""
-        net_kwh = np.array([self._position[member] for member in self._members])
-        self.rounds.append(
-            Round(
-                number=self.number,
-                import_price_eur_per_kwh=self.signal.import_price_eur_per_kwh.tolist(),
-                export_price_eur_per_kwh=self.signal.export_price_eur_per_kwh.tolist(),
-                net_kwh={member: self._position[member].tolist() for member in self._members},
-                late=self.late,
-                community_cost_eur=community_cost_eur(net_kwh, self.mechanism.tariffs),
-            )
+    def next_turn(self) -> bool:
+        """Ask the next member of a round that asks in turn; False when there is none."""
+        if not self._turns:
+            return False
+        index = self._turns.pop(0)
+        self.asking = {self._members[index]: self.mechanism.turn(index, self._position.copy())}
+        self._asked += self.asking
+        return True
+
+    def end_round(self) -> Answers:
+        """End the running round: record it; what the mechanism is to respond to."""
+        late = [name for name in self._asked if name not in self._answers]
+        self.rounds.append(self._round(late))
+        self._position_rounds.append(list(self._position_round))
+        index = {name: number for number, name in enumerate(self._members)}
+        limits = None
+        if isinstance(self.call, Signal) and self.call.wants_limits:
+            limits = np.full(self._position.shape, np.nan)
+            for name, answer in self._answers.items():
+                if answer.limit_price_eur_per_kwh is not None:
+                    limits[index[name]] = answer.limit_price_eur_per_kwh
+        return Answers(
+            net_kwh=self._position.copy(),
+            limit_price_eur_per_kwh=limits,
+            declarations={
+                index[name]: answer.declaration
+                for name, answer in self._answers.items()
+                if answer.declaration is not None
+            },
+            late=frozenset(index[name] for name in late),
         )
-        self._position_rounds.append(dict(self._position_round))
-        answer = self.mechanism.respond(net_kwh)
-        if isinstance(answer, Agreed):
-            self.agreed = answer
-            return answer
-        self.signal = answer
+
+    def follow(self, response: Call | Agreed) -> None:
+        """Go on with what the mechanism answered: the next round has begun, or all is agreed."""
+        if isinstance(response, Agreed):
+            self._agree(response)
+            return
+        self.call = response
         self.number += 1
-        self._answered, self._declined = set(), set()
-        return None
+        self._ask()
+
+    def _ask(self) -> None:
+        self._answers, self._declined, self._asked = {}, set(), []
+        if isinstance(self.call, InTurn):
+            self._turns = list(self.call.order)
+            self.next_turn()
+        else:
+            self._turns = []
+            self.asking = dict.fromkeys(self._members, self.call)
+            self._asked = list(self._members)
+
+    def _round(self, late: list[str]) -> Round:
+        tariff = self.mechanism.tariff
+        told = self.call if isinstance(self.call, Signal) else None
+        imports = told.import_price_eur_per_kwh if told else tariff.import_price_eur_per_kwh
+        exports = told.export_price_eur_per_kwh if told else tariff.export_price_eur_per_kwh
+        return Round(
+            number=self.number,
+            kind=_kind_of(self.call),
+            import_price_eur_per_kwh=imports.tolist(),
+            export_price_eur_per_kwh=exports.tolist(),
+            net_kwh={name: row.tolist() for name, row in zip(self._members, self._position, strict=True)},
+            late=late,
+            community_cost_eur=tariff.cost_eur(self._position),
+        )
+
+    # -- the agreement ---------------------------------------------------------------------------------
+
+    def _agree(self, agreed: Agreed) -> None:
+        self.agreed = agreed
+        alone_kwh = self._positions_of(0)
+        agreed_kwh = self._positions_of(agreed.round) if agreed.net_kwh is None else agreed.net_kwh
+        leaving, clearing = who_opts_out(self.mechanism, agreed_kwh, alone_kwh)
+        self.opted_out = [self._members[index] for index in sorted(leaving)]
+        self.clearing = clearing
+        self._agreed_kwh = agreed_kwh.copy()
+        for index in leaving:
+            self._agreed_kwh[index] = alone_kwh[index]
+
+    def _positions_of(self, number: int) -> Array:
+        return np.array([self.rounds[number].net_kwh[name] for name in self._members])
+
+    @property
+    def agreed_kwh(self) -> Array:
+        """The agreed positions, shape (members, slots), import > 0 [kWh]."""
+        self._ended()
+        return self._agreed_kwh
 
     def agreed_position_kwh(self, member: str) -> Array:
         """A member's agreed net position, import > 0, shape (slots,)."""
-        return np.array(self.rounds[self._agreed.round].net_kwh[member])
+        position_kwh: Array = self.agreed_kwh[self._members.index(member)]
+        return position_kwh
 
     def agreed_position_round(self, member: str) -> int:
         """The round in which the member gave its agreed position."""
-        return self._position_rounds[self._agreed.round][member]
+        number = 0 if member in self.opted_out else self._ended().round
+        return self._position_rounds[number][self._members.index(member)]
 
-    @property
-    def _agreed(self) -> Agreed:
+    def schedule_kwh(self, member: str) -> Array | None:
+        """Stored energy that the coordinator planned for a member, shape (slots,); None without one."""
+        if member in self.opted_out:
+            return None
+        return self._ended().stored_kwh.get(self._members.index(member))
+
+    def _ended(self) -> Agreed:
         if self.agreed is None:
             raise ValueError("nothing is agreed yet")
         return self.agreed
+
+
+def _kind_of(call: Call) -> RoundKind:
+    match call:
+        case InTurn():
+            return "turns"
+        case Declare():
+            return "declarations"
+        case Signal(wants_limits=True):
+            return "orders"
+        case Signal():
+            return "prices"

@@ -7,6 +7,7 @@ from decimal import Decimal
 from coordinator.negotiation import Negotiation
 from coordinator.settlement import (
     ENERGY_STEP_KWH,
+    PRICE_STEP_EUR_PER_KWH,
     Share,
     SlotPrices,
     bills,
@@ -46,6 +47,7 @@ class Operation:
         self._terms = terms
         self._negotiation = negotiation
         self._members = members
+        self._local_price_eur_per_kwh: list[Decimal | None] | None = None
         self._delivered: dict[str, MeteredDelivery] = {}
         self._declined: set[str] = set()
 
@@ -67,11 +69,24 @@ class Operation:
         """Whether all slots of the session are settled."""
         return self.slot == self._terms.horizon.slots
 
+    @property
+    def local_price_eur_per_kwh(self) -> list[Decimal | None]:
+        """Price of local trade by slot as settled; None where there is none."""
+        if self._local_price_eur_per_kwh is None:
+            clearing = self._negotiation.clearing
+            if clearing is None:
+                raise ValueError("nothing is agreed yet")
+            self._local_price_eur_per_kwh = [
+                None if price != price else Decimal(repr(price)).quantize(PRICE_STEP_EUR_PER_KWH)
+                for price in clearing.local_price_eur_per_kwh.tolist()
+            ]
+        return self._local_price_eur_per_kwh
+
     def settle(self) -> dict[str, BillLine]:
         """Settle the running slot and go to the next; the bill line of each member."""
         buy = self._terms.import_price_eur_per_kwh[self.slot]
         sell = self._terms.export_price_eur_per_kwh[self.slot]
-        local = self._negotiation.mechanism.local_price_eur_per_kwh(buy, sell)
+        local = self.local_price_eur_per_kwh[self.slot]
         prices = SlotPrices(buy, sell, local)
         deliveries = [self._delivery_of(member) for member in self._members]
         shares = share_energy({each.member: each.net_kwh for each in deliveries}, local is not None)

@@ -8,31 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from coordinator.mechanisms import Agreed, Tariffs, mechanism_for
-from coordinator.negotiation import Negotiation
+from coordinator.costs import CommunityTariff
+from coordinator.expected import average_prices
+from coordinator.mechanisms import Agreed, Call, Declaration, Declare, Signal, mechanism_for
+from coordinator.mechanisms.base import Array
+from coordinator.negotiation import Answer, Negotiation
 from coordinator.operation import Operation
-from runtime.configuration import CoordinatorConfig
+from runtime.configuration import CoordinatorConfig, CoordinatorSession
 from runtime.errors import ProtocolError
 from runtime.protocol.bodies import (
     Acknowledged,
     Admission,
     Agreement,
     AnyBody,
+    DeclarationRequest,
     DeliveryRequest,
+    DeviceDeclaration,
     Join,
     MeteredDelivery,
     Position,
     PriceSignal,
+    PriceStep,
     Reason,
     SessionClosed,
 )
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.machine import (
     AwaitSlotEnd,
+    Compute,
     Fail,
     Finish,
     Machine,
@@ -100,10 +108,10 @@ class MarketMachine(Machine):
         match body:
             case Join():
                 self._join(member, envelope, body)
-            case Position() | MeteredDelivery() if member not in self._members:
+            case Position() | DeviceDeclaration() | MeteredDelivery() if member not in self._members:
                 raise ProtocolError(f"{member} has no part in a session that is running")
-            case Position():
-                self._take_position(member, body)
+            case Position() | DeviceDeclaration():
+                self._take_answer(member, body)
             case MeteredDelivery():
                 self._take_delivery(member, envelope, body)
             case Acknowledged():
@@ -119,7 +127,7 @@ class MarketMachine(Machine):
             case "join":
                 self._begin_sessions()
             case "round":
-                self._close_round()
+                self._end_round()
             case "agreement":
                 self._withdraw(self._asked)
                 self._operate()
@@ -169,41 +177,75 @@ class MarketMachine(Machine):
 
     def _begin_session(self) -> None:
         session = self._config.sessions[self.session]
-        tariffs = Tariffs(
-            np.array([float(price) for price in session.import_price_eur_per_kwh]),
-            np.array([float(price) for price in session.export_price_eur_per_kwh]),
-        )
-        mechanism = self._new_mechanism(tariffs)
-        self._negotiation = Negotiation(mechanism, self._members, session.horizon.slots)
+        mechanism = self._new_mechanism(_tariff_of(session), len(self._members))
+        self._negotiation = Negotiation(mechanism, self._members)
         self._operation = Operation(self.session, session, self._negotiation, self._members)
         self.phase = Phase.NEGOTIATING
-        self._open_round()
+        self._ask_round()
 
     # -- negotiation -----------------------------------------------------------------------------------
 
-    def _open_round(self) -> None:
-        number, signal = self._negotiation.number, self._negotiation.signal
-        self._tell("round", round=number)
-        body = PriceSignal(
-            session=self.session,
-            round=number,
-            import_price_eur_per_kwh=signal.import_price_eur_per_kwh.tolist(),
-            export_price_eur_per_kwh=signal.export_price_eur_per_kwh.tolist(),
-            proximal_weight_eur_per_kwh2=signal.proximal_weight_eur_per_kwh2,
-        )
-        self._ask_all(Performative.CFP, dict.fromkeys(self._members, body), "market")
+    def _ask_round(self) -> None:
+        """Ask those whose answers the running round needs now."""
+        negotiation = self._negotiation
+        self._tell("round", round=negotiation.number)
+        bodies: dict[str, AnyBody] = {}
+        same: dict[int, AnyBody] = {}  # one body for all who are asked the same
+        for member, call in negotiation.asking.items():
+            bodies[member] = same.setdefault(id(call), self._call_body(call))
+        self._ask_all(Performative.CFP, bodies, "market")
         self.do(StartTimer("round", self._config.timing.round_deadline_s))
 
-    def _take_position(self, member: str, body: Position) -> None:
+    def _call_body(self, call: Signal | Declare) -> PriceSignal | DeclarationRequest:
+        number = self._negotiation.number
+        if isinstance(call, Declare):
+            return DeclarationRequest(session=self.session, round=number)
+        return PriceSignal(
+            session=self.session,
+            round=number,
+            import_price_eur_per_kwh=_told(call.import_price_eur_per_kwh),
+            export_price_eur_per_kwh=_told(call.export_price_eur_per_kwh),
+            proximal_weight_eur_per_kwh2=call.proximal_weight_eur_per_kwh2,
+            step_limit_kwh=call.step_limit_kwh,
+            steps=[
+                PriceStep(
+                    threshold_kwh=_told(step.threshold_kwh),
+                    above_eur_per_kwh=_told(step.above_eur_per_kwh),
+                    below_eur_per_kwh=_told(step.below_eur_per_kwh),
+                )
+                for step in call.steps
+            ],
+            demand_charge_eur_per_kw=self._negotiation.mechanism.tariff.demand_charge_eur_per_kw,
+            wants_limits=call.wants_limits,
+        )
+
+    def _take_answer(self, member: str, body: Position | DeviceDeclaration) -> None:
         negotiation = self._negotiation
         if (self.phase, body.session, body.round) != (Phase.NEGOTIATING, self.session, negotiation.number):
             return  # an answer to a round that closed without it: the member was named late there
+        call = negotiation.asking.get(member)
+        if call is None or isinstance(call, Declare) != isinstance(body, DeviceDeclaration):
+            raise ProtocolError(f"{member} was not asked for a {body.type} in round {body.round}")
         slots = self._config.sessions[self.session].horizon.slots
         if len(body.grid_import_kwh) != slots:
-            raise ProtocolError(f"position has {len(body.grid_import_kwh)} slots, expected {slots}")
-        negotiation.answer(member, net_of_pair(body.grid_import_kwh, body.grid_export_kwh))
+            raise ProtocolError(f"{body.type} has {len(body.grid_import_kwh)} slots, expected {slots}")
+        net_kwh = net_of_pair(body.grid_import_kwh, body.grid_export_kwh)
+        limits, declaration = None, None
+        if isinstance(body, DeviceDeclaration):
+            if len(body.residual_load_kwh) != slots:
+                raise ProtocolError(
+                    f"residual_load_kwh has {len(body.residual_load_kwh)} slots, expected {slots}"
+                )
+            declaration = Declaration(np.array(body.residual_load_kwh), body.battery)
+        elif body.limit_price_eur_per_kwh is not None:
+            if len(body.limit_price_eur_per_kwh) != slots:
+                raise ProtocolError(
+                    f"limit_price_eur_per_kwh has {len(body.limit_price_eur_per_kwh)} slots, expected {slots}"
+                )
+            limits = np.array(body.limit_price_eur_per_kwh)
+        negotiation.answer(member, Answer(net_kwh, limits, declaration))
         if negotiation.complete:
-            self._close_round()
+            self._end_round()
 
     def _declined(self, member: str, envelope: Envelope, body: Reason) -> None:
         """A member refuses or does not understand: it is not waited for until the deadline."""
@@ -214,7 +256,7 @@ class MarketMachine(Machine):
             case Phase.NEGOTIATING:
                 self._negotiation.decline(member)
                 if self._negotiation.complete:
-                    self._close_round()
+                    self._end_round()
             case Phase.OPERATING:
                 self._operation.decline(member)
                 if self._operation.complete:
@@ -222,29 +264,53 @@ class MarketMachine(Machine):
             case _:
                 self._acknowledged(member, envelope)
 
-    def _close_round(self) -> None:
+    def _end_round(self) -> None:
+        """Go on to the next member in turn, else to what the mechanism makes of the round."""
         self.do(StopTimer("round"))
-        self._withdraw(self._negotiation.late)
-        agreed = self._negotiation.close_round()
-        if agreed is None:
-            self._open_round()
+        negotiation = self._negotiation
+        self._withdraw(negotiation.outstanding)
+        if negotiation.next_turn():
+            self._ask_round()
+            return
+        answers = negotiation.end_round()
+        respond = partial(negotiation.mechanism.respond, answers)
+        if negotiation.mechanism.computes_long:
+            self.do(Compute(f"respond-{self.session}-{negotiation.number}", respond))
         else:
-            self._agree(agreed)
+            self._follow(respond())
+
+    def on_computed(self, name: str, result: Call | Agreed) -> None:
+        """Go on with what the mechanism made of the round."""
+        self._follow(result)
+
+    def _follow(self, response: Call | Agreed) -> None:
+        self._negotiation.follow(response)
+        if self._negotiation.agreed is None:
+            self._ask_round()
+        else:
+            self._agree(self._negotiation.agreed)
 
     def _agree(self, agreed: Agreed) -> None:
         self.phase = Phase.AGREEING
         self._tell("agreement", round=agreed.round)
+        negotiation = self._negotiation
+        assert negotiation.clearing is not None, "what is agreed is cleared"
+        local = negotiation.clearing.local_price_eur_per_kwh
+        prices = average_prices(negotiation.agreed_kwh, local, negotiation.mechanism.tariff)
         bodies: dict[str, AnyBody] = {}
         for member in self._members:
-            imports, exports = pair_of_net(self._negotiation.agreed_position_kwh(member))
+            imports, exports = pair_of_net(negotiation.agreed_position_kwh(member))
+            schedule = negotiation.schedule_kwh(member)
             bodies[member] = Agreement(
                 session=self.session,
                 round=agreed.round,
-                position_round=self._negotiation.agreed_position_round(member),
-                import_price_eur_per_kwh=agreed.import_price_eur_per_kwh.tolist(),
-                export_price_eur_per_kwh=agreed.export_price_eur_per_kwh.tolist(),
+                position_round=negotiation.agreed_position_round(member),
+                import_price_eur_per_kwh=_told(prices.import_price_eur_per_kwh),
+                export_price_eur_per_kwh=_told(prices.export_price_eur_per_kwh),
+                local_price_eur_per_kwh=[None if np.isnan(price) else price for price in _told(local)],
                 grid_import_kwh=imports,
                 grid_export_kwh=exports,
+                stored_kwh=None if schedule is None else schedule.tolist(),
             )
         self._ask_all(Performative.ACCEPT_PROPOSAL, bodies, "market")
         self.do(StartTimer("agreement", self._config.timing.round_deadline_s))
@@ -326,6 +392,7 @@ class MarketMachine(Machine):
             self._operation,
         )
         assert negotiation.agreed is not None, "a session closes after its agreement"
+        agreed_kwh = zip(self._members, negotiation.agreed_kwh.tolist(), strict=True)
         return SessionRecord(
             session=self.session,
             horizon=session.horizon,
@@ -333,7 +400,10 @@ class MarketMachine(Machine):
             grid_export_price_eur_per_kwh=session.export_price_eur_per_kwh,
             rounds=negotiation.rounds,
             agreed_round=negotiation.agreed.round,
-            suspended_slots=np.flatnonzero(negotiation.mechanism.tariffs.suspended).tolist(),
+            agreed_net_kwh=dict(agreed_kwh),
+            local_price_eur_per_kwh=operation.local_price_eur_per_kwh,
+            opted_out=negotiation.opted_out,
+            suspended_slots=np.flatnonzero(negotiation.mechanism.tariff.suspended).tolist(),
             deliveries=operation.deliveries,
             ledger=operation.ledger,
             bills=bills,
@@ -391,3 +461,17 @@ class MarketMachine(Machine):
 
     def _tell_joining(self) -> None:
         self.do(Progress("joining", {"joined": len(self._joined), "members": len(self._config.members)}))
+
+
+def _tariff_of(session: CoordinatorSession) -> CommunityTariff:
+    return CommunityTariff.of(
+        [float(price) for price in session.import_price_eur_per_kwh],
+        [float(price) for price in session.export_price_eur_per_kwh],
+        session.horizon.slot_hours,
+    )
+
+
+def _told(values: Array) -> list[float]:
+    """Numbers as they are told: to nine decimals, as prices and energies are settled."""
+    told: list[float] = values.round(9).tolist()
+    return told

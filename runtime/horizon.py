@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-MAX_SLOTS = 3000
+MAX_SLOTS = 1000
 """More would not fit into one message; a month of quarter-hours does."""
 
 

@@ -23,6 +23,10 @@ delivered at all before the deadline (the coordinator then settles the agreed po
 LedgerKind = Literal["local-purchase", "local-sale", "grid-import", "grid-export"]
 
 
+RoundKind = Literal["prices", "orders", "turns", "declarations"]
+"""What a round asked of members: positions at prices, orders, positions one after the other, devices."""
+
+
 class Record(BaseModel):
     """Base of what is recorded: immutable, closed, saved as JSON."""
 
@@ -41,8 +45,11 @@ class Record(BaseModel):
 class Round(Record):
     """One exchange of price signal and positions; round 0 is the grid's tariffs (each member alone).
 
+    In rounds that tell no prices to all members the two prices are the grid's.
+
     Attributes:
         number: 0, 1, ….
+        kind: what was asked.
         import_price_eur_per_kwh: price told to members for energy they take, shape (slots,).
         export_price_eur_per_kwh: price told to members for energy they give, shape (slots,).
         net_kwh: each member's position, import > 0, shape (slots,) each.
@@ -51,6 +58,7 @@ class Round(Record):
     """
 
     number: int
+    kind: RoundKind = "prices"
     import_price_eur_per_kwh: list[float]
     export_price_eur_per_kwh: list[float]
     net_kwh: dict[str, list[float]]
@@ -107,7 +115,23 @@ class Bill(Record):
 
 
 class SessionRecord(Record):
-    """All that the coordinator knows of one market session."""
+    """All that the coordinator knows of one market session.
+
+    Attributes:
+        session: its number, from 0.
+        horizon: its slots.
+        grid_import_price_eur_per_kwh: the grid's import tariff, by slot.
+        grid_export_price_eur_per_kwh: the grid's feed-in tariff, by slot.
+        rounds: the negotiation.
+        agreed_round: the round whose positions were agreed.
+        agreed_net_kwh: the agreed positions, import > 0, shape (slots,) each.
+        local_price_eur_per_kwh: price of pooled local trade, by slot; None where there is none.
+        opted_out: members that went back to their plan alone.
+        suspended_slots: slots without local trade, which would destroy value there.
+        deliveries: what was metered.
+        ledger: what was settled.
+        bills: what it comes to.
+    """
 
     session: int
     horizon: Horizon
@@ -115,6 +139,9 @@ class SessionRecord(Record):
     grid_export_price_eur_per_kwh: list[Decimal]
     rounds: list[Round]
     agreed_round: int
+    agreed_net_kwh: dict[str, list[float]]
+    local_price_eur_per_kwh: list[Decimal | None]
+    opted_out: list[str] = []
     suspended_slots: list[int]
     deliveries: list[Delivery]
     ledger: list[LedgerEntry]

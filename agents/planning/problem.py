@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from agents.devices.battery import building_side_kwh, stored_change_kwh
-from agents.planning.tariff import BlockTariff, FloatArray, NetTariff, checked_row, net_tariff
+from agents.planning.tariff import BlockTariff, FloatArray, Hinge, NetTariff, checked_row, net_tariff
 from agents.planning.wear import WearCost
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
-    from runtime.devices import Battery
+    from runtime.devices import Appliance, Battery, ElectricVehicle
 
 CERTAIN_SHARE = 1e-6
 """Certified loss up to which a plan counts as optimal."""
@@ -26,7 +26,7 @@ class PlanningProblem:
 
     Minimise over stored-energy trajectories the sum of
 
-    - the cost of equation 1, at two prices or at a block tariff's four;
+    - the cost of equation 1, at two prices or at a block tariff's four, and at hinges;
     - where weighted, a proximal term ``weight / 2 * (net − reference)²`` per slot that keeps the net
       position near an earlier one;
     - a demand charge ``peak_charge * [max_t net_t / hours − peak_reached]₊``;
@@ -46,10 +46,13 @@ class PlanningProblem:
         reference_net_kwh: net position that the proximal term holds on to [kWh per slot, import > 0], shape
             (T,); None without a proximal term.
         block: threshold and the prices above it; the prices above are then those below it.
+        hinges: further prices on net energy, each beyond a threshold of a slot.
         peak_charge_eur_per_kw: price of the horizon's greatest mean import power of a slot [EUR/kW].
         peak_reached_kw: import power up to which nothing is charged, for instance since the billing period
             saw it already [kW].
         wear: what using the battery costs it; None counts nothing.
+        vehicles: what charges beside the battery; their energy comes on top of the residual load.
+        appliances: what is to be started once; likewise.
 
     Raises:
         InputError: a series of the wrong length or not finite, a negative weight or charge, a weight without
@@ -64,9 +67,12 @@ class PlanningProblem:
     proximal_weight_eur_per_kwh2: float | FloatArray = 0.0
     reference_net_kwh: FloatArray | None = None
     block: BlockTariff | None = None
+    hinges: tuple[Hinge, ...] = ()
     peak_charge_eur_per_kw: float = 0.0
     peak_reached_kw: float = 0.0
     wear: WearCost | None = None
+    vehicles: tuple[ElectricVehicle, ...] = ()
+    appliances: tuple[Appliance, ...] = ()
 
     def __post_init__(self) -> None:
         residual = checked_row("residual_load_kwh", self.residual_load_kwh)
@@ -86,6 +92,9 @@ class PlanningProblem:
             )
         if self.block is not None and self.block.slots != slots:
             raise InputError(f"block: expected {slots} values, one per slot, found {self.block.slots}")
+        for number, hinge in enumerate(self.hinges):
+            for name in ("at_kwh", "above_eur_per_kwh", "below_eur_per_kwh"):
+                checked_row(f"hinges[{number}].{name}", getattr(hinge, name), slots)
         for name in ("peak_charge_eur_per_kw", "peak_reached_kw"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
@@ -116,7 +125,8 @@ class PlanningProblem:
     @cached_property
     def tariff(self) -> NetTariff:
         """Cost of net energy, without the demand charge."""
-        return net_tariff(self.import_price_eur_per_kwh, self.export_price_eur_per_kwh, self.block)
+        tariff = net_tariff(self.import_price_eur_per_kwh, self.export_price_eur_per_kwh, self.block)
+        return replace(tariff, hinges=tariff.hinges + self.hinges) if self.hinges else tariff
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +144,10 @@ class Plan:
             None where the planner keeps none.
         peak_charge_eur: demand charge [EUR].
         wear_eur: the battery's wear [EUR].
-        idle_objective_eur: objective with the battery left alone [EUR]; None where it was not computed.
+        idle_objective_eur: objective with the battery left alone, vehicles charged on arrival and appliances
+            started at once [EUR]; None where it was not computed.
+        vehicle_kwh: energy that each vehicle draws [kWh per slot], shape (V, T).
+        appliance_start_slot: slot in which each appliance starts, length A.
     """
 
     stored_energy_kwh: FloatArray
@@ -147,6 +160,8 @@ class Plan:
     peak_charge_eur: float = 0.0
     wear_eur: float = 0.0
     idle_objective_eur: float | None = None
+    vehicle_kwh: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    appliance_start_slot: tuple[int, ...] = ()
 
     @property
     def gap_eur(self) -> float | None:
@@ -155,9 +170,10 @@ class Plan:
 
     @property
     def certified_loss(self) -> float | None:
-        """Share of the battery's value that the plan leaves at most, from the bound; None where unknown.
+        """Share of the devices' value that the plan leaves at most, from the bound; None where unknown.
 
-        The loss is (objective − optimum) / (objective with the battery left alone − optimum). It grows as
+        The loss is (objective − optimum) / (objective with the battery left alone − optimum), where vehicles
+        and appliances left alone run at once. It grows as
         the optimum falls, so the bound in the optimum's place gives its upper limit. Where the problem is
         not convex the bound is loose, and so is this.
         """

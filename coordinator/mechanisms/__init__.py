@@ -4,6 +4,34 @@ A mechanism is pure: it knows arrays and prices, nothing of messages. One module
 entry point of the group ``peerwatt.mechanisms`` gives it its name in scenarios.
 """
 
-from coordinator.mechanisms.base import Agreed, Mechanism, Signal, Tariffs, mechanism_for
+from coordinator.mechanisms.base import (
+    Agreed,
+    Answers,
+    Call,
+    Clearing,
+    Contract,
+    Declaration,
+    Declare,
+    InTurn,
+    Mechanism,
+    Parameters,
+    PriceStep,
+    Signal,
+    mechanism_for,
+)
 
-__all__ = ["Agreed", "Mechanism", "Signal", "Tariffs", "mechanism_for"]
+__all__ = [
+    "Agreed",
+    "Answers",
+    "Call",
+    "Clearing",
+    "Contract",
+    "Declaration",
+    "Declare",
+    "InTurn",
+    "Mechanism",
+    "Parameters",
+    "PriceStep",
+    "Signal",
+    "mechanism_for",
+]

@@ -4,105 +4,233 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from coordinator.costs import CommunityTariff
+from runtime.devices import Battery
 from runtime.mechanisms import check_parameters, load_mechanism
 
 Array = NDArray[np.float64]
 
 
+# -- what members are asked ----------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
-class Tariffs:
-    """The grid's tariffs of a session, shape (slots,) [EUR/kWh]."""
+class PriceStep:
+    """A change of price at a threshold of net energy: above [n − threshold]₊ + below [threshold − n]₊.
 
-    import_price_eur_per_kwh: Array
-    export_price_eur_per_kwh: Array
+    Attributes:
+        threshold_kwh: shape (slots,), import > 0 [kWh].
+        above_eur_per_kwh: shape (slots,).
+        below_eur_per_kwh: shape (slots,).
+    """
 
-    @property
-    def suspended(self) -> NDArray[np.bool_]:
-        """Slots whose feed-in tariff is above the import price: netting there would destroy value."""
-        return self.export_price_eur_per_kwh > self.import_price_eur_per_kwh
+    threshold_kwh: Array
+    above_eur_per_kwh: Array
+    below_eur_per_kwh: Array
 
 
 @dataclass(frozen=True)
 class Signal:
-    """Prices of the next round, shape (slots,) [EUR/kWh], and the proximal weight [EUR/kWh²]."""
+    """Prices at which members are asked for their positions.
+
+    Attributes:
+        import_price_eur_per_kwh: price of energy taken, shape (slots,).
+        export_price_eur_per_kwh: price of energy given, shape (slots,).
+        proximal_weight_eur_per_kwh2: w of the term w/2 (position − last position)² that members add.
+        step_limit_kwh: how far a position may be from the last one in a slot; None for no limit.
+        steps: further changes of price, as in a block tariff.
+        wants_limits: ask for limit prices too: the positions are orders.
+    """
 
     import_price_eur_per_kwh: Array
     export_price_eur_per_kwh: Array
     proximal_weight_eur_per_kwh2: float = 0.0
+    step_limit_kwh: float | None = None
+    steps: tuple[PriceStep, ...] = ()
+    wants_limits: bool = False
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """Members are asked one after the other; each one's prices come from ``Mechanism.turn``.
+
+    Attributes:
+        order: indices of members.
+    """
+
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Declare:
+    """Members are asked for what they foresee and the devices they have."""
+
+
+Call = Signal | InTurn | Declare
+"""What a round asks of the members."""
+
+
+# -- what members answer -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a member discloses to a coordinator that plans for it.
+
+    Attributes:
+        residual_load_kwh: load − production as foreseen, shape (slots,) [kWh].
+        battery: its battery, or None.
+    """
+
+    residual_load_kwh: Array
+    battery: Battery | None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Energy that two members agreed to trade; arrays of shape (slots,).
+
+    Attributes:
+        seller: index of the member that gives.
+        buyer: index of the member that takes.
+        energy_kwh: at least 0.
+        price_eur_per_kwh: what the buyer pays the seller.
+    """
+
+    seller: int
+    buyer: int
+    energy_kwh: Array
+    price_eur_per_kwh: Array
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is known when a round has ended.
+
+    Attributes:
+        net_kwh: positions, shape (members, slots), import > 0; of members that were not asked or did not
+            answer, the last ones.
+        limit_price_eur_per_kwh: limit prices, shape (members, slots), where the round asked for them; NaN of
+            members that gave none.
+        declarations: by member, where the round asked for them.
+        late: members that were asked and did not answer.
+    """
+
+    net_kwh: Array
+    limit_price_eur_per_kwh: Array | None = None
+    declarations: dict[int, Declaration] = field(default_factory=dict)
+    late: frozenset[int] = frozenset()
+
+
+# -- how it ends ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Agreed:
-    """The negotiation is over: the round whose positions count, and its prices."""
+    """The negotiation is over.
+
+    Attributes:
+        round: the round whose positions count.
+        stored_kwh: by member, the trajectory of stored energy that the coordinator planned for it, shape
+            (slots,); without one a member runs the plan that it made itself in that round.
+        net_kwh: the positions that count, shape (members, slots), where they are not those of the round.
+    """
 
     round: int
-    import_price_eur_per_kwh: Array
-    export_price_eur_per_kwh: Array
+    stored_kwh: dict[int, Array] = field(default_factory=dict)
+    net_kwh: Array | None = None
+
+
+@dataclass(frozen=True)
+class Clearing:
+    """On what terms metered energy will be settled among members.
+
+    Energy that contracts do not cover is pooled: in each slot the shorter of demand and supply changes hands
+    at the local price, the longer side is rationed pro rata, and the rest is at the grid's tariffs.
+
+    Attributes:
+        local_price_eur_per_kwh: price of the pool, shape (slots,), before the local fee, of which buyer and
+            seller bear half each; NaN where nothing is traded.
+        contracts: what members agreed among themselves; settled first, up to what is metered.
+        shared_by_day: pay and earn at the same prices in all slots of the session: what the members' slots
+            come to is shared out again in proportion to energy.
+    """
+
+    local_price_eur_per_kwh: Array
+    contracts: tuple[Contract, ...] = ()
+    shared_by_day: bool = False
 
 
 class Parameters(BaseModel):
-    """Base of a mechanism's parameters, as a scenario gives them."""
+    """Base of a mechanism's parameters, as a scenario gives them.
+
+    Attributes:
+        opt_out_passes: members whose bill would be above that of their plan alone go back to it; how often
+            this is looked at again; 0 binds everybody to what was agreed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    opt_out_passes: int = Field(default=10, ge=0, le=100)
+
 
 class Mechanism(ABC):
-    """One session's negotiation. Round 0 always tells the grid's tariffs; ``respond`` makes the next ones."""
+    """One session's negotiation, and the prices it is settled at.
+
+    Round 0 always tells the grid's tariffs; ``respond`` makes the next rounds. A mechanism is told everything
+    it may know, and keeps its own state from one answer to the next.
+
+    Attributes:
+        tariff: what the community pays the grid.
+        parameters: as the scenario gives them, checked.
+        members: number of members.
+        computes_long: whether ``respond`` takes long enough to be done off the event loop.
+    """
 
     parameters_model: ClassVar[type[BaseModel]] = Parameters
+    computes_long: ClassVar[bool] = False
 
-    def __init__(self, tariffs: Tariffs, parameters: Parameters) -> None:
-        """Begin a session at these tariffs."""
-        self.tariffs = tariffs
+    def __init__(self, tariff: CommunityTariff, parameters: Parameters, members: int) -> None:
+        """Begin a session of so many members at this tariff."""
+        self.tariff = tariff
         self.parameters = parameters
+        self.members = members
 
     @abstractmethod
-    def respond(self, net_kwh: Array) -> Signal | Agreed:
-        """Answer the positions of the round just held.
+    def respond(self, answers: Answers) -> Call | Agreed:
+        """Answer the round just held with the next one, or with the end."""
+
+    def turn(self, member: int, net_kwh: Array) -> Signal:
+        """Prices for the member whose turn it is.
 
         Args:
-            net_kwh: positions, shape (members, slots), import > 0 [kWh].
+            member: its index.
+            net_kwh: everybody's present positions, shape (members, slots), import > 0 [kWh].
         """
+        raise NotImplementedError(f"{type(self).__name__} asks nobody in turn")
 
     @abstractmethod
-    def local_price_eur_per_kwh(self, import_price: Decimal, export_price: Decimal) -> Decimal | None:
-        """Price at which neighbours' energy is settled in a slot with these tariffs; None: no local trade."""
+    def clear(self, net_kwh: Array) -> Clearing:
+        """Terms of settlement once these positions are agreed.
+
+        Args:
+            net_kwh: shape (members, slots), import > 0 [kWh].
+        """
 
 
-def community_cost_eur(net_kwh: Array, tariffs: Tariffs) -> float:
-    """What positions together cost at the grid, netted except in suspended slots.
-
-    Args:
-        net_kwh: shape (members, slots), import > 0 [kWh].
-        tariffs: the grid's tariffs.
-
-    Returns:
-        Sum over slots of G(Q), Q the sum over members [EUR]; in a suspended slot the sum of G(q) [EUR].
-    """
-    buy, sell = tariffs.import_price_eur_per_kwh, tariffs.export_price_eur_per_kwh
-
-    def at_the_grid(energy_kwh: Array) -> Array:
-        return np.where(energy_kwh > 0, energy_kwh * buy, energy_kwh * sell)
-
-    alone = at_the_grid(net_kwh).sum(axis=0)
-    pooled = at_the_grid(net_kwh.sum(axis=0))
-    return float(np.where(tariffs.suspended, alone, pooled).sum())
-
-
-def mechanism_for(name: str, parameters: dict[str, Any]) -> Callable[[Tariffs], Mechanism]:
-    """What makes a session's mechanism.
+def mechanism_for(name: str, parameters: dict[str, Any]) -> Callable[[CommunityTariff, int], Mechanism]:
+    """What makes a session's mechanism from the community's tariff and the number of members.
 
     Raises:
         InputError: no such mechanism, or a parameter that it does not take.
     """
     kind: type[Mechanism] = load_mechanism(name)
     checked = cast(Parameters, check_parameters(name, kind, parameters))
-    return lambda tariffs: kind(tariffs, checked)
+    return lambda tariff, members: kind(tariff, checked, members)

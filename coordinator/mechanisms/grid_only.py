@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import numpy as np
 
-from coordinator.mechanisms.base import Agreed, Array, Mechanism
+from coordinator.mechanisms.base import Agreed, Answers, Array, Clearing, Mechanism
 
 
 class GridOnly(Mechanism):
     """Round 0 is all there is; everybody settles at the grid's tariffs."""
 
-    def respond(self, net_kwh: Array) -> Agreed:
+    def respond(self, answers: Answers) -> Agreed:
         """Agree on round 0."""
-        return Agreed(0, self.tariffs.import_price_eur_per_kwh, self.tariffs.export_price_eur_per_kwh)
+        return Agreed(0)
 
-    def local_price_eur_per_kwh(self, import_price: Decimal, export_price: Decimal) -> None:
+    def clear(self, net_kwh: Array) -> Clearing:
         """No local trade."""
+        return Clearing(np.full(self.tariff.slots, np.nan))

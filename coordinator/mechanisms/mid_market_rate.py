@@ -11,21 +11,14 @@ proximal term: Parikh and Boyd, "Proximal Algorithms", 2014.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import cast
 
 import numpy as np
 from pydantic import Field
 
-from coordinator.mechanisms.base import (
-    Agreed,
-    Array,
-    Mechanism,
-    Parameters,
-    Signal,
-    Tariffs,
-    community_cost_eur,
-)
+from coordinator.costs import CommunityTariff
+from coordinator.expected import average_prices
+from coordinator.mechanisms.base import Agreed, Answers, Array, Clearing, Mechanism, Parameters, Signal
 
 
 class MidMarketRateParameters(Parameters):
@@ -44,31 +37,10 @@ class MidMarketRateParameters(Parameters):
     tolerance: float = Field(default=1e-3, ge=0)
 
 
-def mid_market_prices(net_kwh: Array, tariffs: Tariffs) -> tuple[Array, Array]:
-    """Prices that members pay and earn when everything is settled at the mid-market rate.
-
-    With D and S the slot's demand and supply at the meters and m the middle of the tariffs: buyers pay
-    (m min(D, S) + import price (D - S)+) / D, sellers earn (m min(D, S) + export price (S - D)+) / S; without
-    demand the price is m for buyers (a first neighbour who takes energy gets it from the surplus), and
-    without supply it is m for sellers. Suspended slots keep the tariffs.
-
-    Args:
-        net_kwh: positions, shape (members, slots), import > 0 [kWh].
-        tariffs: the grid's tariffs.
-
-    Returns:
-        Import and export price, shape (slots,) each [EUR/kWh].
-    """
-    buy, sell = tariffs.import_price_eur_per_kwh, tariffs.export_price_eur_per_kwh
-    demand = np.maximum(net_kwh, 0.0).sum(axis=0)
-    supply = np.maximum(-net_kwh, 0.0).sum(axis=0)
-    traded = np.minimum(demand, supply)
-    mid = (buy + sell) / 2
-    local_demand = np.divide(traded, demand, out=(supply > 0).astype(float), where=demand > 0)
-    local_supply = np.divide(traded, supply, out=(demand > 0).astype(float), where=supply > 0)
-    paid = local_demand * mid + (1 - local_demand) * buy
-    earned = local_supply * mid + (1 - local_supply) * sell
-    return np.where(tariffs.suspended, buy, paid), np.where(tariffs.suspended, sell, earned)
+def mid_market_price_eur_per_kwh(tariff: CommunityTariff) -> Array:
+    """Middle of the grid's tariffs, shape (slots,); NaN in slots without local trade."""
+    middle = (tariff.import_price_eur_per_kwh + tariff.export_price_eur_per_kwh) / 2
+    return np.where(tariff.suspended, np.nan, middle)
 
 
 class MidMarketRate(Mechanism):
@@ -76,24 +48,25 @@ class MidMarketRate(Mechanism):
 
     parameters_model = MidMarketRateParameters
 
-    def __init__(self, tariffs: Tariffs, parameters: Parameters) -> None:
-        """Begin a session at these tariffs."""
-        super().__init__(tariffs, parameters)
+    def __init__(self, tariff: CommunityTariff, parameters: Parameters, members: int) -> None:
+        """Begin a session of so many members at this tariff."""
+        super().__init__(tariff, parameters, members)
         self._own = cast(MidMarketRateParameters, parameters)
         self._round = 0
         self._last: Array | None = None
-        self._best: tuple[float, int, Array] | None = None
+        self._best: tuple[float, int] | None = None
         self._first_weight = 0.0
 
-    def respond(self, net_kwh: Array) -> Signal | Agreed:
+    def respond(self, answers: Answers) -> Signal | Agreed:
         """Prices from these positions, or the end when they stand still or the rounds are used up."""
-        cost_eur = community_cost_eur(net_kwh, self.tariffs)
+        net_kwh = answers.net_kwh
+        cost_eur = self.tariff.cost_eur(net_kwh)
         if self._best is None or cost_eur < self._best[0] - 1e-9:
-            self._best = (cost_eur, self._round, net_kwh.copy())
+            self._best = (cost_eur, self._round)
         scale_kwh = float(np.abs(net_kwh).mean())
         if self._last is None:
             spread = np.maximum(
-                self.tariffs.import_price_eur_per_kwh - self.tariffs.export_price_eur_per_kwh, 0.0
+                self.tariff.import_price_eur_per_kwh - self.tariff.export_price_eur_per_kwh, 0.0
             ).mean()
             self._first_weight = self._own.damping * float(spread) / scale_kwh if scale_kwh > 0 else 0.0
             still = scale_kwh == 0
@@ -101,12 +74,12 @@ class MidMarketRate(Mechanism):
             still = bool(np.abs(net_kwh - self._last).max() <= self._own.tolerance * scale_kwh)
         self._last = net_kwh.copy()
         if still or self._round >= self._own.max_rounds:
-            _, number, positions = self._best
-            return Agreed(number, *mid_market_prices(positions, self.tariffs))
+            return Agreed(self._best[1])
         weight = self._first_weight * self._own.damping_growth**self._round
         self._round += 1
-        return Signal(*mid_market_prices(net_kwh, self.tariffs), weight)
+        prices = average_prices(net_kwh, mid_market_price_eur_per_kwh(self.tariff), self.tariff)
+        return Signal(prices.import_price_eur_per_kwh, prices.export_price_eur_per_kwh, weight)
 
-    def local_price_eur_per_kwh(self, import_price: Decimal, export_price: Decimal) -> Decimal | None:
-        """The middle of the tariffs, or no local trade where the feed-in tariff is the higher."""
-        return None if export_price > import_price else (import_price + export_price) / 2
+    def clear(self, net_kwh: Array) -> Clearing:
+        """The middle of the tariffs, or no local trade where that would destroy value."""
+        return Clearing(mid_market_price_eur_per_kwh(self.tariff))

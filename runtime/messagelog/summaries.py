@@ -87,7 +87,16 @@ def _admission(body: Fields) -> str:
 
 def _price_signal(body: Fields) -> str:
     told = "the grid's tariffs" if body["round"] == 0 else "prices"
-    return f"{told}: {_prices(body)}"
+    steps = len(body.get("steps", ()))
+    changes = f"; they change at {_count(steps, 'threshold')} a slot" if steps else ""
+    return f"{told}: {_prices(body)}{changes}"
+
+
+def _declaration(body: Fields) -> str:
+    battery = body["battery"]
+    has = "no battery" if battery is None else f"a battery of {battery['capacity_kwh']:g} kWh"
+    needs = body["residual_load_kwh"]
+    return f"needs {_energy(needs)} in {len(needs)} slots; has {has}"
 
 
 def _agreement(body: Fields) -> str:
@@ -123,6 +132,8 @@ SUMMARISERS: dict[str, Callable[[Fields], str]] = {
     "reason": lambda body: str(body["reason"]),
     "price-signal": _price_signal,
     "position": _net,
+    "declaration-request": lambda body: "what do you foresee, and which devices have you?",
+    "declaration": _declaration,
     "agreement": _agreement,
     "acknowledged": lambda body: "taken in",
     "delivery-request": lambda body: "what did the meter measure?",

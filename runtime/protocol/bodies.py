@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from runtime.devices import Battery
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.records import Quality
@@ -23,6 +24,7 @@ Role = Literal["load", "pv"]
 """What a meter measures."""
 
 Energy = Annotated[float, Field(ge=0, le=MAX_SLOT_ENERGY_KWH)]
+NetEnergy = Annotated[float, Field(ge=-MAX_SLOT_ENERGY_KWH, le=MAX_SLOT_ENERGY_KWH)]
 Price = Annotated[float, Field(ge=-1e3, le=1e3)]
 ExactEnergy = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
 Index = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -64,6 +66,23 @@ class Reason(Body):
     reason: str
 
 
+class PriceStep(Body):
+    """A change of price at a threshold of net energy, for each slot.
+
+    Beyond the threshold a kWh costs ``above_eur_per_kwh`` more; short of it each kWh that is missing costs
+    ``below_eur_per_kwh``: with net energy n and threshold a, above [n − a]₊ + below [a − n]₊.
+
+    Attributes:
+        threshold_kwh: a, import > 0, shape (slots,).
+        above_eur_per_kwh: shape (slots,).
+        below_eur_per_kwh: shape (slots,).
+    """
+
+    threshold_kwh: list[NetEnergy]
+    above_eur_per_kwh: list[Price]
+    below_eur_per_kwh: list[Price]
+
+
 class PriceSignal(Body):
     """Prices of a round; the member answers with the position it plans at these prices.
 
@@ -74,6 +93,10 @@ class PriceSignal(Body):
         export_price_eur_per_kwh: price of energy given, shape (slots,).
         proximal_weight_eur_per_kwh2: w of the term w/2 (position - last position)² that the member
             adds to its cost, so that positions settle; 0 for none.
+        step_limit_kwh: the position may leave the last one by no more than this in any slot; null for none.
+        steps: changes of price at thresholds, as in a block tariff.
+        demand_charge_eur_per_kw: price of the member's greatest mean import power of a slot.
+        wants_limits: the position is to come with limit prices, as an order.
     """
 
     type: Literal["price-signal"] = "price-signal"
@@ -82,6 +105,10 @@ class PriceSignal(Body):
     import_price_eur_per_kwh: list[Price]
     export_price_eur_per_kwh: list[Price]
     proximal_weight_eur_per_kwh2: Annotated[float, Field(ge=0)] = 0.0
+    step_limit_kwh: Annotated[float, Field(ge=0)] | None = None
+    steps: Annotated[list[PriceStep], Field(max_length=4)] = []
+    demand_charge_eur_per_kw: Price = 0.0
+    wants_limits: bool = False
 
 
 class NetEnergies(Body):
@@ -101,11 +128,44 @@ class NetEnergies(Body):
 
 
 class Position(NetEnergies):
-    """A member's position in a round: net energy at its meter that it plans for every slot."""
+    """A member's position in a round: net energy at its meter that it plans for every slot.
+
+    Attributes:
+        session: market session, from 0.
+        round: the round it answers.
+        limit_price_eur_per_kwh: where asked for, the most that the member would pay for what it takes in a
+            slot, or the least for what it gives; shape (slots,).
+    """
 
     type: Literal["position"] = "position"
     session: Index
     round: Index
+    limit_price_eur_per_kwh: list[Price] | None = None
+
+
+class DeclarationRequest(Body):
+    """The coordinator plans for everybody: the member is to say what it foresees and which devices it has."""
+
+    type: Literal["declaration-request"] = "declaration-request"
+    session: Index
+    round: Index
+
+
+class DeviceDeclaration(NetEnergies):
+    """What a member discloses to a coordinator that plans for it, with the position it would have alone.
+
+    Attributes:
+        session: market session, from 0.
+        round: the round it answers.
+        residual_load_kwh: load − production as foreseen, shape (slots,).
+        battery: its battery; null without one.
+    """
+
+    type: Literal["declaration"] = "declaration"
+    session: Index
+    round: Index
+    residual_load_kwh: list[NetEnergy]
+    battery: Battery | None
 
 
 class Agreement(NetEnergies):
@@ -116,8 +176,12 @@ class Agreement(NetEnergies):
         round: the round agreed on.
         position_round: the round from which the member's counted position comes (an earlier one if the
             member was late in the agreed round).
-        import_price_eur_per_kwh: price of energy taken, shape (slots,).
-        export_price_eur_per_kwh: price of energy given, shape (slots,).
+        import_price_eur_per_kwh: price of energy taken at the agreed positions, shape (slots,).
+        export_price_eur_per_kwh: price of energy given, likewise.
+        local_price_eur_per_kwh: price at which neighbours' energy will be settled, before the local fee,
+            shape (slots,); null in a slot without local trade.
+        stored_kwh: stored energy that the coordinator planned for the member, shape (slots,); null where the
+            member's own plan counts.
     """
 
     type: Literal["agreement"] = "agreement"
@@ -126,6 +190,8 @@ class Agreement(NetEnergies):
     position_round: Index
     import_price_eur_per_kwh: list[Price]
     export_price_eur_per_kwh: list[Price]
+    local_price_eur_per_kwh: list[Price | None]
+    stored_kwh: list[Energy] | None = None
 
 
 class Acknowledged(Body):
@@ -258,6 +324,8 @@ AnyBody = (
     | Reason
     | PriceSignal
     | Position
+    | DeclarationRequest
+    | DeviceDeclaration
     | Agreement
     | Acknowledged
     | DeliveryRequest

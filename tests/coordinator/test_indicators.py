@@ -171,6 +171,8 @@ def coordinator() -> CoordinatorRecord:
             for number in range(3)
         ],
         agreed_round=2,
+        agreed_net_kwh={},
+        local_price_eur_per_kwh=[],
         suspended_slots=[],
         deliveries=[
             Delivery(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -10,25 +9,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from coordinator.mechanisms import Agreed, Signal, Tariffs, mechanism_for
-from coordinator.mechanisms.base import community_cost_eur
-from coordinator.mechanisms.mid_market_rate import mid_market_prices
+from coordinator.costs import CommunityTariff
+from coordinator.expected import average_prices
+from coordinator.mechanisms import Agreed, Answers, Signal, mechanism_for
+from coordinator.mechanisms.mid_market_rate import mid_market_price_eur_per_kwh
 from runtime.errors import InputError
 from runtime.mechanisms import mechanism_names
 
 
-def tariffs(buy: list[float], sell: list[float]) -> Tariffs:
-    return Tariffs(np.array(buy), np.array(sell))
+def tariffs(buy: list[float], sell: list[float]) -> CommunityTariff:
+    return CommunityTariff.of(buy, sell, 0.25)
+
+
+def mid_market_prices(net_kwh: np.ndarray, tariff: CommunityTariff) -> tuple[np.ndarray, np.ndarray]:
+    prices = average_prices(net_kwh, mid_market_price_eur_per_kwh(tariff), tariff)
+    return prices.import_price_eur_per_kwh, prices.export_price_eur_per_kwh
 
 
 @st.composite
-def markets(draw: st.DrawFn) -> tuple[np.ndarray, Tariffs]:
+def markets(draw: st.DrawFn) -> tuple[np.ndarray, CommunityTariff]:
     members, slots = draw(st.integers(1, 6)), draw(st.integers(1, 5))
     energy = st.floats(-100, 100, allow_subnormal=False).map(lambda value: round(value, 6))
     net_kwh = draw(arrays.arrays(float, (members, slots), elements=energy))
     price = st.floats(-0.5, 1).map(lambda value: round(value, 4))
     buy, sell = (draw(arrays.arrays(float, slots, elements=price)) for _ in range(2))
-    return net_kwh, Tariffs(buy, sell)
+    return net_kwh, CommunityTariff.of(buy, sell, 0.25)
 
 
 def paid_eur(net_kwh: np.ndarray, buy: np.ndarray, sell: np.ndarray) -> np.ndarray:
@@ -37,15 +42,17 @@ def paid_eur(net_kwh: np.ndarray, buy: np.ndarray, sell: np.ndarray) -> np.ndarr
 
 @given(markets())
 def test_at_mid_market_prices_members_pay_exactly_what_the_community_pays(
-    market: tuple[np.ndarray, Tariffs],
+    market: tuple[np.ndarray, CommunityTariff],
 ) -> None:
     net_kwh, grid = market
     paid = paid_eur(net_kwh, *mid_market_prices(net_kwh, grid)).sum()
-    assert paid == pytest.approx(community_cost_eur(net_kwh, grid), rel=1e-9, abs=1e-9)
+    assert paid == pytest.approx(grid.cost_eur(net_kwh), rel=1e-9, abs=1e-9)
 
 
 @given(markets())
-def test_at_mid_market_prices_nobody_pays_more_than_at_the_grid(market: tuple[np.ndarray, Tariffs]) -> None:
+def test_at_mid_market_prices_nobody_pays_more_than_at_the_grid(
+    market: tuple[np.ndarray, CommunityTariff],
+) -> None:
     net_kwh, grid = market
     alone = paid_eur(net_kwh, grid.import_price_eur_per_kwh, grid.export_price_eur_per_kwh)
     assert (paid_eur(net_kwh, *mid_market_prices(net_kwh, grid)) <= alone + 1e-9).all()
@@ -75,57 +82,47 @@ def test_a_suspended_slot_keeps_the_tariffs_and_equal_tariffs_are_no_reason_to_s
     assert sell.tolist() == pytest.approx([0.07, 0.05, 0.2])
 
 
-def test_what_a_community_pays_is_netted_except_where_feeding_in_pays_more() -> None:
-    net_kwh = np.array([[2.0, 2.0, -1.0], [-1.0, -1.0, -1.0]])
-    grid = tariffs([0.3, 0.05, 0.3], [0.1, 0.07, 0.1])
-    assert community_cost_eur(net_kwh, grid) == pytest.approx(1 * 0.3 + (2 * 0.05 - 0.07) - 2 * 0.1)
-
-
 def test_local_price_is_the_middle_or_none() -> None:
-    market = mechanism_for("mid-market-rate", {})(tariffs([0.3], [0.1]))
-    assert market.local_price_eur_per_kwh(Decimal("0.3"), Decimal("0.1")) == Decimal("0.2")
-    assert market.local_price_eur_per_kwh(Decimal("0.1"), Decimal("0.1")) == Decimal("0.1")
-    assert market.local_price_eur_per_kwh(Decimal("0.1"), Decimal("0.100000001")) is None
-    alone = mechanism_for("grid-only", {})(tariffs([0.3], [0.1]))
-    assert alone.local_price_eur_per_kwh(Decimal("0.3"), Decimal("0.1")) is None
+    grid = tariffs([0.3, 0.1, 0.1], [0.1, 0.1, 0.100000001])
+    net_kwh = np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])
+    local = mechanism_for("mid-market-rate", {})(grid, 2).clear(net_kwh).local_price_eur_per_kwh
+    assert local[:2].tolist() == [0.2, 0.1]
+    assert np.isnan(local[2])
+    assert np.isnan(mechanism_for("grid-only", {})(grid, 2).clear(net_kwh).local_price_eur_per_kwh).all()
 
 
 def test_rounds_end_when_positions_stand_still_and_the_cheapest_round_is_agreed_on() -> None:
     market = mechanism_for("mid-market-rate", {"max_rounds": 9, "damping": 0.25, "damping_growth": 1.3})(
-        tariffs([0.3, 0.3], [0.1, 0.1])
+        tariffs([0.3, 0.3], [0.1, 0.1]), 2
     )
     cheap, dear = np.array([[1.0, 1.0], [-1.0, -1.0]]), np.array([[3.0, 1.0], [-1.0, -1.0]])
-    first = market.respond(dear)
+    first = market.respond(Answers(dear))
     assert isinstance(first, Signal)
     assert first.proximal_weight_eur_per_kwh2 == pytest.approx(0.25 * 0.2 / 1.5)
-    second = market.respond(cheap)
+    second = market.respond(Answers(cheap))
     assert isinstance(second, Signal)
     assert second.proximal_weight_eur_per_kwh2 == pytest.approx(1.3 * first.proximal_weight_eur_per_kwh2)
-    assert isinstance(market.respond(dear), Signal)
-    agreed = market.respond(dear)
+    assert isinstance(market.respond(Answers(dear)), Signal)
+    agreed = market.respond(Answers(dear))
     assert isinstance(agreed, Agreed)
     assert agreed.round == 1
-    expected = mid_market_prices(cheap, tariffs([0.3, 0.3], [0.1, 0.1]))
-    assert agreed.import_price_eur_per_kwh.tolist() == expected[0].tolist()
-    assert agreed.export_price_eur_per_kwh.tolist() == expected[1].tolist()
 
 
 def test_rounds_end_at_their_limit() -> None:
-    market = mechanism_for("mid-market-rate", {"max_rounds": 2})(tariffs([0.3], [0.1]))
+    market = mechanism_for("mid-market-rate", {"max_rounds": 2})(tariffs([0.3], [0.1]), 2)
     positions = [np.array([[float(number)], [-1.0]]) for number in range(1, 5)]
-    answers = [market.respond(position) for position in positions[:3]]
+    answers = [market.respond(Answers(position)) for position in positions[:3]]
     assert [type(answer) for answer in answers] == [Signal, Signal, Agreed]
 
 
 def test_a_community_without_energy_agrees_at_once() -> None:
-    market = mechanism_for("mid-market-rate", {})(tariffs([0.3], [0.1]))
-    assert isinstance(market.respond(np.zeros((3, 1))), Agreed)
+    market = mechanism_for("mid-market-rate", {})(tariffs([0.3], [0.1]), 2)
+    assert isinstance(market.respond(Answers(np.zeros((3, 1)))), Agreed)
 
 
 def test_grid_only_agrees_on_round_0_at_the_tariffs() -> None:
-    agreed = mechanism_for("grid-only", {})(tariffs([0.3], [0.1])).respond(np.array([[1.0], [-1.0]]))
-    assert isinstance(agreed, Agreed)
-    assert (agreed.round, agreed.import_price_eur_per_kwh.tolist()) == (0, [0.3])
+    market = mechanism_for("grid-only", {})(tariffs([0.3], [0.1]), 2)
+    assert market.respond(Answers(np.array([[1.0], [-1.0]]))) == Agreed(0)
 
 
 def test_an_unknown_mechanism_is_refused_with_those_there_are() -> None:
@@ -154,5 +151,5 @@ def test_a_parameter_that_will_not_do_is_refused_with_its_name(
 
 def test_every_mechanism_has_a_name_a_class_and_says_what_it_is() -> None:
     for name in mechanism_names():
-        market = mechanism_for(name, {})(tariffs([0.3], [0.1]))
+        market = mechanism_for(name, {})(tariffs([0.3], [0.1]), 2)
         assert market.parameters_model.model_config["extra"] == "forbid"

@@ -19,6 +19,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from runtime.cli.messages import messages
+from runtime.devices import Battery
 from runtime.errors import InputError, LogError
 from runtime.messagelog.facts import body_facts
 from runtime.messagelog.summaries import SUMMARISERS, summarise
@@ -276,9 +277,18 @@ SAID = [
     ),
     (bodies.Position(session=0, round=1, **NET), "takes 1.500 kWh, gives 0.000 kWh in 2 slots"),
     (
-        bodies.Agreement(session=0, round=4, position_round=3, **NET, **PRICES),
+        bodies.Agreement(
+            session=0, round=4, position_round=3, local_price_eur_per_kwh=[0.2, None], **NET, **PRICES
+        ),
         "agreed with the position of round 3: takes 1.500 kWh, gives 0.000 kWh in 2 slots; "
         "0.2000 for energy taken, 0.1000 EUR/kWh for energy given",
+    ),
+    (bodies.DeclarationRequest(session=0, round=1), "what do you foresee, and which devices have you?"),
+    (
+        bodies.DeviceDeclaration(
+            session=0, round=1, residual_load_kwh=[1.0, 0.5], battery=Battery(capacity_kwh=5.0), **NET
+        ),
+        "needs 1.500 kWh in 2 slots; has a battery of 5 kWh",
     ),
     (bodies.Acknowledged(), "taken in"),
     (bodies.DeliveryRequest(**SLOT), "what did the meter measure?"),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.devices import Battery
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.protocol.bodies import (
@@ -18,7 +19,9 @@ from runtime.protocol.bodies import (
     Agreement,
     AnyBody,
     BillLine,
+    DeclarationRequest,
     DeliveryRequest,
+    DeviceDeclaration,
     Join,
     MeterAttach,
     MeterAttached,
@@ -27,6 +30,7 @@ from runtime.protocol.bodies import (
     MeteringEnded,
     Position,
     PriceSignal,
+    PriceStep,
     Reading,
     ReadingRequest,
     Reason,
@@ -51,9 +55,24 @@ BODIES: list[AnyBody] = [
         sessions=[HORIZON],
     ),
     Reason(reason='a "reason" with <signs> & ünicode\n'),
-    PriceSignal(session=0, round=3, proximal_weight_eur_per_kwh2=0.7, **PRICES),
-    Position(session=1, round=2, **NET),
-    Agreement(session=0, round=4, position_round=3, **PRICES, **NET),
+    PriceSignal(
+        session=0,
+        round=3,
+        proximal_weight_eur_per_kwh2=0.7,
+        step_limit_kwh=0.5,
+        steps=[
+            PriceStep(threshold_kwh=[-1.5, 0.0], above_eur_per_kwh=[0.1, 0.0], below_eur_per_kwh=[0, 0.1])
+        ],
+        demand_charge_eur_per_kw=0.5,
+        wants_limits=True,
+        **PRICES,
+    ),
+    Position(session=1, round=2, limit_price_eur_per_kwh=[0.2, 0.1], **NET),
+    Agreement(session=0, round=4, position_round=3, local_price_eur_per_kwh=[0.2, None], **PRICES, **NET),
+    DeclarationRequest(session=0, round=1),
+    DeviceDeclaration(
+        session=0, round=1, residual_load_kwh=[0.3, -0.1], battery=Battery(capacity_kwh=5.0), **NET
+    ),
     Acknowledged(),
     DeliveryRequest(session=0, slot=95),
     MeteredDelivery(
@@ -97,7 +116,7 @@ def of_type(name: str) -> AnyBody:
 def refused(text: str) -> str:
     with pytest.raises(ProtocolError) as error:
         parse_body(text)
-    assert len(str(error.value)) < 400
+    assert len(str(error.value)) < 600
     return str(error.value)
 
 

@@ -99,6 +99,8 @@ def make_run(
                 grid_export_price_eur_per_kwh=fit,
                 rounds=_rounds(rng, profiles, gt, fit, rounds if setting == "community" else 0, late),
                 agreed_round=rounds if setting == "community" else 0,
+                agreed_net_kwh={},
+                local_price_eur_per_kwh=[],
                 suspended_slots=list(suspended),
                 deliveries=[
                     Delivery(slot=s, member=n, net_kwh=net[n][s], quality=quality[n][s])

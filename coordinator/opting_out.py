@@ -1,0 +1,46 @@
+"""Who is better off alone: nobody's plan is to cost more in the community than without it.
+
+At the agreed positions each member's bill is known. One whose bill would be above the cost of its plan alone
+goes back to that plan; this changes the others' bills, so it is looked at again, at most so many times.
+"""
+
+from __future__ import annotations
+
+from coordinator.expected import expected_bills_eur
+from coordinator.mechanisms.base import Array, Clearing, Mechanism
+
+WORSE_EUR = 1e-9
+"""A bill counts as higher from this difference on; below it is rounding."""
+
+
+def who_opts_out(
+    mechanism: Mechanism, agreed_kwh: Array, alone_kwh: Array
+) -> tuple[frozenset[int], Clearing]:
+    """Members that go back to their plans alone, and the terms of settlement after that.
+
+    Args:
+        mechanism: clears positions; its parameters say how often this is looked at.
+        agreed_kwh: positions agreed on, shape (members, slots), import > 0 [kWh].
+        alone_kwh: positions of the members' plans alone at the grid, likewise.
+
+    Returns:
+        Indices of members, and the clearing of the positions that are then agreed.
+    """
+    alone_eur = mechanism.tariff.alone_costs_eur(alone_kwh)
+    positions = agreed_kwh.copy()
+    leaving: set[int] = set()
+    clearing = mechanism.clear(positions)
+    for _ in range(mechanism.parameters.opt_out_passes):
+        bills_eur = expected_bills_eur(positions, clearing, mechanism.tariff)
+        worse = {
+            index
+            for index in range(len(positions))
+            if index not in leaving and bills_eur[index] > alone_eur[index] + WORSE_EUR
+        }
+        if not worse:
+            break
+        leaving |= worse
+        for index in worse:
+            positions[index] = alone_kwh[index]
+        clearing = mechanism.clear(positions)
+    return frozenset(leaving), clearing
