@@ -26,7 +26,7 @@ from agents.devices.battery import clip_trajectories, retention, stored_change_k
 from agents.planning.peak import capped_stages, peak_kw
 from agents.planning.pieces import PieceSearch
 from agents.planning.problem import objectives_eur
-from agents.planning.recombination import best_recombination
+from agents.planning.recombination import Recombination
 from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray
 
@@ -99,6 +99,7 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
         super().__init__()
         self.stages = stages
         self.lower_kwh = lower_kwh
+        self._recombination = Recombination()
         self.pieces = PieceSearch(stages, lower_kwh) if solve_pieces and not stages.convex else None
 
     def do(
@@ -155,7 +156,7 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
         candidates = [elite[None], elite + self._shifts(elite, stages, rng), partners, self.lower_kwh[None]]
         candidates.append(np.full((1, elite.size), battery.stored_max_kwh))
         levels = np.clip(np.concatenate(candidates), self.lower_kwh, battery.stored_max_kwh)
-        return self._clip(best_recombination(stages, np.ascontiguousarray(levels.T)))
+        return self._clip(self._recombination.best(stages, np.ascontiguousarray(levels.T)))
 
     def _shifts(self, elite: FloatArray, stages: Stages, rng: np.random.Generator) -> FloatArray:
         """Rows to add to the elite [kWh], decaying with self-discharge so that nothing else changes."""

@@ -14,7 +14,7 @@ from agents.devices.battery import (
     stored_change_limits_kwh,
 )
 from agents.planning.problem import PlanningProblem
-from agents.planning.recombination import best_recombination
+from agents.planning.recombination import Recombination
 from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray
 
@@ -103,7 +103,7 @@ def seed_trajectories(problem: PlanningProblem, stages: Stages, lower_kwh: Float
     rows = [
         rule_trajectory(problem.residual_load_kwh, battery, problem.slot_hours),
         idle_trajectory(battery, problem.slots, problem.slot_hours),
-        best_recombination(stages, lattice_levels_kwh(stages, lower_kwh)),
+        Recombination().best(stages, lattice_levels_kwh(stages, lower_kwh)),
     ]
     simple = clip_trajectories(np.stack(rows, axis=1), battery, problem.slot_hours, lower_kwh)
     return np.concatenate([simple, threshold_trajectories(problem, battery, lower_kwh)], axis=1)

@@ -37,6 +37,21 @@ class Curve:
     change_kwh: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class Bends:
+    """A piecewise-linear function of each slot's stored change y: ``slope y + Σ rise [y − at]₊``.
+
+    Attributes:
+        slope_eur_per_kwh: slope left of all bends, shape (T,).
+        at_kwh: stored changes at which the slope changes, shape (B, T).
+        rise_eur_per_kwh: by how much, shape (B, T); 0 where there is no bend.
+    """
+
+    slope_eur_per_kwh: FloatArray
+    at_kwh: FloatArray
+    rise_eur_per_kwh: FloatArray
+
+
 class Stages:
     """The slots' objectives of a problem with a battery, without the demand charge and standing wear.
 
@@ -80,6 +95,7 @@ class Stages:
         columns[np.abs(columns) <= self._same_kwh] = 0.0
         self.jumps_kwh = np.sort(columns, axis=1)
         self._jump_is_concave = self._concave_jumps()
+        self._bends: Bends | None = None
 
     @property
     def convex(self) -> bool:
@@ -118,6 +134,23 @@ class Stages:
             stage += price * np.maximum(at_kwh - change_kwh, 0.0)
         return stage
 
+    def bends(self) -> Bends:
+        """The objective, the proximal term apart, as one slope and the bends where it changes."""
+        if self._bends is None:
+            ends = np.sort(np.stack([self.jumps_kwh[:, 0], self.jumps_kwh[:, -1]]), axis=0)
+            outside = self.battery.stored_max_kwh + 1.0
+            points = np.concatenate([ends[:1].T - outside, self.jumps_kwh, ends[1:].T + outside], axis=1)
+            slope = self._slopes_eur_per_kwh(points)
+            empty = np.diff(points, axis=1) <= self._same_kwh
+            for column in range(1, slope.shape[1]):
+                np.copyto(slope[:, column], slope[:, column - 1], where=empty[:, column])
+            at_kwh, rise = self.jumps_kwh.T, np.diff(slope, axis=1).T
+            # Where a slope differs by rounding alone there is no bend.
+            real = np.abs(rise) > 1e-12 * np.abs(slope).max()
+            kept = real.any(axis=1)
+            self._bends = Bends(slope[:, 0], at_kwh[kept], np.where(real, rise, 0.0)[kept])
+        return self._bends
+
     def breakpoints_kwh(self, least_kwh: FloatArray, greatest_kwh: FloatArray) -> FloatArray:
         """Ends of the segments of each slot between two limits [kWh], shape (T, J + 2), ascending."""
         inner = np.clip(self.jumps_kwh, least_kwh[:, None], greatest_kwh[:, None])
@@ -133,17 +166,31 @@ class Stages:
             Slopes just after each segment's start and just before its end [EUR/kWh stored], shapes (T, S).
             A segment of no length has no slope of its own; what is given for it means nothing.
         """
-        problem, battery = self.problem, self.battery
-        middle = 0.5 * (breakpoints_kwh[:, :-1] + breakpoints_kwh[:, 1:])
-        net_per_change = np.where(middle > 0, 1.0 / battery.charge_efficiency, battery.discharge_efficiency)
-        slope = net_per_change * self.tariff.marginal_eur_per_kwh(self.net_kwh(middle))
-        for at_kwh, price in self._wear_hinges:
-            slope = slope - np.where(middle < at_kwh, price, 0.0)
+        problem = self.problem
+        slope = self._slopes_eur_per_kwh(breakpoints_kwh)
         weight = problem.weight_eur_per_kwh2[:, None]
         if not weight.any():
             return slope, slope
+        middle = 0.5 * (breakpoints_kwh[:, :-1] + breakpoints_kwh[:, 1:])
+        net_per_change = self._net_per_change(middle)
         pull = weight * (self.net_kwh(breakpoints_kwh) - problem.reference_kwh[:, None])
         return slope + net_per_change * pull[:, :-1], slope + net_per_change * pull[:, 1:]
+
+    def _net_per_change(self, change_kwh: FloatArray) -> FloatArray:
+        """Net energy for each kWh of stored change."""
+        battery = self.battery
+        per_change: FloatArray = np.where(
+            change_kwh > 0, 1.0 / battery.charge_efficiency, battery.discharge_efficiency
+        )
+        return per_change
+
+    def _slopes_eur_per_kwh(self, breakpoints_kwh: FloatArray) -> FloatArray:
+        """Slope of the objective in each segment without the proximal term, shapes as of marginals."""
+        middle = 0.5 * (breakpoints_kwh[:, :-1] + breakpoints_kwh[:, 1:])
+        slope = self._net_per_change(middle) * self.tariff.marginal_eur_per_kwh(self.net_kwh(middle))
+        for at_kwh, price in self._wear_hinges:
+            slope -= np.where(middle < at_kwh, price, 0.0)
+        return slope
 
     def convex_piece(
         self, change_kwh: FloatArray, toward_charge: FloatArray

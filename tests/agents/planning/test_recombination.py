@@ -8,7 +8,7 @@ from planning_cases import random_problem
 
 from agents.devices.battery import clip_trajectories, lower_envelope_kwh
 from agents.planning.problem import objectives_eur
-from agents.planning.recombination import best_recombination
+from agents.planning.recombination import Recombination
 from agents.planning.stages import Stages
 
 
@@ -26,5 +26,5 @@ def test_the_child_is_the_best_of_all_combinations(kind, seed):
     repaired = clip_trajectories(every, battery, problem.slot_hours, lower)
     kept = np.abs(repaired - every).max(axis=0) <= 1e-10 * battery.capacity_kwh
     best = objectives_eur(every[:, kept], problem).min()
-    child = best_recombination(Stages(problem, battery), legal)
+    child = Recombination().best(Stages(problem, battery), legal)
     assert objectives_eur(child[:, None], problem)[0] == pytest.approx(best, rel=1e-12, abs=1e-12)
