@@ -12,8 +12,9 @@ self-discharge.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,82 +23,154 @@ from agents.planning.tariff import FloatArray
 LEAST_RETENTION = 1e-3
 """Share of stored energy left at the end of the horizon below which the scaling would cost precision."""
 
+Staircase = tuple[FloatArray, FloatArray]
+"""Values of stored energy and the optimal changes there [EUR/kWh], [kWh]: two points for each segment, its
+start and its end, or a single point."""
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+_SAME = 1e-12
+"""Lengths that differ by less, as a share of the greatest stored energy, differ by rounding alone."""
+
+
+class _Own(NamedTuple):
+    """A slot's own steps."""
+
+    value: list[float]
+    length: list[float]
+    least: float
+
+
+class _Step(NamedTuple):
     """What is known at one slot: value of stored energy after it, its own steps, and both merged."""
 
     after_value: list[float]
     after_length: list[float]
-    own_value: list[float]
-    own_length: list[float]
+    own: _Own
     value: list[float]
     length: list[float]
     fullest: float
-    least: float
 
 
-def merged_plan(
-    curves: list[tuple[FloatArray, FloatArray]],
-    keep: float,
-    lower_kwh: FloatArray,
-    upper_kwh: float,
-    start_kwh: float,
-) -> tuple[FloatArray, FloatArray]:
-    """Least-cost plan for convex, piecewise-linear slots.
+class MeritOrder:
+    """Least-cost plan for convex, piecewise-linear slots; and for the same with a few slots changed.
+
+    A change is felt between the bounds that the plan runs into before and after it. So
+    :meth:`changed` goes back from the last slot changed only until the value of stored energy is what it was,
+    and forward from there until what is held is.
 
     Args:
-        curves: of each slot, the values of stored energy and the optimal changes there [EUR/kWh], [kWh]: two
-            points for each segment, its start and its end, or a single point.
+        curves: of each slot, its staircase.
         keep: share of stored energy left after a slot of rest.
         lower_kwh: lower envelope [kWh], shape (T,).
         upper_kwh: greatest stored energy [kWh].
         start_kwh: stored energy before slot 0 [kWh].
-
-    Returns:
-        Stored energy at the end of each slot [kWh] and its value [EUR/kWh], shapes (T,). Where the slots'
-        limits allow no plan within the bounds, the nearest.
     """
-    slots = len(curves)
-    scale = keep ** np.arange(1.0, slots + 1.0)
-    steps = _backward(curves, scale.tolist(), (lower_kwh / scale).tolist(), (upper_kwh / scale).tolist())
-    held, worth = start_kwh, 0.0
-    slack = 1e-11 * upper_kwh
-    stored, value = np.empty(slots), np.empty(slots)
-    for slot, step in enumerate(steps):
-        held, worth = _choose(step, held, worth, slack)
-        stored[slot], value[slot] = held, worth
-    return stored * scale, value / scale
+
+    def __init__(
+        self,
+        curves: Sequence[Staircase],
+        keep: float,
+        lower_kwh: FloatArray,
+        upper_kwh: float,
+        start_kwh: float,
+    ) -> None:
+        self._scale = keep ** np.arange(1.0, len(curves) + 1.0)
+        self._factors = self._scale.tolist()
+        self._lower = (lower_kwh / self._scale).tolist()
+        self._upper = (upper_kwh / self._scale).tolist()
+        self._start = start_kwh
+        self._slack = 1e-11 * upper_kwh
+        self._same = _SAME * upper_kwh
+        self._own = [_own(curve, factor) for curve, factor in zip(curves, self._factors, strict=True)]
+        self._steps: list[_Step] = []
+        self._steps = self._backward(len(curves) - 1, self._own)
+        self._held: list[float] = []
+        self._worth: list[float] = []
+        self._held, self._worth = self._forward(self._steps, 0, len(curves))
+
+    def plan(self) -> tuple[FloatArray, FloatArray]:
+        """The plan.
+
+        Returns:
+            Stored energy at the end of each slot [kWh] and its value [EUR/kWh], shapes (T,). Where the slots'
+            limits allow no plan within the bounds, the nearest.
+        """
+        return np.array(self._held) * self._scale, np.array(self._worth) / self._scale
+
+    def changed(self, curves: Mapping[int, Staircase]) -> tuple[FloatArray, FloatArray]:
+        """The plan with other staircases in some slots; the plan of the slots as they were stays.
+
+        Args:
+            curves: slot to staircase, at least one.
+
+        Returns:
+            As :meth:`plan`.
+        """
+        own = self._own.copy()
+        for slot, curve in curves.items():
+            own[slot] = _own(curve, self._factors[slot])
+        first, last = min(curves), max(curves)
+        redone = self._backward(last, own, first)
+        begin = last + 1 - len(redone)
+        steps = self._steps[:begin] + redone + self._steps[last + 1 :]
+        held, worth = self._forward(steps, begin, last + 1)
+        return np.array(held) * self._scale, np.array(worth) / self._scale
+
+    def _backward(self, last: int, own: list[_Own], first: int = 0) -> list[_Step]:
+        """Steps up to a slot, from the first that differs from what is known on; all up to ``first`` do."""
+        known = self._steps
+        if known:
+            value, length, fullest = known[last].after_value, known[last].after_length, known[last].fullest
+        else:
+            value, length, fullest = [0.0], [self._upper[last] - self._lower[last]], self._upper[last]
+        steps: list[_Step] = []
+        for slot in range(last, -1, -1):
+            if slot < first and known and self._is_known(known[slot], value, length, fullest):
+                break
+            own_value, own_length, least = own[slot]
+            all_value, all_length = value.copy(), length.copy()
+            for slope, extent in zip(own_value, own_length, strict=False):
+                if extent > 0.0:
+                    place = bisect_left(all_value, slope)
+                    all_value.insert(place, slope)
+                    all_length.insert(place, extent)
+            steps.append(_Step(value, length, own[slot], all_value, all_length, fullest))
+            if slot:
+                value, length = all_value.copy(), all_length.copy()
+                before = fullest - least
+                emptiest = before - sum(length)
+                fullest = min(before, self._upper[slot - 1])
+                _shorten(value, length, before - fullest, 0)
+                _shorten(value, length, self._lower[slot - 1] - emptiest, -1)
+        steps.reverse()
+        return steps
+
+    def _is_known(self, step: _Step, value: list[float], length: list[float], fullest: float) -> bool:
+        same = self._same
+        return (
+            value == step.after_value
+            and abs(fullest - step.fullest) <= same
+            and all(abs(one - other) <= same for one, other in zip(length, step.after_length, strict=True))
+        )
+
+    def _forward(self, steps: list[_Step], begin: int, end: int) -> tuple[list[float], list[float]]:
+        """What is held and its value: as known before ``begin``, and again after ``end`` once both agree."""
+        known_held, known_worth = self._held, self._worth
+        held, worth = known_held[:begin], known_worth[:begin]
+        now, value = (held[-1], worth[-1]) if begin else (self._start, 0.0)
+        for slot in range(begin, len(steps)):
+            now, value = _choose(steps[slot], now, value, self._slack)
+            held.append(now)
+            worth.append(value)
+            if slot >= end and abs(now - known_held[slot]) <= self._same and value == known_worth[slot]:
+                return held + known_held[slot + 1 :], worth + known_worth[slot + 1 :]
+        return held, worth
 
 
-def _backward(
-    curves: list[tuple[FloatArray, FloatArray]], scale: list[float], lower: list[float], upper: list[float]
-) -> list[_Step]:
-    value, length = [0.0], [upper[-1] - lower[-1]]
-    fullest = upper[-1]
-    steps: list[_Step] = []
-    for slot in range(len(curves) - 1, -1, -1):
-        factor = scale[slot]
-        slopes, changes = curves[slot]
-        least = float(changes[0]) / factor
-        own_value = (slopes[::2] * factor).tolist()
-        own_length = ((changes[1::2] - changes[:-1:2]) / factor).tolist()
-        all_value, all_length = value.copy(), length.copy()
-        for slope, extent in zip(own_value, own_length, strict=False):
-            if extent > 0.0:
-                place = bisect_left(all_value, slope)
-                all_value.insert(place, slope)
-                all_length.insert(place, extent)
-        steps.append(_Step(value, length, own_value, own_length, all_value, all_length, fullest, least))
-        if slot:
-            value, length = all_value.copy(), all_length.copy()
-            before = fullest - least
-            emptiest = before - sum(length)
-            fullest = min(before, upper[slot - 1])
-            _shorten(value, length, before - fullest, 0)
-            _shorten(value, length, lower[slot - 1] - emptiest, -1)
-    steps.reverse()
-    return steps
+def _own(curve: Staircase, factor: float) -> _Own:
+    slopes, changes = curve[0].tolist(), curve[1].tolist()
+    value = [slope * factor for slope in slopes[::2]]
+    length = [(after - before) / factor for before, after in zip(changes[:-1:2], changes[1::2], strict=True)]
+    return _Own(value, length, changes[0] / factor)
 
 
 def _shorten(value: list[float], length: list[float], excess: float, end: int) -> None:
@@ -115,9 +188,9 @@ def _shorten(value: list[float], length: list[float], excess: float, end: int) -
 
 def _choose(step: _Step, held: float, wanted_value: float, slack: float) -> tuple[float, float]:
     """What is held after the slot, and its value: of several values, the one nearest to the wanted."""
-    value = step.value
+    value, (own_value, own_length, least_change) = step.value, step.own
     ends = list(accumulate(step.length, initial=0.0))
-    depth = step.fullest - step.least - held
+    depth = step.fullest - least_change - held
     first, past = bisect_left(ends, depth - slack), bisect_right(ends, depth + slack)
     if 0 < first == past <= len(value):  # within a step
         worth = value[first - 1]
@@ -130,9 +203,9 @@ def _choose(step: _Step, held: float, wanted_value: float, slack: float) -> tupl
     below, upto = bisect_left(step.after_value, worth), bisect_right(step.after_value, worth)
     most = step.fullest - sum(step.after_length[:below])
     fewest = most - sum(step.after_length[below:upto])
-    least = step.least
+    least = least_change
     greatest = least
-    for slope, extent in zip(step.own_value, step.own_length, strict=False):
+    for slope, extent in zip(own_value, own_length, strict=False):
         if slope <= worth:
             greatest += extent
             if slope < worth:

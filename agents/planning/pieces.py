@@ -9,25 +9,38 @@ only sides of negative regret are worth a try, the lowest first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from agents.devices.battery import stored_change_kwh
 from agents.planning.peak import peak_kw, peak_plan
-from agents.planning.stages import Stages
+from agents.planning.stages import Curve, Stages
 from agents.planning.tariff import FloatArray
-from agents.planning.water_values import water_value_plan
+from agents.planning.water_values import WaterValues
 
 
 @dataclass(frozen=True, slots=True)
 class _Crossing:
-    """One slot's other side: its limits [kWh] and its regret [EUR]."""
+    """One slot's other side: its regret [EUR], its limits [kWh] and its curve there."""
 
     regret_eur: float
     slot: int
     least_kwh: float
     greatest_kwh: float
+    curve: Curve
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Home:
+    """The pieces that an elite is the optimum of, and the passes that found it; None with a demand charge."""
+
+    elite_kwh: FloatArray
+    least_kwh: FloatArray
+    greatest_kwh: FloatArray
+    value_eur_per_kwh: FloatArray
+    extra_eur_per_kwh: FloatArray | None
+    water_values: WaterValues | None
 
 
 class PieceSearch:
@@ -43,9 +56,8 @@ class PieceSearch:
     def __init__(self, stages: Stages, lower_kwh: FloatArray) -> None:
         self.stages = stages
         self.lower_kwh = lower_kwh
-        self._elite: FloatArray | None = None
-        self._least: FloatArray = stages.least_kwh
-        self._greatest: FloatArray = stages.greatest_kwh
+        self._solved: _Home | None = None
+        self._home: _Home | None = None
         self._crossings: list[_Crossing] = []
         self._untried: list[_Crossing] = []
 
@@ -61,7 +73,8 @@ class PieceSearch:
         """
         change = stored_change_kwh(stored_energy_kwh, self.stages.battery)
         least, greatest = self.stages.convex_piece(change, rng.random(change.size) - 0.5)
-        return self._solve(least, greatest, stored_energy_kwh)[0]
+        self._solved = self._solve(least, greatest, stored_energy_kwh)
+        return self._solved.elite_kwh
 
     def neighbour(self, elite_kwh: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Best trajectory after the elite crosses a jump: the next most promising one that was not tried.
@@ -75,57 +88,68 @@ class PieceSearch:
         Returns:
             Stored energy [kWh], shape (T,), feasible; better or worse than the elite.
         """
-        if self._elite is None or np.any(self._elite != elite_kwh):
-            self._start_from(elite_kwh, rng)
-            if not self._crossings:
-                return elite_kwh.copy()
+        home = self._at_home(elite_kwh, rng)
+        if not self._crossings:
+            return elite_kwh.copy()
         if self._untried:
             crossed = [self._untried.pop()]
         else:
             count = min(int(rng.integers(2, 5)), len(self._crossings))
             picked = rng.choice(len(self._crossings), count, replace=False)
             crossed = [self._crossings[index] for index in picked]
-        least, greatest = self._least.copy(), self._greatest.copy()
+        if home.water_values is not None:
+            curves = {crossing.slot: crossing.curve for crossing in crossed}
+            return home.water_values.changed(curves).stored_energy_kwh
+        least, greatest = home.least_kwh.copy(), home.greatest_kwh.copy()
         for crossing in crossed:
             least[crossing.slot], greatest[crossing.slot] = crossing.least_kwh, crossing.greatest_kwh
-        return self._solve(least, greatest, elite_kwh)[0]
+        return self._solve(least, greatest, elite_kwh).elite_kwh
 
-    def _start_from(self, elite_kwh: FloatArray, rng: np.random.Generator) -> None:
-        """Take an elite's pieces as those to cross from."""
-        self._elite = elite_kwh.copy()
-        change = stored_change_kwh(elite_kwh, self.stages.battery)
-        self._least, self._greatest = self.stages.convex_piece(change, rng.random(change.size) - 0.5)
-        _, value, extra = self._solve(self._least, self._greatest, elite_kwh)
-        self._crossings = self._ranked(value, extra)
+    def _at_home(self, elite_kwh: FloatArray, rng: np.random.Generator) -> _Home:
+        """The elite's pieces, those to cross from."""
+        home = self._home
+        if home is not None and np.array_equal(home.elite_kwh, elite_kwh):
+            return home
+        home = self._solved
+        if home is None or not np.array_equal(home.elite_kwh, elite_kwh):
+            change = stored_change_kwh(elite_kwh, self.stages.battery)
+            least, greatest = self.stages.convex_piece(change, rng.random(change.size) - 0.5)
+            home = replace(self._solve(least, greatest, elite_kwh), elite_kwh=elite_kwh.copy())
+        self._home = home
+        self._crossings = self._ranked(home)
         self._untried = self._crossings.copy()
+        return home
 
-    def _ranked(self, value_eur_per_kwh: FloatArray, extra_eur_per_kwh: FloatArray | None) -> list[_Crossing]:
+    def _ranked(self, home: _Home) -> list[_Crossing]:
         """Crossings of negative regret from the elite's pieces, the most promising last."""
-        least_kwh, greatest_kwh = self._least, self._greatest
+        least_kwh, greatest_kwh = home.least_kwh, home.greatest_kwh
+        value, extra = home.value_eur_per_kwh, home.extra_eur_per_kwh
         stages = self.stages
-        here = stages.least_lagrangian_eur(value_eur_per_kwh, least_kwh, greatest_kwh, extra_eur_per_kwh)
+        here = stages.least_lagrangian_eur(value, least_kwh, greatest_kwh, extra)
         found: list[_Crossing] = []
         for jump, concave in stages.concave_jumps():
             below = greatest_kwh <= jump
             least, greatest = stages.convex_piece(jump, np.where(below, 1.0, -1.0))
-            there = stages.least_lagrangian_eur(value_eur_per_kwh, least, greatest, extra_eur_per_kwh)
+            there = stages.least_lagrangian_eur(value, least, greatest, extra)
+            curves = stages.curves(least, greatest)
             regret = there - here
             found += [
-                _Crossing(float(regret[slot]), slot, float(least[slot]), float(greatest[slot]))
+                _Crossing(float(regret[slot]), slot, float(least[slot]), float(greatest[slot]), curves[slot])
                 for slot in np.flatnonzero(concave & (regret < -1e-12)).tolist()
             ]
         found.sort(key=lambda crossing: (-crossing.regret_eur, crossing.slot))
         return found
 
-    def _solve(
-        self, least_kwh: FloatArray, greatest_kwh: FloatArray, near_kwh: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
-        """Optimum between two limits: stored energy, its value, what a demand charge adds to prices."""
+    def _solve(self, least_kwh: FloatArray, greatest_kwh: FloatArray, near_kwh: FloatArray) -> _Home:
+        """Optimum between two limits."""
         stages, problem = self.stages, self.stages.problem
         if problem.peak_charge_eur_per_kw:
             start_kw = peak_kw(near_kwh, problem, stages.battery)
             limits = least_kwh, greatest_kwh
             capped = peak_plan(stages, self.lower_kwh, start_kw, limits, self.MOST_CAPS)
-            return capped.stored_energy_kwh, capped.value_eur_per_kwh, capped.multiplier_eur_per_kwh
-        solved = water_value_plan(stages.curves(least_kwh, greatest_kwh), stages, self.lower_kwh)
-        return solved.stored_energy_kwh, solved.value_eur_per_kwh, None
+            value, extra = capped.value_eur_per_kwh, capped.multiplier_eur_per_kwh
+            return _Home(capped.stored_energy_kwh, least_kwh, greatest_kwh, value, extra, None)
+        passes = WaterValues(stages.curves(least_kwh, greatest_kwh), stages, self.lower_kwh)
+        solved = passes.plan()
+        value = solved.value_eur_per_kwh
+        return _Home(solved.stored_energy_kwh, least_kwh, greatest_kwh, value, None, passes)

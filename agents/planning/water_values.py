@@ -13,12 +13,13 @@ lower bound for any multipliers, convex or not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from agents.devices.battery import clip_trajectories, retention
-from agents.planning.merit_order import LEAST_RETENTION, merged_plan
+from agents.planning.merit_order import LEAST_RETENTION, MeritOrder
 from agents.planning.stages import Curve, Stages
 from agents.planning.tariff import FloatArray
 
@@ -57,27 +58,66 @@ def water_value_plan(curves: list[Curve], stages: Stages, lower_kwh: FloatArray)
     Returns:
         A feasible plan and the water values. It is optimal where the curves are those of the whole objective.
     """
-    battery = stages.battery
-    keep, upper = retention(battery), battery.stored_max_kwh
-    kinks, slopes = stages.standing_marginals()
-    bent = kinks.size > 0 or stages.problem.weight_eur_per_kwh2.any()
-    if not bent and keep ** len(curves) >= LEAST_RETENTION:
-        steps = [(curve.value_eur_per_kwh, curve.change_kwh) for curve in curves]
-        stored, value = merged_plan(steps, keep, lower_kwh, upper, battery.stored_start_kwh)
-        stored = clip_trajectories(stored, battery, stages.problem.slot_hours, lower_kwh)
-        return WaterValuePlan(stored, value)
-    passages = _backward(curves, keep, lower_kwh, upper, stages.standing_marginals())
-    stored = np.empty(len(curves))
-    value = np.empty(len(curves))
-    held, worth = battery.stored_start_kwh, 0.0
-    slack = 1e-11 * upper
-    for slot, passage in enumerate(passages):
-        held, worth = _choose(passage, keep * held, worth / keep, slack)
-        stored[slot], value[slot] = held, worth
-        if kinks.size:  # what stands until the next slot is worth more there by what standing costs
-            worth += float(slopes[np.searchsorted(kinks, held - slack)])
-    stored = clip_trajectories(stored, battery, stages.problem.slot_hours, lower_kwh)
-    return WaterValuePlan(stored, value)
+    return WaterValues(curves, stages, lower_kwh).plan()
+
+
+class WaterValues:
+    """Plans of convex slots, and of the same with a few slots changed, which takes less work.
+
+    Args:
+        curves: each slot's optimal change against value.
+        stages: the slots' objectives.
+        lower_kwh: lower envelope [kWh], shape (T,).
+    """
+
+    def __init__(self, curves: list[Curve], stages: Stages, lower_kwh: FloatArray) -> None:
+        battery = stages.battery
+        keep = retention(battery)
+        bent = stages.standing_marginals()[0].size > 0 or stages.problem.weight_eur_per_kwh2.any()
+        self._curves, self._stages, self._lower_kwh = curves, stages, lower_kwh
+        self._order: MeritOrder | None = None
+        if not bent and keep ** len(curves) >= LEAST_RETENTION:
+            steps = [(curve.value_eur_per_kwh, curve.change_kwh) for curve in curves]
+            upper, start = battery.stored_max_kwh, battery.stored_start_kwh
+            self._order = MeritOrder(steps, keep, lower_kwh, upper, start)
+
+    def plan(self) -> WaterValuePlan:
+        """Least-cost plan of the slots as they are."""
+        if self._order is None:
+            return self._by_passages(self._curves)
+        return self._clipped(*self._order.plan())
+
+    def changed(self, curves: Mapping[int, Curve]) -> WaterValuePlan:
+        """Least-cost plan with other curves in some slots.
+
+        Args:
+            curves: slot to curve, at least one.
+        """
+        if self._order is None:
+            return self._by_passages([curves.get(slot, curve) for slot, curve in enumerate(self._curves)])
+        steps = {slot: (curve.value_eur_per_kwh, curve.change_kwh) for slot, curve in curves.items()}
+        return self._clipped(*self._order.changed(steps))
+
+    def _by_passages(self, curves: list[Curve]) -> WaterValuePlan:
+        battery = self._stages.battery
+        keep, upper = retention(battery), battery.stored_max_kwh
+        kinks, slopes = self._stages.standing_marginals()
+        passages = _backward(curves, keep, self._lower_kwh, upper, (kinks, slopes))
+        stored = np.empty(len(curves))
+        value = np.empty(len(curves))
+        held, worth = battery.stored_start_kwh, 0.0
+        slack = 1e-11 * upper
+        for slot, passage in enumerate(passages):
+            held, worth = _choose(passage, keep * held, worth / keep, slack)
+            stored[slot], value[slot] = held, worth
+            if kinks.size:  # what stands until the next slot is worth more there by what standing costs
+                worth += float(slopes[np.searchsorted(kinks, held - slack)])
+        return self._clipped(stored, value)
+
+    def _clipped(self, stored_kwh: FloatArray, value_eur_per_kwh: FloatArray) -> WaterValuePlan:
+        slot_hours = self._stages.problem.slot_hours
+        stored = clip_trajectories(stored_kwh, self._stages.battery, slot_hours, self._lower_kwh)
+        return WaterValuePlan(stored, value_eur_per_kwh)
 
 
 def lower_bound_eur(
