@@ -127,11 +127,12 @@ class LinearModel:
         value = float(found.fun)
         return Solved(np.asarray(found.x), value, value, np.asarray(found.eqlin.marginals))
 
-    def solve_whole(self, seconds: float) -> Solved | None:
+    def solve_whole(self, seconds: float, relative_gap: float) -> Solved | None:
         """Solve with binaries.
 
         Args:
             seconds: time limit [s].
+            relative_gap: stop once the best found is this near to the bound, as a share of its size.
 
         Returns:
             The best found with its bound, or None if the time was up before anything feasible was found.
@@ -151,7 +152,7 @@ class LinearModel:
             integrality=self.whole.astype(int),
             bounds=Bounds(lower, upper),
             constraints=constraints,
-            options={"time_limit": max(seconds, 0.01), "mip_rel_gap": 0.0},
+            options={"time_limit": max(seconds, 0.01), "mip_rel_gap": relative_gap},
         )
         if found.status == _INFEASIBLE:
             raise InfeasibleError(found.message)

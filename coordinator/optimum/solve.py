@@ -23,7 +23,7 @@ from runtime.errors import InputError, PeerwattError
 Array = NDArray[np.float64]
 
 _GAP_TOLERANCE = 1e-7
-"""Relative gap [1] below which a plan counts as proven: HiGHS meets its rows to about as much."""
+"""Relative gap that does not matter: HiGHS meets its rows to about as much."""
 
 _LEAST_POLISH_S = 1.0
 
@@ -42,8 +42,9 @@ class Optimum:
         net_kwh: members' net positions, import > 0, shape (members, slots) [kWh].
         stored_kwh: for each member one trajectory a store, shape (slots,): stored energy at the end of slots.
         price_eur_per_kwh: what a further kWh at the boundary would cost in each slot (the dual of its
-            balance), shape (slots,); with a fee, half of it comes on top at each meter. NaN in slots without
-            local trade, where there is no common price, and all NaN if the time was up first.
+            balance), shape (slots,); with a fee, half of it comes on top at each meter. Where there are
+            binaries, with these held. NaN in slots without local trade, where there is no common price, and
+            all NaN if the time was up first.
         binaries: how many binaries the problem has.
         seconds: time it took [s].
     """
@@ -73,6 +74,7 @@ def coordinated_optimum(
     tariff: CommunityTariff,
     *,
     time_limit_s: float = 60.0,
+    relative_gap: float = _GAP_TOLERANCE,
 ) -> Optimum:
     """Least cost of a community whose batteries are run together: ``optimise`` for one battery a member.
 
@@ -81,12 +83,13 @@ def coordinated_optimum(
         batteries: each member's battery, or None.
         tariff: the community's prices and limits.
         time_limit_s: as for ``optimise``.
+        relative_gap: as for ``optimise``.
 
     Raises:
         InputError, OptimumTimeoutError: as for ``optimise``.
     """
     stores = [[] if b is None else [battery_store(b, tariff.slot_hours)] for b in batteries]
-    return optimise(residual_load_kwh, stores, tariff, time_limit_s=time_limit_s)
+    return optimise(residual_load_kwh, stores, tariff, time_limit_s=time_limit_s, relative_gap=relative_gap)
 
 
 def alone_optima(
@@ -125,6 +128,7 @@ def optimise(
     tariff: CommunityTariff,
     *,
     time_limit_s: float = 60.0,
+    relative_gap: float = _GAP_TOLERANCE,
 ) -> Optimum:
     """Least cost of a community whose stores are run together.
 
@@ -134,6 +138,7 @@ def optimise(
         tariff: the community's prices and limits.
         time_limit_s: after it the best plan so far is returned with the bound so far; prices may take a
             little longer [s].
+        relative_gap: a plan that can be bettered by no more than this share of its cost is good enough.
 
     Returns:
         The plan, its cost, and how good it can be at most.
@@ -167,8 +172,8 @@ def optimise(
         if relaxed is None:
             raise OptimumTimeoutError(f"no plan for the community within {time_limit_s:g} s")
         plan, bound_eur = program.plan_of(relaxed.values), relaxed.bound + program.constant_eur
-        if plan.cost_eur - bound_eur > _GAP_TOLERANCE * max(1.0, abs(bound_eur)) and model.whole.any():
-            whole = model.solve_whole(left_s()) if left_s() > 0 else None
+        if plan.cost_eur - bound_eur > relative_gap * max(1.0, abs(bound_eur)) and model.whole.any():
+            whole = model.solve_whole(left_s(), relative_gap) if left_s() > 0 else None
             if whole is not None:
                 bound_eur = max(bound_eur, whole.bound + program.constant_eur)
                 plan = min(plan, program.plan_of(whole.values), key=lambda p: p.cost_eur)
