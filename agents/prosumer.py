@@ -146,8 +146,13 @@ class ProsumerMachine(Machine):
             return
         session.keep(signal.round, result)
         imports, exports = pair_of_net(result.plan.net_kwh)
+        limits = result.limit_price_eur_per_kwh
         position = Position(
-            session=signal.session, round=signal.round, grid_import_kwh=imports, grid_export_kwh=exports
+            session=signal.session,
+            round=signal.round,
+            grid_import_kwh=imports,
+            grid_export_kwh=exports,
+            limit_price_eur_per_kwh=None if limits is None else limits.round(9).tolist(),
         )
         self.reply(envelope, Performative.PROPOSE, position)
 

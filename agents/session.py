@@ -11,6 +11,7 @@ import numpy as np
 from agents.building import Building, SlotOutcome
 from agents.devices.battery import clip_trajectories, lower_envelope_kwh
 from agents.forecast.member import Foreseen, foresee
+from agents.planning.limits import limit_prices_eur_per_kwh
 from agents.planning.planner import Planner, planner_for
 from agents.planning.problem import Plan, PlanningProblem, plan_of
 from agents.planning.signals import hinges_of
@@ -24,12 +25,16 @@ from runtime.records import AgreedPlan, MemberSessionRecord, Quality
 
 @dataclass(frozen=True)
 class PlannedRound:
-    """A plan that is ready: what it was made with and for, and how long it took [s]."""
+    """A plan that is ready: what it was made with and for, and how long it took [s].
+
+    ``limit_price_eur_per_kwh`` has the limit prices of the slots where the signal asked for them.
+    """
 
     foreseen: Foreseen
     problem: PlanningProblem
     plan: Plan
     planning_seconds: float
+    limit_price_eur_per_kwh: FloatArray | None = None
 
 
 class OwnSession:
@@ -129,7 +134,13 @@ class OwnSession:
         )
         began = time.perf_counter()
         plan = planner.plan(problem, last)
-        return PlannedRound(foreseen, problem, plan, time.perf_counter() - began)
+        limits = None
+        if signal.wants_limits:
+            grid = self._problems.get(0, problem)
+            limits = limit_prices_eur_per_kwh(
+                problem, plan, grid.import_price_eur_per_kwh, grid.export_price_eur_per_kwh
+            )
+        return PlannedRound(foreseen, problem, plan, time.perf_counter() - began, limits)
 
     def keep(self, number: int, planned: PlannedRound) -> None:
         """Keep a round's plan."""
