@@ -316,6 +316,7 @@ class ProsumerMachine(Machine):
             kind=self._config.kind,
             strategy=self._config.strategy,
             battery_capacity_kwh=self._config.battery.capacity_kwh if self._config.battery else None,
+            battery=self._config.battery,
             sessions=self._done,
         )
         self.do(Save(self._record_path, record))

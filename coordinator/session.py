@@ -398,6 +398,7 @@ class MarketMachine(Machine):
             horizon=session.horizon,
             grid_import_price_eur_per_kwh=session.import_price_eur_per_kwh,
             grid_export_price_eur_per_kwh=session.export_price_eur_per_kwh,
+            co2_intensity_g_per_kwh=session.co2_intensity_g_per_kwh,
             rounds=negotiation.rounds,
             agreed_round=negotiation.agreed.round,
             agreed_net_kwh=dict(agreed_kwh),

@@ -216,11 +216,13 @@ class CoordinatorSession(Configuration):
         horizon: the slots.
         import_price_eur_per_kwh: what the grid asks (GT, eq. 1) [EUR/kWh].
         export_price_eur_per_kwh: what the grid pays (FIT, eq. 1) [EUR/kWh].
+        co2_intensity_g_per_kwh: CO₂ that a kWh from the grid causes [g/kWh]; None where it is not known.
     """
 
     horizon: Horizon
     import_price_eur_per_kwh: list[Decimal]
     export_price_eur_per_kwh: list[Decimal]
+    co2_intensity_g_per_kwh: list[float] | None = None
 
 
 class CoordinatorConfig(Configuration):

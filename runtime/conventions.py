@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-Unit = Literal["W", "kW", "Wh", "kWh", "W/m2", "EUR/kWh", "EUR/MWh", "ct/kWh"]
+Unit = Literal["W", "kW", "Wh", "kWh", "W/m2", "EUR/kWh", "EUR/MWh", "ct/kWh", "g/kWh", "kg/MWh"]
 ENERGY_UNITS: tuple[Unit, ...] = ("W", "kW", "Wh", "kWh")
 IRRADIANCE_UNITS: tuple[Unit, ...] = ("W/m2",)
 PRICE_UNITS: tuple[Unit, ...] = ("EUR/kWh", "EUR/MWh", "ct/kWh")
+INTENSITY_UNITS: tuple[Unit, ...] = ("g/kWh", "kg/MWh")
+"""Two names of the same size."""
 
 PRICE_STEP_EUR_PER_KWH = Decimal("1e-9")
 """Prices are exact decimals to this step."""

@@ -13,6 +13,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from runtime.devices import Battery
 from runtime.files import write_text_atomically
 from runtime.horizon import Horizon
 
@@ -122,6 +123,7 @@ class SessionRecord(Record):
         horizon: its slots.
         grid_import_price_eur_per_kwh: the grid's import tariff, by slot.
         grid_export_price_eur_per_kwh: the grid's feed-in tariff, by slot.
+        co2_intensity_g_per_kwh: CO₂ that a kWh from the grid causes, by slot [g/kWh]; None if not known.
         rounds: the negotiation.
         agreed_round: the round whose positions were agreed.
         agreed_net_kwh: the agreed positions, import > 0, shape (slots,) each.
@@ -137,6 +139,7 @@ class SessionRecord(Record):
     horizon: Horizon
     grid_import_price_eur_per_kwh: list[Decimal]
     grid_export_price_eur_per_kwh: list[Decimal]
+    co2_intensity_g_per_kwh: list[float] | None = None
     rounds: list[Round]
     agreed_round: int
     agreed_net_kwh: dict[str, list[float]]
@@ -289,10 +292,20 @@ class MemberSessionRecord(Record):
 
 
 class MemberRecord(Record):
-    """A prosumer's own record of a run."""
+    """A prosumer's own record of a run.
+
+    Attributes:
+        member: its name.
+        kind: what it is, for people.
+        strategy: how it runs its battery.
+        battery_capacity_kwh: None without a battery.
+        battery: all that is to be known of it; None without one.
+        sessions: one record a session.
+    """
 
     member: str
     kind: str
     strategy: str
     battery_capacity_kwh: float | None
+    battery: Battery | None = None
     sessions: list[MemberSessionRecord]

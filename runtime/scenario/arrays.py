@@ -27,12 +27,13 @@ from runtime.conventions import (
 from runtime.errors import InputError
 from runtime.horizon import Horizon
 from runtime.scenario.files import Column, read_column
+from runtime.scenario.grid import HIGHEST_CO2_INTENSITY_G_PER_KWH
 from runtime.scenario.model import SeriesSource
 from runtime.scenario.series import BdewSeries, ConstantSeries, FileSeries, IrradianceSeries, Section
 from runtime.scenario.tariff import TimeOfUse
 
-Quantity = Literal["energy", "irradiance", "price"]
-"""What a series is of: kWh per slot, W/m² mean over the slot, EUR/kWh."""
+Quantity = Literal["energy", "irradiance", "price", "intensity"]
+"""What a series is of: kWh per slot, W/m² mean over the slot, EUR/kWh, g CO₂/kWh."""
 
 ModelGenerator = Callable[
     [BdewSeries | IrradianceSeries, list[Horizon], int, str], tuple[list[FloatArray], dict[str, Any]]
@@ -68,7 +69,7 @@ class SeriesResolver:
     _columns: dict[str, Column] = field(default_factory=dict)
 
     def resolve(self, series: SeriesSource, quantity: Quantity, place: str, label: str) -> list[FloatArray]:
-        """One array of shape (slots,) per session: kWh per slot, W/m² or EUR/kWh, by ``quantity``.
+        """One array of shape (slots,) per session: kWh per slot, W/m², EUR/kWh or g/kWh, by ``quantity``.
 
         Args:
             series: where the numbers come from.
@@ -132,6 +133,21 @@ class SeriesResolver:
             raise TypeError(f"{place}: not a source of prices: {source!r}")
         sessions = self.resolve(source, "price", place, label=place)
         return [[exact_price(float(value)) for value in session] for session in sessions]
+
+    def resolve_intensity(self, source: float | Section | None, place: str) -> list[list[float]] | None:
+        """CO₂ intensity [g/kWh], one list of length ``slots`` per session; None without a source.
+
+        Raises:
+            InputError: a file or value that will not do.
+        """
+        if source is None:
+            return None
+        if isinstance(source, float | int):
+            self.provenance.append({"series": place, "kind": "constant"})
+            return [[float(source)] * horizon.slots for horizon in self.horizons]
+        if not isinstance(source, SeriesSource):
+            raise TypeError(f"{place}: not a source of intensities: {source!r}")
+        return [session.tolist() for session in self.resolve(source, "intensity", place, label=place)]
 
     def path_of(self, series: FileSeries, place: str) -> Path:
         """The file a series names.
@@ -225,9 +241,9 @@ class SeriesResolver:
 
     @staticmethod
     def _inner(values: FloatArray, series: SeriesSource, quantity: Quantity, step_hours: float) -> FloatArray:
-        """Mean power [kW], irradiance [W/m²] or price [EUR/kWh] of values in the series' own unit."""
+        """Mean power [kW], irradiance [W/m²], price [EUR/kWh] or intensity [g/kWh] of values in any unit."""
         unit = getattr(series, "unit", None)
-        if unit is None or quantity == "irradiance":
+        if unit is None or quantity in ("irradiance", "intensity"):
             return values
         if quantity == "price":
             return price_eur_per_kwh(values, unit)
@@ -240,6 +256,9 @@ class SeriesResolver:
         if quantity == "price":
             wrong = np.flatnonzero(np.abs(values) > HIGHEST_PRICE_EUR_PER_KWH)
             expected = f"a price within ±{HIGHEST_PRICE_EUR_PER_KWH:g} EUR/kWh (check the unit)"
+        elif quantity == "intensity":
+            wrong = np.flatnonzero((values < 0) | (values > HIGHEST_CO2_INTENSITY_G_PER_KWH))
+            expected = f"0 to {HIGHEST_CO2_INTENSITY_G_PER_KWH:g} g/kWh (check the unit)"
         else:
             wrong = np.flatnonzero(values < 0)
             expected = "0 or more"

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from runtime.configuration import ClockConfig, Setting, Strategy, Timing
 from runtime.conventions import (
     ENERGY_UNITS,
+    INTENSITY_UNITS,
     IRRADIANCE_UNITS,
     PRICE_UNITS,
     ConventionError,
@@ -24,6 +25,7 @@ from runtime.conventions import (
 from runtime.devices import Battery, PvArray
 from runtime.horizon import MAX_SLOTS, Horizon
 from runtime.rundir import RESERVED_NAMES
+from runtime.scenario.grid import Grid
 from runtime.scenario.reach import reachable_end_kwh
 from runtime.scenario.series import (
     BdewSeries,
@@ -307,6 +309,7 @@ class Scenario(Section):
         community: its name.
         horizon: when.
         tariff: the grid's prices.
+        grid: what else there is to say of it.
         irradiance: for every member that has an array and no irradiance of its own.
         clock: simulated or real time.
         timing: deadlines.
@@ -320,6 +323,7 @@ class Scenario(Section):
     community: Community
     horizon: HorizonSection
     tariff: Tariff
+    grid: Grid = Grid()
     irradiance: Series | None = None
     clock: ClockConfig = ClockConfig()
     timing: Timing = Timing()
@@ -334,6 +338,10 @@ class Scenario(Section):
                 _unit_of(price, PRICE_UNITS, "a price")
             except ValueError as error:
                 raise ValueError(f"tariff.{side}: {error}") from error
+        try:
+            _unit_of(self.grid.co2_intensity, INTENSITY_UNITS, "CO₂ intensity")
+        except ValueError as error:
+            raise ValueError(f"grid.co2_intensity: {error}") from error
         history = self.forecast.history
         if history is not None and (history.load or history.pv) is not None:
             raise ValueError(

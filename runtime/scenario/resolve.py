@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.metadata import version
@@ -73,6 +74,7 @@ class ResolvedScenario:
         provenance: where each series came from.
         folder: where relative paths in it start from.
         forecasts: by member that forecasts: how, and its metered past before each session.
+        co2_intensity_g_per_kwh: by session and slot; None if the scenario does not say.
     """
 
     name: str
@@ -86,6 +88,7 @@ class ResolvedScenario:
     provenance: list[dict[str, Any]]
     folder: Path
     forecasts: dict[str, tuple[ForecastMethod, list[MemberHistory]]] = field(default_factory=dict)
+    co2_intensity_g_per_kwh: list[list[float]] | None = None
 
     @property
     def members(self) -> list[str]:
@@ -141,6 +144,9 @@ class ResolvedScenario:
     def coordinator_config(self) -> CoordinatorConfig:
         """What the coordinator's process is told."""
         market = self.setting == "community"
+        intensities: Sequence[list[float] | None] = self.co2_intensity_g_per_kwh or [None] * len(
+            self.horizons
+        )
         return CoordinatorConfig(
             community=self.scenario.community.name,
             setting=self.setting,
@@ -152,10 +158,17 @@ class ResolvedScenario:
             seed=derive_seed(self.scenario.seed, "coordinator"),
             sessions=[
                 CoordinatorSession(
-                    horizon=horizon, import_price_eur_per_kwh=asks, export_price_eur_per_kwh=pays
+                    horizon=horizon,
+                    import_price_eur_per_kwh=asks,
+                    export_price_eur_per_kwh=pays,
+                    co2_intensity_g_per_kwh=intensity,
                 )
-                for horizon, asks, pays in zip(
-                    self.horizons, self.import_price_eur_per_kwh, self.export_price_eur_per_kwh, strict=True
+                for horizon, asks, pays, intensity in zip(
+                    self.horizons,
+                    self.import_price_eur_per_kwh,
+                    self.export_price_eur_per_kwh,
+                    intensities,
+                    strict=True,
                 )
             ],
         )
@@ -235,6 +248,7 @@ def resolve(
     )
     import_price = resolver.resolve_prices(parsed.tariff.import_price, "tariff.import")
     export_price = resolver.resolve_prices(parsed.tariff.export_price, "tariff.export")
+    co2_intensity = resolver.resolve_intensity(parsed.grid.co2_intensity, "grid.co2_intensity")
     sky: list[FloatArray | None] | None = None
     if parsed.irradiance is not None:
         sky = [*resolver.resolve(parsed.irradiance, "irradiance", "irradiance", label="sky")]
@@ -259,6 +273,7 @@ def resolve(
         provenance=resolver.provenance,
         folder=resolver.folder,
         forecasts=forecasts,
+        co2_intensity_g_per_kwh=co2_intensity,
     )
 
 
