@@ -213,13 +213,15 @@ class ProsumerMachine(Machine):
         if alone is None:
             raise ProtocolError("the grid's tariffs were not told yet")
         imports, exports = pair_of_net(alone.net_kwh)
+        steered = self._config.strategy == "optimised"  # else the battery runs as it always does
+        residual_kwh = session.residual_load_kwh if steered else alone.net_kwh
         declaration = DeviceDeclaration(
             session=body.session,
             round=body.round,
             grid_import_kwh=imports,
             grid_export_kwh=exports,
-            residual_load_kwh=session.residual_load_kwh.tolist(),
-            battery=self._config.battery,
+            residual_load_kwh=residual_kwh.tolist(),
+            battery=self._config.battery if steered else None,
         )
         self.reply(envelope, Performative.INFORM, declaration)
 

@@ -1,0 +1,66 @@
+"""Coordinated market: members declare what they foresee and own, the coordinator plans for all of them.
+
+The least the community can pay, and the most it has to know: what other mechanisms are compared with. Members
+that do not declare keep the plan they made alone. Local trade is settled at the dual price of the optimum.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+import numpy as np
+from pydantic import Field
+
+from coordinator.costs import CommunityTariff
+from coordinator.mechanisms.base import Agreed, Answers, Array, Clearing, Declare, Mechanism, Parameters
+from coordinator.mechanisms.dual_price import dual_price_eur_per_kwh
+
+
+class CoordinatedParameters(Parameters):
+    """What a scenario may set.
+
+    Attributes:
+        time_limit_s: after it the best plan so far counts [s].
+    """
+
+    time_limit_s: float = Field(default=60.0, gt=0)
+
+
+class Coordinated(Mechanism):
+    """See the module."""
+
+    parameters_model = CoordinatedParameters
+    computes_long: ClassVar[bool] = True
+
+    def __init__(self, tariff: CommunityTariff, parameters: Parameters, members: int) -> None:
+        """Begin a session of so many members at this tariff."""
+        super().__init__(tariff, parameters, members)
+        self._own = cast(CoordinatedParameters, parameters)
+        self._asked = False
+        self._dual_eur_per_kwh = np.full(tariff.slots, np.nan)
+
+    def respond(self, answers: Answers) -> Declare | Agreed:
+        """Ask for declarations after the grid's tariffs, and plan when they are there."""
+        if not self._asked:
+            self._asked = True
+            return Declare()
+        # SciPy takes half a second to import: only where it is used.
+        from coordinator.optimum import coordinated_optimum
+
+        residual_kwh = answers.net_kwh.copy()
+        for member, declaration in answers.declarations.items():
+            residual_kwh[member] = declaration.residual_load_kwh
+        declared = (answers.declarations.get(member) for member in range(self.members))
+        batteries = [declaration.battery if declaration else None for declaration in declared]
+        optimum = coordinated_optimum(
+            residual_kwh, batteries, self.tariff, time_limit_s=self._own.time_limit_s
+        )
+        self._dual_eur_per_kwh = optimum.price_eur_per_kwh
+        schedules = {
+            member: trajectories[0] for member, trajectories in enumerate(optimum.stored_kwh) if trajectories
+        }
+        return Agreed(round=1, stored_kwh=schedules, net_kwh=optimum.net_kwh)
+
+    def clear(self, net_kwh: Array) -> Clearing:
+        """The dual price of the optimum."""
+        return Clearing(dual_price_eur_per_kwh(net_kwh, self._dual_eur_per_kwh, self.tariff))
