@@ -11,6 +11,7 @@ from loguru import logger
 from runtime.xmpp.negotiation import Negotiator
 from runtime.xmpp.parts import XMLProtocol
 from runtime.xmpp.routing import Session
+from runtime.xmpp.serialise import stanza_bytes
 from runtime.xmpp.stanzas import Stanzas
 from runtime.xmpp.stream import StreamParser, StreamReader
 
@@ -40,6 +41,7 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
         self._reader: StreamReader | None = None
         self._peer: object = None
         self._login_limit: asyncio.TimerHandle | None = None
+        self._to_write: list[bytes] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Start reading the first stream."""
@@ -78,11 +80,22 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
 
     def send(self, stanza: ElementTree.Element) -> None:
         """Send one stanza."""
-        self.send_bytes(ElementTree.tostring(stanza))
+        self.send_bytes(stanza_bytes(stanza))
 
     def send_bytes(self, data: bytes) -> None:
-        """Send serialised stanzas, if the connection still stands."""
-        if self._transport is not None and not self._transport.is_closing():
+        """Send serialised stanzas, if the connection still stands.
+
+        What comes for one client before the event loop goes on takes one encryption and wakes it once.
+        """
+        if self._transport is None:
+            return
+        if not self._to_write:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._to_write.append(data)
+
+    def _write(self) -> None:
+        data, self._to_write = b"".join(self._to_write), []
+        if data and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def end_with_error(self, condition: str) -> None:
@@ -106,4 +119,5 @@ class ClientProtocol(XMLProtocol):  # type: ignore[misc]
         if self.session is not None:
             self.server.router.unbind(self.session)
         if self._transport is not None:
+            self._write()
             self._transport.close()

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 from xml.etree import ElementTree
 
+from runtime.xmpp.serialise import stanza_bytes
+
 CLIENT = "{jabber:client}"
 STORE_LIMIT = 10_000
 """Messages kept for one absent account; further ones are returned to their sender."""
-
-ElementTree.register_namespace("", "jabber:client")
 
 
 class Line(Protocol):
@@ -54,7 +54,7 @@ def error_reply(stanza: ElementTree.Element, sender: str, to: str, kind: str, co
         reply.set("id", stanza_id)
     error = ElementTree.SubElement(reply, f"{CLIENT}error", {"type": kind})
     ElementTree.SubElement(error, f"{{urn:ietf:params:xml:ns:xmpp-stanzas}}{condition}")
-    return ElementTree.tostring(reply)
+    return stanza_bytes(reply)
 
 
 class Router:
@@ -106,8 +106,7 @@ class Router:
             return self._return(sender, message, to, "cancel", "remote-server-not-found")
         if not self._has_account(local_part):
             return self._return(sender, message, to, "cancel", "service-unavailable")
-        message.tail = None  # space between stanzas is a sign of life, not part of the message
-        data = ElementTree.tostring(message)
+        data = stanza_bytes(message)
         available = [s for s in self._sessions.get(local_part, {}).values() if s.available]
         # A resource that is gone stands for the account.
         receivers = [s for s in available if s.resource == resource] or available

@@ -37,24 +37,28 @@ class Stanzas(StanzaHandler):  # type: ignore[misc]
         }
 
     async def feed(self, element: ElementTree.Element) -> None:
+        """Handle one stanza that had to wait."""
+        self.handle(element)
+
+    def handle(self, element: ElementTree.Element) -> None:
         """Handle one stanza; what is none ends the stream."""
         handler = self._functions.get(element.tag)
         if handler is None:
             self._protocol.end_with_error("unsupported-stanza-type")
         else:
-            await handler(element)
+            handler(element)
 
-    async def handle_msg(self, element: ElementTree.Element) -> None:
+    def handle_msg(self, element: ElementTree.Element) -> None:
         """Route a message."""
         self._server.router.route(self._session, element)
 
-    async def handle_pre(self, element: ElementTree.Element) -> None:
+    def handle_pre(self, element: ElementTree.Element) -> None:
         """Note whether the client wants messages; presence is not passed on to others."""
         kind = element.get("type")
         if element.get("to") is None and kind in (None, "unavailable"):
             self._server.router.set_available(self._session, kind is None)
 
-    async def handle_iq(self, element: ElementTree.Element) -> None:
+    def handle_iq(self, element: ElementTree.Element) -> None:
         """Answer pings, service discovery and the (always empty) contact list; refuse all other queries."""
         kind = element.get("type")
         if kind not in ("get", "set"):

@@ -93,6 +93,13 @@ class Bridge(QueueBridge):  # type: ignore[misc]
     _stream_handler: Any
     _stanza_handler: Any
 
+    def take(self, element: ElementTree.Element) -> None:
+        """Handle a stanza at once, or an element after those before it that wait."""
+        if self._stream_ready and self._queue.empty():
+            self._stanza_handler.handle(element)
+        else:
+            self.put(element)
+
     async def feed(self) -> None:
         """Handle elements until the end of the stream has been put in."""
         while (element := await self._queue.get()) is not None:
@@ -105,7 +112,7 @@ class Bridge(QueueBridge):  # type: ignore[misc]
 
 
 class StreamParser(XMLParser):  # type: ignore[misc]
-    """Queues stream headers and stanzas for the negotiator and then the stanza handler."""
+    """Hands stream headers and stanzas to the negotiator and then the stanza handler."""
 
     def __init__(
         self,
@@ -132,8 +139,11 @@ class StreamParser(XMLParser):  # type: ignore[misc]
         self._stream_negotiator.put(None)
 
     def take(self, element: ElementTree.Element) -> None:
-        """Queue a stream header or a whole stanza."""
-        self._stream_negotiator.put(element)
+        """Hand on a stream header or a whole stanza."""
+        try:
+            self._stream_negotiator.take(element)
+        except Exception as error:
+            self._failed(error)
 
     def end_of_stream(self) -> None:
         """Close the connection: the stream has ended."""
@@ -141,5 +151,8 @@ class StreamParser(XMLParser):  # type: ignore[misc]
 
     def _bridge_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error(f"stream of {self._peer} failed: {type(error).__name__}: {error}")
-            self._protocol.close()
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        logger.error(f"stream of {self._peer} failed: {type(error).__name__}: {error}")
+        self._protocol.close()

@@ -121,4 +121,4 @@ class RawClient:
     def ping(self):
         """Wait until the server has handled all that was sent before."""
         self.send(f"<iq type='get' id='p' to='{self.connection.domain}'><ping xmlns='urn:xmpp:ping'/></iq>")
-        return self.until('<iq xmlns="jabber:client" type="result" id="p"')
+        return self.until('<iq type="result" id="p"')
