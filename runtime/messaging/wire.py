@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from runtime.errors import ProtocolError
 from runtime.protocol.envelope import MAX_BODY_BYTES, ONTOLOGY, Envelope, Performative
@@ -52,28 +53,44 @@ def check_sendable(envelope: Envelope) -> None:
     Raises:
         ProtocolError: the body is empty, too long, or not allowed in XML 1.0, or a field is.
     """
-    body = envelope.body
-    if not body:
+    plain_bytes, escaped_bytes, is_xml = _measured(envelope.body)
+    if not plain_bytes:
         raise ProtocolError(f"message {envelope.message_id}: the body is empty; servers do not deliver that")
-    body_bytes = len(body) if body.isascii() else len(body.encode("utf-8", "surrogatepass"))
-    if body_bytes > MAX_BODY_BYTES:
+    if plain_bytes > MAX_BODY_BYTES:
         raise ProtocolError(
-            f"message {envelope.message_id}: body of {body_bytes} bytes, at most {MAX_BODY_BYTES} allowed"
+            f"message {envelope.message_id}: body of {plain_bytes} bytes, at most {MAX_BODY_BYTES} allowed"
         )
-    if _NOT_XML.search(body):
+    if not is_xml:
         raise ProtocolError(f"message {envelope.message_id}: the body has a character not allowed in XML 1.0")
-    escaped_bytes = body_bytes + sum(extra * body.count(sign) for sign, extra in _ESCAPED_EXTRA_BYTES.items())
     if escaped_bytes > MAX_ESCAPED_BODY_BYTES:
         raise ProtocolError(
             f"message {envelope.message_id}: body of {escaped_bytes} bytes once escaped for XML, "
             f"at most {MAX_ESCAPED_BODY_BYTES} allowed"
         )
-    for name, value in {**fields_of(envelope), "conversation": envelope.conversation}.items():
-        if not value or len(value) > MAX_FIELD_CHARACTERS or _NOT_XML.search(value):
-            raise ProtocolError(
-                f"message field {name}: expected 1 to {MAX_FIELD_CHARACTERS} characters allowed in XML 1.0, "
-                f"found {value!r:.80}"
-            )
+    _check_field("conversation", envelope.conversation)
+    for name, value in fields_of(envelope).items():
+        _check_field(name, value)
+
+
+@lru_cache(maxsize=2)
+def _measured(body: str) -> tuple[int, int, bool]:
+    """Bytes of a body, bytes once escaped, and whether XML allows it; kept, as many get the same body."""
+    plain_bytes = len(body) if body.isascii() else len(body.encode("utf-8", "surrogatepass"))
+    extra_bytes = sum(extra * body.count(sign) for sign, extra in _ESCAPED_EXTRA_BYTES.items())
+    return plain_bytes, plain_bytes + extra_bytes, _is_xml(body)
+
+
+def _check_field(name: str, value: str) -> None:
+    if not value or len(value) > MAX_FIELD_CHARACTERS or not _is_xml(value):
+        raise ProtocolError(
+            f"message field {name}: expected 1 to {MAX_FIELD_CHARACTERS} characters allowed in XML 1.0, "
+            f"found {value!r:.80}"
+        )
+
+
+def _is_xml(text: str) -> bool:
+    # Printable ASCII, as nearly all is, needs no search.
+    return (text.isascii() and text.isprintable()) or _NOT_XML.search(text) is None
 
 
 def envelope_of(

@@ -115,6 +115,7 @@ class Machine(ABC):
         self._id_prefix = id_prefix
         self._messages = 0
         self._effects: list[Effect] = []
+        self._written: tuple[AnyBody, str] | None = None
 
     def start(self) -> list[Effect]:
         """The agent is connected for the first time."""
@@ -196,7 +197,7 @@ class Machine(ABC):
                     protocol=protocol,
                     conversation=conversation,
                     message_id=message_id,
-                    body=body.to_json(),
+                    body=self._json_of(body),
                     in_reply_to=in_reply_to,
                     expects_reply=expects_reply,
                 ),
@@ -218,6 +219,12 @@ class Machine(ABC):
             in_reply_to=to.message_id,
             expects_reply=expects_reply,
         )
+
+    def _json_of(self, body: AnyBody) -> str:
+        """The body as it travels; what is said to all is written once."""
+        if self._written is None or self._written[0] is not body:
+            self._written = body, body.to_json()
+        return self._written[1]
 
     def do(self, effect: Effect) -> None:
         """Add an effect to those the caller takes."""
