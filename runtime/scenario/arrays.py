@@ -27,7 +27,7 @@ from runtime.conventions import (
 from runtime.errors import InputError
 from runtime.horizon import Horizon
 from runtime.scenario.files import Column, read_column
-from runtime.scenario.grid import HIGHEST_CO2_INTENSITY_G_PER_KWH
+from runtime.scenario.intensity import HIGHEST_CO2_INTENSITY_G_PER_KWH
 from runtime.scenario.model import SeriesSource
 from runtime.scenario.series import BdewSeries, ConstantSeries, FileSeries, IrradianceSeries, Section
 from runtime.scenario.tariff import TimeOfUse

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from runtime.scenario.intensity import IntensitySource
 from runtime.scenario.series import Section
 
 DEFAULT_EXCESS_PRICE_EUR_PER_KWH = 1.0
@@ -24,12 +25,15 @@ class GridTable(Section):
         import_limit_kw: power that the community's connection takes; without it no limit.
         export_limit_kw: power that it gives; without it no limit.
         excess_price_eur_per_kwh: charge on energy above a limit; without it 1 EUR/kWh.
+        co2_intensity: CO₂ that a kWh from the grid causes: a number [g/kWh], or a series; without it,
+            emissions are not told.
     """
 
     local_fee_eur_per_kwh: Charge = 0.0
     import_limit_kw: float | None = Field(default=None, ge=0)
     export_limit_kw: float | None = Field(default=None, ge=0)
     excess_price_eur_per_kwh: Charge | None = None
+    co2_intensity: IntensitySource | None = None
 
     @model_validator(mode="after")
     def _price_of_a_limit(self) -> Self:

@@ -25,7 +25,7 @@ from runtime.conventions import (
 from runtime.devices import Battery, PvArray
 from runtime.horizon import MAX_SLOTS, Horizon
 from runtime.rundir import RESERVED_NAMES
-from runtime.scenario.grid import Grid
+from runtime.scenario.grid import GridTable
 from runtime.scenario.reach import reachable_end_kwh
 from runtime.scenario.series import (
     BdewSeries,
@@ -309,7 +309,7 @@ class Scenario(Section):
         community: its name.
         horizon: when.
         tariff: the grid's prices.
-        grid: what else there is to say of it.
+        grid: the community's connection, what local trade is charged, and CO₂.
         irradiance: for every member that has an array and no irradiance of its own.
         clock: simulated or real time.
         timing: deadlines.
@@ -323,7 +323,7 @@ class Scenario(Section):
     community: Community
     horizon: HorizonSection
     tariff: Tariff
-    grid: Grid = Grid()
+    grid: GridTable = GridTable()
     irradiance: Series | None = None
     clock: ClockConfig = ClockConfig()
     timing: Timing = Timing()
