@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.metadata import version
@@ -144,9 +143,7 @@ class ResolvedScenario:
     def coordinator_config(self) -> CoordinatorConfig:
         """What the coordinator's process is told."""
         market = self.setting == "community"
-        intensities: Sequence[list[float] | None] = self.co2_intensity_g_per_kwh or [None] * len(
-            self.horizons
-        )
+        unknown: list[list[float] | None] = [None] * len(self.horizons)
         return CoordinatorConfig(
             community=self.scenario.community.name,
             setting=self.setting,
@@ -167,7 +164,7 @@ class ResolvedScenario:
                     self.horizons,
                     self.import_price_eur_per_kwh,
                     self.export_price_eur_per_kwh,
-                    intensities,
+                    self.co2_intensity_g_per_kwh or unknown,
                     strict=True,
                 )
             ],
