@@ -43,6 +43,8 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     explain.add_argument("--run", type=Path, required=True, help="directory of a finished run")
     explain.add_argument("--member", required=True, help="name of the member")
     explain.add_argument("--session", type=int, default=0, help="session, from 0 on")
+    replicate = commands.add_parser("replicate", help="how batteries are run in the paper's case, as JSON")
+    replicate.add_argument("--request", type=Path, required=True, help="what is asked, as JSON")
     given = parser.parse_args(arguments)
     watcher = watcher or PrintingWatcher()
     match given.command:
@@ -70,6 +72,10 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
             from agents.planning.explain_command import print_reasons
 
             return _answered(lambda: print_reasons(given.run, given.member, given.session))
+        case "replicate":
+            from agents.bench.replication import print_storage
+
+            return _answered(lambda: print_storage(given.request))
         case _:
             from agents.meters.process import run_attached_meter
 

@@ -22,10 +22,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.planning.problem import PlanningProblem
+from runtime.devices import Battery
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 
+_NO_BATTERY = Battery(capacity_kwh=1.0)
 _TANGENT_SHARE = 3e-8
 _FEASIBLE = 2  # HiGHS: kSolutionStatusFeasible
 
@@ -118,7 +120,7 @@ class _Model:
 
 
 def solve(problem: PlanningProblem, seconds: float = 60.0) -> Optimum:
-    """Least objective of a problem with a battery.
+    """Least objective of a problem with a battery, vehicles or appliances.
 
     Args:
         problem: the problem.
@@ -131,14 +133,14 @@ def solve(problem: PlanningProblem, seconds: float = 60.0) -> Optimum:
         RuntimeError: HiGHS found no plan at all in the time, or says that there is none.
     """
     began = time.process_time()
-    battery = problem.battery
-    if battery is None:
-        raise ValueError("nothing to optimise without a battery")
+    battery = problem.battery or _NO_BATTERY
+    if problem.battery is None and not problem.vehicles and not problem.appliances:
+        raise ValueError("nothing to optimise without a battery, a vehicle or an appliance")
     slots, hours = problem.slots, problem.slot_hours
     keep = 1.0 - battery.self_discharge_per_slot
     eta_c, eta_d = battery.charge_efficiency, battery.discharge_efficiency
     residual, weight = problem.residual_load_kwh, problem.weight_eur_per_kwh2
-    span = battery.stored_max_kwh - keep * battery.stored_min_kwh
+    span = battery.stored_max_kwh - keep * battery.stored_min_kwh if problem.battery is not None else 0.0
     charge_max = min((battery.charge_limit_kw or np.inf) * hours, span / eta_c)
     discharge_max = min((battery.discharge_limit_kw or np.inf) * hours, span * eta_d)
 
@@ -148,16 +150,18 @@ def solve(problem: PlanningProblem, seconds: float = 60.0) -> Optimum:
     floor = np.full(slots, battery.stored_min_kwh)
     floor[-1] = max(floor[-1], (battery.soc_end_min or 0.0) * battery.capacity_kwh)
     stored = model.variables(slots, floor, battery.stored_max_kwh)
-    net = model.variables(slots, residual - discharge_max, residual + charge_max)
+    flexible, flexible_max = _flexible_loads(model, problem)
+    least, greatest = residual - discharge_max, residual + charge_max + flexible_max
+    net = model.variables(slots, least, greatest)
     tangent = model.variables(slots, 0.0, np.where(weight > 0, np.inf, 0.0), 1.0)
-    model.constrain([(net, 1.0), (charge, -1.0), (discharge, 1.0)], residual, residual)
+    model.constrain([(net, 1.0), (charge, -1.0), (discharge, 1.0), *flexible], residual, residual)
     start = np.zeros(slots)
     start[0] = keep * battery.stored_start_kwh
     before = np.append(-1, stored[:-1])
     model.constrain(
         [(stored, 1.0), (before, -keep), (charge, -eta_c), (discharge, 1.0 / eta_d)], start, start
     )
-    constant, lowest_price = _price_net(model, problem, net, residual - discharge_max, residual + charge_max)
+    constant, lowest_price = _price_net(model, problem, net, least, greatest)
     # One direction at a time, where doing both at once would pay.
     both = np.flatnonzero(((lowest_price < 0) | (weight > 0)) & (eta_c * eta_d < 1.0))
     if both.size:
@@ -182,6 +186,41 @@ def optimum_eur(problem: PlanningProblem, seconds: float = 60.0) -> float:
     if not found.proven:
         raise RuntimeError(f"HiGHS left a gap of {found.objective_eur - found.bound_eur} EUR")
     return found.objective_eur
+
+
+def _flexible_loads(
+    model: _Model, problem: PlanningProblem
+) -> tuple[list[tuple[IndexArray, FloatArray]], FloatArray]:
+    """Vehicles and appliances: their terms in the balance of each slot, and the most they draw [kWh]."""
+    slots, hours = problem.slots, problem.slot_hours
+    terms: list[tuple[IndexArray, FloatArray]] = []
+    most = np.zeros(slots)
+    for vehicle in problem.vehicles:
+        limit = np.zeros(slots)
+        limit[vehicle.arrival_slot : vehicle.departure_slot] = vehicle.charge_limit_kw * hours
+        drawn = model.variables(slots, 0.0, limit)
+        needed = vehicle.energy_kwh / vehicle.charge_efficiency
+        room = vehicle.energy_kwh if vehicle.room_kwh is None else vehicle.room_kwh
+        one = np.array([model.rows])
+        model.row_lower.append(np.array([needed]))
+        model.row_upper.append(np.array([room / vehicle.charge_efficiency]))
+        model.entries.append((np.repeat(one, slots), drawn, np.ones(slots)))
+        model.rows += 1
+        terms.append((drawn, np.full(slots, -1.0)))
+        most += limit
+    for appliance in problem.appliances:
+        started = []
+        upper = np.zeros(slots)
+        for start in range(appliance.earliest_start_slot, appliance.latest_start_slot + 1):
+            run = np.zeros(slots)
+            run[start : start + len(appliance.energy_kwh)] = appliance.energy_kwh
+            here = model.variables(1, 0.0, 1.0, integer=True)
+            started.append((here, 1.0))
+            terms.append((np.repeat(here, slots), -run))
+            upper = np.maximum(upper, run)
+        model.constrain(started, 1.0, 1.0)
+        most += upper
+    return terms, most
 
 
 def _price_net(

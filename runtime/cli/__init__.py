@@ -16,6 +16,7 @@ from runtime.cli.meter import app as meter
 from runtime.cli.new import new
 from runtime.cli.plan import plan
 from runtime.cli.prepare import prepare
+from runtime.cli.replicate import replicate
 from runtime.cli.report import report
 from runtime.cli.run import run
 from runtime.errors import PeerwattError
@@ -37,6 +38,7 @@ app.command()(check)
 app.command()(messages)
 app.add_typer(meter, name="meter")
 app.command()(report)
+app.command()(replicate)
 app.command()(explain)
 app.command()(forecast)
 app.command()(plan)

@@ -91,18 +91,19 @@ def write_figures(
     files = []
     with mpl.rc_context(cast(Any, STYLE)):
         many = len(series) > PANELS
-        figure = (_exchange_maps if many else _exchange_panels)(heading, axis, series)
+        figure = (_exchange_maps if many else exchange_panels)(heading, axis, series)
         files += save_figure(figure, folder / f"figure-{exchange}-consumption-production-import")
         if storage and batteries:
             many = len(batteries) > PANELS
-            figure = (_storage_map if many else _storage_panels)(heading, axis, batteries)
+            figure = (_storage_map if many else storage_panels)(heading, axis, batteries)
             files += save_figure(figure, folder / f"figure-{storage}-state-of-charge")
         figure = _prices(heading, axis, community_series(coordinator), coordinator.setting == "community")
         files += save_figure(figure, folder / "figure-prices-and-exchange")
     return files
 
 
-def _exchange_panels(heading: str, axis: Axis, series: Sequence[MemberSeries]) -> Figure:
+def exchange_panels(heading: str, axis: Axis, series: Sequence[MemberSeries]) -> Figure:
+    """Consumption, production, import and export of each member in a panel of its own."""
     figure, panels = _grid(f"Consumption, production, import and export\n{heading}", axis, len(series))
     for panel, member in zip(panels, series, strict=True):
         _shade(panel, axis, member.unmetered)
@@ -125,7 +126,10 @@ def _exchange_panels(heading: str, axis: Axis, series: Sequence[MemberSeries]) -
     return figure
 
 
-def _storage_panels(heading: str, axis: Axis, series: Sequence[MemberSeries]) -> Figure:
+def storage_panels(
+    heading: str, axis: Axis, series: Sequence[MemberSeries], at: str = "at the end of the slot"
+) -> Figure:
+    """State of charge of each battery in a panel of its own; ``at``: when it was read."""
     figure, panels = _grid(f"State of charge of the batteries\n{heading}", axis, len(series))
     for panel, member in zip(panels, series, strict=True):
         assert member.soc is not None
@@ -139,7 +143,7 @@ def _storage_panels(heading: str, axis: Axis, series: Sequence[MemberSeries]) ->
         panel.set_yticks([0, 20, 40, 60, 80, 100])
         panel.grid(axis="y", lw=0.3, color=GREY)
         panel.set_title(f"{member.name}  ({member.capacity_kwh:g} kWh)", loc="left", pad=3)
-    _finish(figure, [], "state of charge at the end of the slot [%]", axis)
+    _finish(figure, [], f"state of charge {at} [%]", axis)
     return figure
 
 
