@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runtime.devices import Battery, PvArray
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
+from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
 
 Setting = Literal["community", "pv-only", "pv-battery-rule", "pv-battery-optimised"]
@@ -216,12 +217,14 @@ class CoordinatorSession(Configuration):
         horizon: the slots.
         import_price_eur_per_kwh: what the grid asks (GT, eq. 1) [EUR/kWh].
         export_price_eur_per_kwh: what the grid pays (FIT, eq. 1) [EUR/kWh].
+        grid: local fee, connection limit and demand charge.
         co2_intensity_g_per_kwh: CO₂ that a kWh from the grid causes [g/kWh]; None where it is not known.
     """
 
     horizon: Horizon
     import_price_eur_per_kwh: list[Decimal]
     export_price_eur_per_kwh: list[Decimal]
+    grid: GridTerms = GridTerms()
     co2_intensity_g_per_kwh: list[float] | None = None
 
 

@@ -48,6 +48,8 @@ def _print(summary: dict[str, Any]) -> None:
             f"export {_span(session['export_price_eur_per_kwh'])} EUR/kWh",
             markup=False,
         )
+    for words in _grid(summary["grid"]):
+        console.print(words, markup=False)
     table = Table("member", "kind", "battery kWh", "PV m²")
     table.columns[0].no_wrap = True
     for number in range(1, len(summary["sessions"]) + 1):
@@ -70,6 +72,24 @@ def _print(summary: dict[str, Any]) -> None:
     console.print(table)
     for notice in summary["notices"]:
         console.print(f"Notice: {notice}", markup=False)
+
+
+def _grid(terms: dict[str, float | None]) -> list[str]:
+    """What the grid asks beside its tariffs, a line each."""
+    lines = []
+    if fee := terms["local_fee_eur_per_kwh"]:
+        lines.append(f"Local fee: {fee:g} EUR on each kWh traded between members, half on either side")
+    limits = [
+        f"{limit_kw:g} kW {way}"
+        for limit_kw, way in ((terms["import_limit_kw"], "in"), (terms["export_limit_kw"], "out"))
+        if limit_kw is not None
+    ]
+    if limits:
+        price = terms["excess_price_eur_per_kwh"]
+        lines.append(f"Connection: at most {' and '.join(limits)}; {price:g} EUR/kWh above")
+    if charge := terms["demand_charge_eur_per_kw"]:
+        lines.append(f"Demand charge: {charge:g} EUR/kW on each member's greatest import of a session")
+    return lines
 
 
 def _span(prices: dict[str, float]) -> str:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from runtime.configuration import ClockConfig, Timing
 from runtime.devices import Battery
 from runtime.errors import InputError
+from runtime.scenario.grid import GridTable
 from runtime.scenario.model import (
     Community,
     ForecastTable,
@@ -36,6 +37,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("tariff",): Tariff,
     ("tariff", "import"): PriceWindow,
     ("tariff", "export"): PriceWindow,
+    ("grid",): GridTable,
     ("clock",): ClockConfig,
     ("timing",): Timing,
     ("forecast",): ForecastTable,

@@ -29,9 +29,10 @@ from runtime.configuration import (
     derive_seed,
     strategy_in,
 )
-from runtime.conventions import FloatArray
+from runtime.conventions import FloatArray, exact_price
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
+from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
 from runtime.mechanisms import check_mechanism
 from runtime.rundir import RunDirectory, accounts_of
@@ -99,6 +100,33 @@ class ResolvedScenario:
         """Digest of the TOML as read."""
         return hashlib.sha256(self.content).hexdigest()
 
+    @property
+    def grid_terms(self) -> GridTerms:
+        """What the grid asks beside its tariffs; fee and limit are a community's, not of members alone."""
+        demand_charge = exact_price(self.scenario.tariff.demand_charge_eur_per_kw)
+        if self.setting != "community":
+            return GridTerms(demand_charge_eur_per_kw=demand_charge)
+        grid = self.scenario.grid
+        takes_kw, gives_kw = (
+            None if limit_kw is None else exact_price(limit_kw)
+            for limit_kw in (grid.import_limit_kw, grid.export_limit_kw)
+        )
+        return GridTerms(
+            local_fee_eur_per_kwh=exact_price(grid.local_fee_eur_per_kwh),
+            import_limit_kw=takes_kw,
+            export_limit_kw=gives_kw,
+            excess_price_eur_per_kwh=exact_price(grid.charge_above_limit_eur_per_kwh),
+            demand_charge_eur_per_kw=demand_charge,
+        )
+
+    def suspended_slots(self) -> list[list[int]]:
+        """By session, the slots without local trade: what it spares does not cover the local fee."""
+        fee = self.grid_terms.local_fee_eur_per_kwh
+        return [
+            [slot for slot, (ask, pay) in enumerate(zip(asks, pays, strict=True)) if ask - pay < fee]
+            for asks, pays in zip(self.import_price_eur_per_kwh, self.export_price_eur_per_kwh, strict=True)
+        ]
+
     def export_above_import_slots(self) -> list[list[int]]:
         """By session, the slots in which the grid pays more for energy than it asks."""
         return [
@@ -158,6 +186,7 @@ class ResolvedScenario:
                     horizon=horizon,
                     import_price_eur_per_kwh=asks,
                     export_price_eur_per_kwh=pays,
+                    grid=self.grid_terms,
                     co2_intensity_g_per_kwh=intensity,
                 )
                 for horizon, asks, pays, intensity in zip(

@@ -12,18 +12,20 @@ from runtime.configuration import strategy_in
 from runtime.conventions import FloatArray
 from runtime.devices import PvArray
 from runtime.horizon import Horizon
+from runtime.scenario.grid import DEFAULT_EXCESS_PRICE_EUR_PER_KWH
 from runtime.scenario.resolve import MemberSeries, ResolvedScenario
 
 
 def notices(resolved: ResolvedScenario) -> list[str]:
-    """What a person should know before a run: days of odd length, slots without local trade.
+    """What a person should know before a run: days of odd length, slots without local trade, assumptions.
 
     Returns:
         One sentence each, in the order of sessions.
     """
     found = []
-    for number, (horizon, slots) in enumerate(
-        zip(resolved.horizons, resolved.export_above_import_slots(), strict=True), start=1
+    above, suspended = resolved.export_above_import_slots(), resolved.suspended_slots()
+    for number, (horizon, higher, slots) in enumerate(
+        zip(resolved.horizons, above, suspended, strict=True), start=1
     ):
         session = f"session {number} ({horizon.local(0):%Y-%m-%d})"
         if horizon.local(0).utcoffset() != horizon.local(horizon.slots).utcoffset():
@@ -34,14 +36,29 @@ def notices(resolved: ResolvedScenario) -> list[str]:
             )
         elif horizon.slot_minutes * horizon.slots != 1440:
             found.append(f"{session}: it has {horizon.slots} slots, {_hours(horizon)} h, not 24 h")
-        if slots:
-            times = ", ".join(f"{horizon.local(slot):%H:%M}" for slot in slots[:4])
-            more = ", ..." if len(slots) > 4 else ""
-            found.append(
-                f"{session}: in {len(slots)} of {horizon.slots} slots (at {times}{more}) the feed-in tariff "
-                "is above the import price: local trade is suspended there, and everybody is settled at the "
-                "grid's tariffs"
-            )
+        dear = [slot for slot in slots if slot not in higher]
+        for those, reason in (
+            (higher, "the feed-in tariff is above the import price"),
+            (dear, "what neighbours spare by trading does not cover the local fee"),
+        ):
+            if those:
+                times = ", ".join(f"{horizon.local(slot):%H:%M}" for slot in those[:4])
+                more = ", ..." if len(those) > 4 else ""
+                found.append(
+                    f"{session}: in {len(those)} of {horizon.slots} slots (at {times}{more}) {reason}: local "
+                    "trade is suspended there, and everybody is settled at the grid's tariffs"
+                )
+    grid = resolved.scenario.grid
+    if resolved.setting != "community" and (grid.has_limit or grid.local_fee_eur_per_kwh):
+        found.append(
+            f"setting {resolved.setting}: members are alone at the grid, so the community's local fee and "
+            "connection limit do not apply"
+        )
+    elif grid.has_limit and grid.excess_price_eur_per_kwh is None:
+        found.append(
+            f"grid.excess_price_eur_per_kwh: not given; energy above the connection's limit is charged at "
+            f"{DEFAULT_EXCESS_PRICE_EUR_PER_KWH:g} EUR/kWh"
+        )
     return found
 
 
@@ -57,6 +74,7 @@ def describe(resolved: ResolvedScenario) -> dict[str, Any]:
         "parameters": coordinator.parameters,
         "seed": scenario.seed,
         "clock": scenario.clock.model_dump(mode="json"),
+        "grid": {name: None if value is None else float(value) for name, value in resolved.grid_terms},
         "sessions": [
             {
                 "start": horizon.local(0).isoformat(),

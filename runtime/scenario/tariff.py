@@ -118,7 +118,9 @@ class Tariff(Section):
     Attributes:
         import_price: price of energy from the grid, GT in eq. 1 (written ``import``).
         export_price: feed-in tariff, FIT in eq. 1 (written ``export``).
+        demand_charge_eur_per_kw: on each member's greatest mean import power of a slot, a session.
     """
 
     import_price: PriceSource = Field(alias="import")
     export_price: PriceSource = Field(alias="export")
+    demand_charge_eur_per_kw: float = Field(default=0.0, ge=0, le=1000)

@@ -53,7 +53,11 @@ def test_what_the_template_comments_out_is_right_too(tmp_path: Path, monkeypatch
     path = tmp_path / "mine.toml"
     assert peerwatt(monkeypatch, "new", path) == 0
     lines = path.read_text(encoding="utf-8").splitlines()
-    keys = ("# slots", "# [clock]", "# kind", "# speed", "# [timing]", "# join", "# round", "# delivery")
+    keys = (
+        *("# slots", "# [clock]", "# kind", "# speed", "# [timing]", "# join", "# round", "# delivery"),
+        *("# demand_charge", "# [grid]", "# local_fee", "# import_limit", "# export_limit", "# excess"),
+        "# co2_intensity",
+    )
     uncommented = [line.removeprefix("# ") if line.startswith(keys) else line for line in lines]
     assert len([line for line in lines if line.startswith(keys)]) == len(keys)
     loads = [line.removeprefix("# ") for line in lines if line.startswith("# load = {")]
@@ -63,6 +67,8 @@ def test_what_the_template_comments_out_is_right_too(tmp_path: Path, monkeypatch
     path.write_text("\n".join(uncommented), encoding="utf-8")
     scenario = load_scenario(path)
     assert scenario.clock.kind == "real-time"
+    assert scenario.tariff.demand_charge_eur_per_kw == 0.1
+    assert (scenario.grid.import_limit_kw, scenario.grid.export_limit_kw) == (40, 30)
     assert len(scenario.members) == 6
 
 
