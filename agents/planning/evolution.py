@@ -4,7 +4,7 @@ Variables are the stored energies alone: the grid exchange follows from the bala
 equality constraint, and every individual is feasible by construction. A generation makes one child by optimal
 recombination of candidate levels around the elite and one by exchanging and shifting segments. Where the
 problem is not convex, a better child is followed by the optimum within the convex pieces that it lies in;
-else, now and then, pieces next to the elite's are solved.
+else pieces next to the elite's are solved, the most promising first, and later now and then several together.
 
 With a demand charge recombination works on the sum over slots that a cap on the import power makes of it,
 with caps at and near the elite's own peak; individuals are judged by the charge itself.
@@ -47,7 +47,7 @@ class SearchBudget:
     """
 
     max_generations: int = 60
-    stall_generations: int = 20
+    stall_generations: int = 8
     warm_stall_generations: int = 4
     least_gain: float = 1e-6
     certified_gap: float = 1e-9
@@ -93,7 +93,10 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
     STRUCTURAL_SHIFTS = 11
     POPULATION_ROWS = 3
     MOVED_CAPS = 0.5
-    NEIGHBOURS = 0.2
+    CROSSINGS = 1
+    """Promising jumps tried in a generation, one after the other."""
+    TOGETHER = 0.2
+    """Chance of crossing several together once each was tried."""
 
     def __init__(self, stages: Stages, lower_kwh: FloatArray, solve_pieces: bool) -> None:
         super().__init__()
@@ -127,8 +130,10 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
             reached, known = objectives_eur(np.stack([children[0], elite], axis=1), stages.problem)
             if reached < known - 1e-12 * abs(known):
                 children.append(self.pieces.within(children[0], rng))
-            elif rng.random() < self.NEIGHBOURS:
-                children.append(self.pieces.neighbour(elite, rng))
+            else:
+                tries = min(self.CROSSINGS, self.pieces.untried(elite, rng))
+                tries = tries or int(rng.random() < self.TOGETHER)
+                children += [self.pieces.neighbour(elite, rng) for _ in range(tries)]
         while len(children) < count:
             children.append(self._segment_child(rows, rng))
         return children

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from copy import copy
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -96,24 +97,24 @@ class MeritOrder:
         """
         return np.array(self._held) * self._scale, np.array(self._worth) / self._scale
 
-    def changed(self, curves: Mapping[int, Staircase]) -> tuple[FloatArray, FloatArray]:
-        """The plan with other staircases in some slots; the plan of the slots as they were stays.
+    def changed(self, curves: Mapping[int, Staircase]) -> MeritOrder:
+        """The same with other staircases in some slots; this one stays as it is.
 
         Args:
-            curves: slot to staircase, at least one.
-
-        Returns:
-            As :meth:`plan`.
+            curves: slot to staircase.
         """
-        own = self._own.copy()
+        if not curves:
+            return self
+        other = copy(self)
+        other._own = self._own.copy()
         for slot, curve in curves.items():
-            own[slot] = _own(curve, self._factors[slot])
+            other._own[slot] = _own(curve, self._factors[slot])
         first, last = min(curves), max(curves)
-        redone = self._backward(last, own, first)
+        redone = self._backward(last, other._own, first)
         begin = last + 1 - len(redone)
-        steps = self._steps[:begin] + redone + self._steps[last + 1 :]
-        held, worth = self._forward(steps, begin, last + 1)
-        return np.array(held) * self._scale, np.array(worth) / self._scale
+        other._steps = self._steps[:begin] + redone + self._steps[last + 1 :]
+        other._held, other._worth = self._forward(other._steps, begin, last + 1)
+        return other
 
     def _backward(self, last: int, own: list[_Own], first: int = 0) -> list[_Step]:
         """Steps up to a slot, from the first that differs from what is known on; all up to ``first`` do."""

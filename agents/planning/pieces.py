@@ -15,27 +15,26 @@ import numpy as np
 
 from agents.devices.battery import stored_change_kwh
 from agents.planning.peak import peak_kw, peak_plan
-from agents.planning.stages import Curve, Stages
+from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray
 from agents.planning.water_values import WaterValues
 
 
 @dataclass(frozen=True, slots=True)
 class _Crossing:
-    """One slot's other side: its regret [EUR], its limits [kWh] and its curve there."""
+    """One slot's other side: its regret [EUR] and its limits [kWh]."""
 
     regret_eur: float
     slot: int
     least_kwh: float
     greatest_kwh: float
-    curve: Curve
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Home:
-    """The pieces that an elite is the optimum of, and the passes that found it; None with a demand charge."""
+    """Pieces, the optimum in them, its values, and the passes that found it; None with a demand charge."""
 
-    elite_kwh: FloatArray
+    stored_energy_kwh: FloatArray
     least_kwh: FloatArray
     greatest_kwh: FloatArray
     value_eur_per_kwh: FloatArray
@@ -56,7 +55,7 @@ class PieceSearch:
     def __init__(self, stages: Stages, lower_kwh: FloatArray) -> None:
         self.stages = stages
         self.lower_kwh = lower_kwh
-        self._solved: _Home | None = None
+        self._solved: list[_Home] = []
         self._home: _Home | None = None
         self._crossings: list[_Crossing] = []
         self._untried: list[_Crossing] = []
@@ -71,10 +70,12 @@ class PieceSearch:
         Returns:
             Stored energy [kWh], shape (T,), feasible.
         """
-        change = stored_change_kwh(stored_energy_kwh, self.stages.battery)
-        least, greatest = self.stages.convex_piece(change, rng.random(change.size) - 0.5)
-        self._solved = self._solve(least, greatest, stored_energy_kwh)
-        return self._solved.elite_kwh
+        return self._solve(*self._pieces(stored_energy_kwh, rng), stored_energy_kwh).stored_energy_kwh
+
+    def untried(self, elite_kwh: FloatArray, rng: np.random.Generator) -> int:
+        """How many promising jumps the elite was not taken across yet; arguments as :meth:`neighbour`."""
+        self._settle(elite_kwh, rng)
+        return len(self._untried)
 
     def neighbour(self, elite_kwh: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Best trajectory after the elite crosses a jump: the next most promising one that was not tried.
@@ -88,7 +89,7 @@ class PieceSearch:
         Returns:
             Stored energy [kWh], shape (T,), feasible; better or worse than the elite.
         """
-        home = self._at_home(elite_kwh, rng)
+        home = self._settle(elite_kwh, rng)
         if not self._crossings:
             return elite_kwh.copy()
         if self._untried:
@@ -97,28 +98,39 @@ class PieceSearch:
             count = min(int(rng.integers(2, 5)), len(self._crossings))
             picked = rng.choice(len(self._crossings), count, replace=False)
             crossed = [self._crossings[index] for index in picked]
-        if home.water_values is not None:
-            curves = {crossing.slot: crossing.curve for crossing in crossed}
-            return home.water_values.changed(curves).stored_energy_kwh
         least, greatest = home.least_kwh.copy(), home.greatest_kwh.copy()
         for crossing in crossed:
             least[crossing.slot], greatest[crossing.slot] = crossing.least_kwh, crossing.greatest_kwh
-        return self._solve(least, greatest, elite_kwh).elite_kwh
+        return self._solve(least, greatest, elite_kwh).stored_energy_kwh
 
-    def _at_home(self, elite_kwh: FloatArray, rng: np.random.Generator) -> _Home:
-        """The elite's pieces, those to cross from."""
+    def _settle(self, elite_kwh: FloatArray, rng: np.random.Generator) -> _Home:
+        """The elite's pieces, as those to cross from."""
         home = self._home
-        if home is not None and np.array_equal(home.elite_kwh, elite_kwh):
+        if home is not None and np.array_equal(home.stored_energy_kwh, elite_kwh):
             return home
-        home = self._solved
-        if home is None or not np.array_equal(home.elite_kwh, elite_kwh):
-            change = stored_change_kwh(elite_kwh, self.stages.battery)
-            least, greatest = self.stages.convex_piece(change, rng.random(change.size) - 0.5)
-            home = replace(self._solve(least, greatest, elite_kwh), elite_kwh=elite_kwh.copy())
-        self._home = home
+        solved = [found for found in self._solved if np.array_equal(found.stored_energy_kwh, elite_kwh)]
+        if solved:
+            home = solved[0]
+        else:
+            home = self._solve(*self._pieces(elite_kwh, rng), elite_kwh)
+            home = replace(home, stored_energy_kwh=elite_kwh.copy())
+        self._home, self._solved = home, []
         self._crossings = self._ranked(home)
         self._untried = self._crossings.copy()
         return home
+
+    def _pieces(
+        self, stored_energy_kwh: FloatArray, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray]:
+        """Limits of a trajectory's pieces [kWh], shapes (T,): the elite's wherever it lies in them."""
+        change = stored_change_kwh(stored_energy_kwh, self.stages.battery)
+        least, greatest = self.stages.convex_piece(change, rng.random(change.size) - 0.5)
+        if self._home is None:
+            return least, greatest
+        slack = 1e-9 * (self.stages.battery.stored_max_kwh - self.stages.battery.stored_min_kwh)
+        home = self._home
+        stays = (change >= home.least_kwh - slack) & (change <= home.greatest_kwh + slack)
+        return np.where(stays, home.least_kwh, least), np.where(stays, home.greatest_kwh, greatest)
 
     def _ranked(self, home: _Home) -> list[_Crossing]:
         """Crossings of negative regret from the elite's pieces, the most promising last."""
@@ -131,10 +143,9 @@ class PieceSearch:
             below = greatest_kwh <= jump
             least, greatest = stages.convex_piece(jump, np.where(below, 1.0, -1.0))
             there = stages.least_lagrangian_eur(value, least, greatest, extra)
-            curves = stages.curves(least, greatest)
             regret = there - here
             found += [
-                _Crossing(float(regret[slot]), slot, float(least[slot]), float(greatest[slot]), curves[slot])
+                _Crossing(float(regret[slot]), slot, float(least[slot]), float(greatest[slot]))
                 for slot in np.flatnonzero(concave & (regret < -1e-12)).tolist()
             ]
         found.sort(key=lambda crossing: (-crossing.regret_eur, crossing.slot))
@@ -149,7 +160,15 @@ class PieceSearch:
             capped = peak_plan(stages, self.lower_kwh, start_kw, limits, self.MOST_CAPS)
             value, extra = capped.value_eur_per_kwh, capped.multiplier_eur_per_kwh
             return _Home(capped.stored_energy_kwh, least_kwh, greatest_kwh, value, extra, None)
-        passes = WaterValues(stages.curves(least_kwh, greatest_kwh), stages, self.lower_kwh)
-        solved = passes.plan()
-        value = solved.value_eur_per_kwh
-        return _Home(solved.stored_energy_kwh, least_kwh, greatest_kwh, value, None, passes)
+        curves = stages.curves(least_kwh, greatest_kwh)
+        if self._home is None or self._home.water_values is None:
+            passes = WaterValues(curves, stages, self.lower_kwh)
+        else:
+            moved = (least_kwh != self._home.least_kwh) | (greatest_kwh != self._home.greatest_kwh)
+            changed = {slot: curves[slot] for slot in np.flatnonzero(moved).tolist()}
+            passes = self._home.water_values.changed(changed)
+        plan = passes.plan()
+        value = plan.value_eur_per_kwh
+        home = _Home(plan.stored_energy_kwh, least_kwh, greatest_kwh, value, None, passes)
+        self._solved.append(home)
+        return home

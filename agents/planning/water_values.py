@@ -14,6 +14,7 @@ lower bound for any multipliers, convex or not.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,16 +88,18 @@ class WaterValues:
             return self._by_passages(self._curves)
         return self._clipped(*self._order.plan())
 
-    def changed(self, curves: Mapping[int, Curve]) -> WaterValuePlan:
-        """Least-cost plan with other curves in some slots.
+    def changed(self, curves: Mapping[int, Curve]) -> WaterValues:
+        """The same with other curves in some slots; this one stays as it is.
 
         Args:
-            curves: slot to curve, at least one.
+            curves: slot to curve.
         """
-        if self._order is None:
-            return self._by_passages([curves.get(slot, curve) for slot, curve in enumerate(self._curves)])
-        steps = {slot: (curve.value_eur_per_kwh, curve.change_kwh) for slot, curve in curves.items()}
-        return self._clipped(*self._order.changed(steps))
+        other = copy(self)
+        other._curves = [curves.get(slot, curve) for slot, curve in enumerate(self._curves)]
+        if self._order is not None:
+            steps = {slot: (curve.value_eur_per_kwh, curve.change_kwh) for slot, curve in curves.items()}
+            other._order = self._order.changed(steps)
+        return other
 
     def _by_passages(self, curves: list[Curve]) -> WaterValuePlan:
         battery = self._stages.battery
