@@ -1,7 +1,6 @@
 """Exact optimum of a planning problem by HiGHS: LP, or MILP where the problem is not convex.
 
-Written from the problem's definition, apart from the planner's own physics. HiGHS is a development
-dependency (``pip install peerwatt[dev]``).
+Written from the problem's definition, apart from the planner's own physics.
 
 Net energy is filled up from its least, segment by segment between changes of price (the "incremental"
 formulation of a piecewise-linear cost); where prices fall on the way up, binaries keep a segment empty until
@@ -13,19 +12,15 @@ takes no integers.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import highspy
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
+from agents.bench.linear_model import FloatArray, IndexArray, LinearModel
 from agents.planning.problem import PlanningProblem
 from runtime.devices import Battery
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
 _NO_BATTERY = Battery(capacity_kwh=1.0)
 _TANGENT_SHARE = 3e-8
@@ -49,74 +44,6 @@ class Optimum:
     seconds: float
     proven: bool
     integers: bool
-
-
-class _Model:
-    """Columns and rows of a linear model, gathered block by block."""
-
-    def __init__(self) -> None:
-        self.costs: list[FloatArray] = []
-        self.lower: list[FloatArray] = []
-        self.upper: list[FloatArray] = []
-        self.integer: list[bool] = []
-        self.row_lower: list[FloatArray] = []
-        self.row_upper: list[FloatArray] = []
-        self.entries: list[tuple[IndexArray, IndexArray, FloatArray]] = []
-        self.columns = 0
-        self.rows = 0
-
-    def variables(
-        self, count: int, lower: ArrayLike, upper: ArrayLike, cost: ArrayLike = 0.0, integer: bool = False
-    ) -> IndexArray:
-        self.lower.append(np.broadcast_to(np.asarray(lower, dtype=float), count))
-        self.upper.append(np.broadcast_to(np.asarray(upper, dtype=float), count))
-        self.costs.append(np.broadcast_to(np.asarray(cost, dtype=float), count))
-        self.integer += [integer] * count
-        self.columns += count
-        return np.arange(self.columns - count, self.columns)
-
-    def constrain(
-        self, terms: Sequence[tuple[IndexArray, ArrayLike]], lower: ArrayLike, upper: ArrayLike
-    ) -> None:
-        """One row for each index of the terms' columns: lower <= Σ coefficient · column <= upper."""
-        count = terms[0][0].size
-        rows = np.arange(self.rows, self.rows + count)
-        for columns, coefficient in terms:
-            value = np.broadcast_to(np.asarray(coefficient, dtype=float), count)
-            keep = columns >= 0
-            self.entries.append((rows[keep], columns[keep], value[keep]))
-        self.row_lower.append(np.broadcast_to(np.asarray(lower, dtype=float), count))
-        self.row_upper.append(np.broadcast_to(np.asarray(upper, dtype=float), count))
-        self.rows += count
-
-    def solver(self, seconds: float) -> highspy.Highs:
-        row, column, value = (np.concatenate(parts) for parts in zip(*self.entries, strict=True))
-        order = np.lexsort((row, column))
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = self.columns, self.rows
-        lp.col_cost_ = np.concatenate(self.costs)
-        lp.col_lower_, lp.col_upper_ = np.concatenate(self.lower), np.concatenate(self.upper)
-        lp.row_lower_, lp.row_upper_ = np.concatenate(self.row_lower), np.concatenate(self.row_upper)
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_ = np.searchsorted(column[order], np.arange(self.columns + 1))
-        lp.a_matrix_.index_, lp.a_matrix_.value_ = row[order], value[order]
-        if any(self.integer):
-            kinds = highspy.HighsVarType
-            lp.integrality_ = [kinds.kInteger if whole else kinds.kContinuous for whole in self.integer]
-        solver = highspy.Highs()  # type: ignore[no-untyped-call]
-        for option, setting in (
-            ("output_flag", False),
-            ("threads", 1),
-            ("time_limit", seconds),
-            ("mip_rel_gap", 1e-9),
-            ("mip_abs_gap", 1e-10),
-            ("mip_feasibility_tolerance", 1e-9),
-            ("primal_feasibility_tolerance", 1e-9),
-            ("dual_feasibility_tolerance", 1e-9),
-        ):
-            solver.setOptionValue(option, setting)
-        solver.passModel(lp)
-        return solver
 
 
 def solve(problem: PlanningProblem, seconds: float = 60.0) -> Optimum:
@@ -144,7 +71,7 @@ def solve(problem: PlanningProblem, seconds: float = 60.0) -> Optimum:
     charge_max = min((battery.charge_limit_kw or np.inf) * hours, span / eta_c)
     discharge_max = min((battery.discharge_limit_kw or np.inf) * hours, span * eta_d)
 
-    model = _Model()
+    model = LinearModel()
     charge = model.variables(slots, 0.0, charge_max)
     discharge = model.variables(slots, 0.0, discharge_max)
     floor = np.full(slots, battery.stored_min_kwh)
@@ -189,7 +116,7 @@ def optimum_eur(problem: PlanningProblem, seconds: float = 60.0) -> float:
 
 
 def _flexible_loads(
-    model: _Model, problem: PlanningProblem
+    model: LinearModel, problem: PlanningProblem
 ) -> tuple[list[tuple[IndexArray, FloatArray]], FloatArray]:
     """Vehicles and appliances: their terms in the balance of each slot, and the most they draw [kWh]."""
     slots, hours = problem.slots, problem.slot_hours
@@ -224,7 +151,7 @@ def _flexible_loads(
 
 
 def _price_net(
-    model: _Model, problem: PlanningProblem, net: IndexArray, least: FloatArray, greatest: FloatArray
+    model: LinearModel, problem: PlanningProblem, net: IndexArray, least: FloatArray, greatest: FloatArray
 ) -> tuple[float, FloatArray]:
     """Cost of net energy; returns what it costs at its least, and each slot's lowest price."""
     constant = 0.0
@@ -275,7 +202,9 @@ def _cost_between_zero_and(problem: PlanningProblem, slot: int, net_kwh: float) 
     return total if net_kwh > 0 else -total
 
 
-def _price_wear(model: _Model, problem: PlanningProblem, discharge: IndexArray, stored: IndexArray) -> None:
+def _price_wear(
+    model: LinearModel, problem: PlanningProblem, discharge: IndexArray, stored: IndexArray
+) -> None:
     wear, battery = problem.wear, problem.battery
     if wear is None or battery is None:
         return
@@ -296,7 +225,7 @@ def _price_wear(model: _Model, problem: PlanningProblem, discharge: IndexArray, 
 
 
 def _run(
-    model: _Model,
+    model: LinearModel,
     problem: PlanningProblem,
     net: IndexArray,
     tangent: IndexArray,

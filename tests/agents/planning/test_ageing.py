@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ageing_oracle import BatteryProgramme
 from planning_cases import lorient_problem, lossy, random_problem
 from pydantic import ValidationError
 
+from agents.bench.battery_programme import BatteryProgramme
 from agents.devices.battery import clip_trajectories, lower_envelope_kwh
 from agents.planning.ageing import wear_eur
 from agents.planning.ageing_planner import AgeingBudget, AgeingPlanner

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ageing_oracle import BatteryProgramme
 from hypothesis import given
 from hypothesis import strategies as st
 from moocore import hypervolume
 from planning_cases import lorient_problem, lossy, random_problem
 
+from agents.bench.battery_programme import BatteryProgramme
 from agents.devices.battery import clip_trajectories, lower_envelope_kwh
 from agents.planning.choice import choose
 from agents.planning.front import Front, FrontBudget, nondominated, plan_front
@@ -39,8 +39,8 @@ def linear_sweep(problem, caps_kw, premiums):
     for cap_kw in caps_kw:
         for premium in premiums:
             programme = BatteryProgramme(problem)
-            programme.cost[0] = problem.import_price_eur_per_kwh + premium
-            programme.high[0] = np.minimum(programme.high[0], cap_kw * problem.slot_hours)
+            programme.price_imports(premium)
+            programme.cap_imports(cap_kw)
             solved = programme.solve()
             if solved is not None:
                 found.append(by_hand(problem, repaired(problem, solved[0])))
