@@ -64,12 +64,13 @@ def replicate(
     if as_json:
         typer.echo(replication.model_dump_json(indent=1))
         return
-    _print(replication)
+    print_replication(replication)
     typer.echo(f"\nThe differences explained: {page}")
     typer.echo(f"{len(files) + 1} files in {folder}, and the runs of {len(RUN_SETTINGS)} fleets")
 
 
-def _print(replication: Replication) -> None:
+def print_replication(replication: Replication) -> None:
+    """Print Table III and what each slip changes."""
     from rich.console import Console
     from rich.table import Table
 

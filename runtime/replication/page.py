@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-
 from runtime.files import write_text_atomically
+from runtime.pages import picture, render_page
 from runtime.replication.figures import MARKET_FIGURES, PAPER_FIGURES
 from runtime.replication.paper_case import PAPER_GENERATIONS, PAPER_SCENARIOS, TABLE_III
 from runtime.replication.table import Increment, Replication
 from runtime.replication.wording import CHANGES
 
 TEMPLATE = Path(__file__).with_name("page.html.template")
-
-MINUS, NONE = "\N{MINUS SIGN}", "–"
 
 MARKET_TITLES = (
     "Consumption, production and import as a community market",
@@ -51,12 +46,8 @@ def render(replication: Replication, figures: Path) -> str:
     Raises:
         FileNotFoundError: a picture is missing.
     """
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(number=number, signed=signed, percent=percent)
-    template = environment.from_string(TEMPLATE.read_text("utf-8"))
-    return template.render(
+    return render_page(
+        TEMPLATE,
         r=replication,
         row={row.key: row for row in replication.rows},
         step={step.key: step for step in replication.increments},
@@ -77,7 +68,6 @@ def render(replication: Replication, figures: Path) -> str:
             (title, picture(figures / f"{name}.svg"))
             for title, name in zip(MARKET_TITLES, MARKET_FIGURES.values(), strict=True)
         ],
-        version=version("peerwatt"),
     )
 
 
@@ -93,29 +83,3 @@ def differences(increments: list[Increment]) -> dict[str, dict[str, tuple[float,
             for scenario, figures in after.so_far.items()
         }
     return moved
-
-
-def picture(path: Path) -> str:
-    """An SVG file as the address of an image."""
-    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A number with a proper minus sign; a dash for none."""
-    if value is None:
-        return NONE
-    text = f"{value:.{digits}f}"
-    if float(text) == 0:
-        text = text.removeprefix("-")
-    return text.replace("-", MINUS)
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """A difference with its sign; ``0`` where it is nothing."""
-    text = f"{value:+.{digits}f}"
-    return "0" if float(text) == 0 else text.replace("-", MINUS)
-
-
-def percent(share: float, digits: int = 0) -> str:
-    """A share in percent."""
-    return number(100.0 * share, digits) + " %"
