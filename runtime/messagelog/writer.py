@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -113,6 +113,18 @@ class MessageLog:
         """Record a message about to be sent (``note="resent"`` if it was sent before); as ``append_in``."""
         return self._append_message(RecordKind.OUT, envelope, note)
 
+    def append_sent(self, envelopes: Sequence[Envelope]) -> None:
+        """Record messages about to be sent for the first time, all with one write (and one ``fsync``).
+
+        Raises:
+            LogError: as ``append_in``; nothing of any of the records stays in the log.
+        """
+        lines, prev = [], self._prev
+        for place, envelope in enumerate(envelopes, self._seq):
+            line, prev = encode_message(place, self._now(), RecordKind.OUT, envelope, None, prev)
+            lines.append(line)
+        self._write(b"".join(lines), prev, len(lines))
+
     def append_event(self, name: str, data: Mapping[str, Any]) -> int:
         """Record something else that happened; as ``append_in``.
 
@@ -167,21 +179,21 @@ class MessageLog:
     def _append_message(self, kind: RecordKind, envelope: Envelope, note: str | None) -> int:
         return self._write(*encode_message(self._seq, self._now(), kind, envelope, note, self._prev))
 
-    def _write(self, line: bytes, digest: str) -> int:
+    def _write(self, lines: bytes, digest: str, records: int = 1) -> int:
         if self._descriptor < 0:
             raise LogError(f"{self.path}: the message log is closed")
         try:
-            written = os.write(self._descriptor, line)
-            while written < len(line):
-                written += os.write(self._descriptor, line[written:])
+            written = os.write(self._descriptor, lines)
+            while written < len(lines):
+                written += os.write(self._descriptor, lines[written:])
             if self._fsync:
                 os.fsync(self._descriptor)
         except OSError as error:
             os.ftruncate(self._descriptor, self._end)
             raise LogError(f"{self.path}: cannot write the message log: {error.strerror}") from error
-        self._end += len(line)
+        self._end += len(lines)
         self._prev = digest
-        self._seq += 1
+        self._seq += records
         return self._seq - 1
 
 

@@ -48,7 +48,11 @@ PING_AFTER_S, PING_TIMEOUT_S = 20.0, 10.0
 
 
 class EnvelopeBehaviour(CyclicBehaviour):  # type: ignore[misc]
-    """Takes the market's messages from SPADE's mailbox, in order, and hands them to the agent."""
+    """Hands the market's messages to the agent, in order, each as it comes.
+
+    It has no use for SPADE's mailbox: what is put there waits for two turns of the event loop, which for a
+    hundred answers to a coordinator is a hundred times two.
+    """
 
     agent: ConnectedAgent
 
@@ -56,24 +60,24 @@ class EnvelopeBehaviour(CyclicBehaviour):  # type: ignore[misc]
         """Whether a message fits the template; SPADE's own also writes both out for a log nobody reads."""
         return bool(message.get_metadata("ontology") == ONTOLOGY)
 
-    async def run(self) -> None:
-        """Wait for one message and hand it over."""
+    def take(self, message: Message) -> None:
+        """Hand one message to the agent; called by its dispatcher."""
         try:
-            message = await self.queue.get()
+            envelope = envelope_of_message(message, self.agent.bare_jid)
+        except ProtocolError as error:
+            self.agent.call_hook(self.agent.on_malformed, message.sender.bare, str(error))
+        else:
+            self.agent.call_hook(self.agent.on_envelope, envelope)
+
+    async def run(self) -> None:
+        """Wait for the end of the agent."""
+        try:
+            await self.queue.get()
         except asyncio.CancelledError:
             # SPADE catches this and runs the behaviour again, so that an event loop could never close.
             self.kill()
             raise
-        if message is None:
-            self.kill()
-            return
-        sender = message.sender.bare
-        try:
-            envelope = envelope_of_message(message, self.agent.bare_jid)
-        except ProtocolError as error:
-            self.agent.call_hook(self.agent.on_malformed, sender, str(error))
-        else:
-            self.agent.call_hook(self.agent.on_envelope, envelope)
+        self.kill()
 
 
 class ConnectedAgent(Agent):  # type: ignore[misc]
@@ -268,7 +272,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
     # Reception.
 
     def _message_received(self, stanza: ElementTree.Element) -> None:
-        """Put a stanza into the mailbox of every behaviour whose template it matches (replaces SPADE's)."""
+        """Deliver a stanza to every behaviour whose template it matches (replaces SPADE's)."""
         if stanza.get("type") == "error":
             # A bounce may carry the bounced message whole, as if its recipient had said it.
             return
@@ -284,7 +288,10 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
         """Deliver a message to the behaviours it matches (replaces SPADE's, which logs whole bodies)."""
         takers = [behaviour for behaviour in self.behaviours if behaviour.match(msg)]
         for behaviour in takers:
-            behaviour.queue.put_nowait(msg)
+            if behaviour is self._receiver:
+                self._receiver.take(msg)
+            else:
+                behaviour.queue.put_nowait(msg)
         if not takers:
             ontology = msg.get_metadata("ontology")
             found = "no ontology" if ontology is None else f"ontology {ontology!r:.80}"

@@ -17,10 +17,11 @@ from typing import Any
 
 from runtime.clock import Clock
 from runtime.errors import FleetError, ProtocolError
-from runtime.messagelog.record import NOTE_DUPLICATE, NOTE_RESENT, LogRecord, RecordKind, instant
+from runtime.messagelog.record import NOTE_DUPLICATE, NOTE_RESENT
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.agent import ConnectedAgent
 from runtime.messaging.connection import Connection
+from runtime.messaging.replay import Replay
 from runtime.protocol.bodies import parse_body
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.exchange import Exchange, Verdict
@@ -45,9 +46,6 @@ RESEND_CHECK_S = 0.5
 PROTESTS_PER_SENDER = 3
 """How many messages of one sender that are no market messages at all are answered; the rest are only logged,
 so that two agents that do not understand each other fall silent."""
-
-UNSURE_S = 1.0
-"""Messages logged so shortly before a crash may not have left the process any more."""
 
 NEVER_ANSWERED = frozenset({Performative.REFUSE, Performative.NOT_UNDERSTOOD, Performative.FAILURE})
 
@@ -95,7 +93,7 @@ class MachineAgent(ConnectedAgent):
         self._protests: Counter[str] = Counter()
         self._started = False
         self._resending: asyncio.Task[None] | None = None
-        self._replay = _Replay(self)
+        self._replay = Replay(self)
         if replay:
             self._replay.run(log)
 
@@ -111,7 +109,7 @@ class MachineAgent(ConnectedAgent):
 
     def _take_up(self) -> None:
         for envelope in [*self._replay.unsure(), *self._exchange.unanswered(self._now_s())]:
-            self._transmit(envelope, NOTE_RESENT)
+            self._repeat(envelope)
         if not self._started:
             self._started = True
             self._log.append_event(_STARTED, {})
@@ -142,7 +140,7 @@ class MachineAgent(ConnectedAgent):
             return
         self._log.append_in(envelope, NOTE_DUPLICATE if verdict is Verdict.DUPLICATE else "unasked reply")
         if cached is not None:
-            self._transmit(cached, NOTE_RESENT)
+            self._repeat(cached)
 
     def _react(self, envelope: Envelope) -> list[Effect]:
         try:
@@ -188,44 +186,65 @@ class MachineAgent(ConnectedAgent):
     # -- what is done ----------------------------------------------------------------------------------
 
     def _perform(self, effects: list[Effect]) -> None:
+        to_send: list[Envelope] = []
         for effect in effects:
-            match effect:
-                case Send(envelope, reply_within_s):
-                    if reply_within_s is not None:
-                        reply_by = datetime.now(UTC) + timedelta(seconds=reply_within_s)
-                        envelope = replace(envelope, reply_by=reply_by.isoformat(timespec="milliseconds"))
-                    self._exchange.sent(envelope, self._now_s())
-                    self._transmit(envelope)
-                case Withdraw(message_id):
-                    self._exchange.withdraw(message_id)
-                case StartTimer(name, seconds):
-                    self._start_timer(name, seconds)
-                case AwaitSlotEnd(name, horizon, session, slot):
-                    self._start_timer(name, self._clock.seconds_until_slot_end(horizon, session, slot))
-                case StopTimer(name):
-                    timer = self._timers.pop(name, None)
-                    if timer is not None:
-                        timer.cancel()
-                case Compute(name, work, brief=True):
-                    self._work_done(name, work())
-                case Compute(name, work):
-                    job = asyncio.get_running_loop().run_in_executor(self._executor, work)
-                    job.add_done_callback(
-                        lambda done, name=name: self._guarded(self._job_done, name, done)  # type: ignore[misc]
-                    )
-                case Save(path, record):
-                    record.save(path)
-                case Progress(phase, detail):
-                    self._tell(phase, detail)
-                case Finish():
-                    self._end(None)
-                case Fail(reason):
-                    self._end(FleetError(f"{self.local_part}: {reason}"))
+            if isinstance(effect, Send):
+                to_send.append(self._dated(effect))
+            else:
+                self._send(to_send)
+                to_send = []
+                self._carry_out(effect)
+        self._send(to_send)
 
-    def _transmit(self, envelope: Envelope, note: str | None = None) -> None:
-        """Log and send; without a connection the log has it, and it is repeated when there is one."""
-        if note is None or self.connected:
-            self._log.append_out(envelope, note)
+    @staticmethod
+    def _dated(message: Send) -> Envelope:
+        if message.reply_within_s is None:
+            return message.envelope
+        reply_by = datetime.now(UTC) + timedelta(seconds=message.reply_within_s)
+        return replace(message.envelope, reply_by=reply_by.isoformat(timespec="milliseconds"))
+
+    def _send(self, envelopes: list[Envelope]) -> None:
+        """Log messages, all at once, then send them."""
+        if not envelopes:
+            return
+        self._log.append_sent(envelopes)
+        now_s = self._now_s()
+        for envelope in envelopes:
+            self._exchange.sent(envelope, now_s)
+            self.transmit(envelope)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Withdraw(message_id):
+                self._exchange.withdraw(message_id)
+            case StartTimer(name, seconds):
+                self._start_timer(name, seconds)
+            case AwaitSlotEnd(name, horizon, session, slot):
+                self._start_timer(name, self._clock.seconds_until_slot_end(horizon, session, slot))
+            case StopTimer(name):
+                timer = self._timers.pop(name, None)
+                if timer is not None:
+                    timer.cancel()
+            case Compute(name, work, brief=True):
+                self._work_done(name, work())
+            case Compute(name, work):
+                job = asyncio.get_running_loop().run_in_executor(self._executor, work)
+                job.add_done_callback(
+                    lambda done, name=name: self._guarded(self._job_done, name, done)  # type: ignore[misc]
+                )
+            case Save(path, record):
+                record.save(path)
+            case Progress(phase, detail):
+                self._tell(phase, detail)
+            case Finish():
+                self._end(None)
+            case Fail(reason):
+                self._end(FleetError(f"{self.local_part}: {reason}"))
+
+    def _repeat(self, envelope: Envelope) -> None:
+        """Log and send once more; without a connection it is left to when there is one."""
+        if self.connected:
+            self._log.append_out(envelope, NOTE_RESENT)
             self.transmit(envelope)
 
     def _start_timer(self, name: str, seconds: float) -> None:
@@ -244,7 +263,7 @@ class MachineAgent(ConnectedAgent):
 
     def _repeat_overdue(self) -> None:
         for envelope in self._exchange.due(self._now_s()):
-            self._transmit(envelope, NOTE_RESENT)
+            self._repeat(envelope)
 
     def _end(self, error: Exception | None) -> None:
         if self.finished.done():
@@ -266,83 +285,3 @@ class MachineAgent(ConnectedAgent):
     @staticmethod
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
-
-
-class _Replay:
-    """Brings an agent back to where its log ends, without sending anything twice as new."""
-
-    def __init__(self, agent: MachineAgent) -> None:
-        self._agent = agent
-        self._unsent: dict[str, Send] = {}
-        self._timers: dict[str, Effect] = {}
-        self._jobs: dict[str, Compute] = {}
-        self._last: list[Effect] = []
-        self._unanswerable: list[tuple[datetime, Envelope]] = []
-
-    def run(self, log: MessageLog) -> None:
-        crashed_at = None
-        for record in log.records():
-            crashed_at = instant(record.at)
-            self._note(self._replayed(record))
-        if crashed_at is not None:
-            since = crashed_at - timedelta(seconds=UNSURE_S)
-            self._unanswerable = [(at, envelope) for at, envelope in self._unanswerable if at >= since]
-
-    def unsure(self) -> list[Envelope]:
-        """Messages nobody answers that may not have been sent though they are in the log."""
-        envelopes = [envelope for _, envelope in self._unanswerable]
-        self._unanswerable = []
-        return envelopes
-
-    def left_over(self) -> list[Effect]:
-        """What the agent had not got round to: sends, timers and computations."""
-        effects: list[Effect] = [*self._unsent.values(), *self._timers.values(), *self._jobs.values()]
-        effects += self._last
-        self._unsent, self._timers, self._jobs, self._last = {}, {}, {}, []
-        return effects
-
-    def _replayed(self, record: LogRecord) -> list[Effect]:
-        agent = self._agent
-        envelope = record.envelope
-        if envelope is not None and record.kind is RecordKind.OUT:
-            if self._unsent.pop(envelope.message_id, None) is not None:
-                agent._exchange.sent(envelope, 0.0)
-                if not envelope.expects_reply:
-                    self._unanswerable.append((instant(record.at), envelope))
-            return []
-        if envelope is not None:
-            verdict, _ = agent._exchange.received(envelope)
-            return agent._react(envelope) if verdict is Verdict.NEW else []
-        data = record.data or {}
-        match record.name:
-            case "started":
-                agent._started = True
-                return agent._machine.start()
-            case "timer":
-                self._timers.pop(data["name"], None)
-                return agent._machine.timer(data["name"])
-            case "computed":
-                return agent._machine.computed(data["name"], self._jobs.pop(data["name"]).work())
-            case "malformed":
-                return agent._protest(data["sender"], data["reason"])
-        return []
-
-    def _note(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Send(envelope, _):
-                    self._unsent[envelope.message_id] = effect
-                case StartTimer(name, _) | AwaitSlotEnd(name, _, _, _):
-                    self._timers[name] = effect
-                case StopTimer(name):
-                    self._timers.pop(name, None)
-                case Compute(name, _, _):
-                    self._jobs[name] = effect
-                case Withdraw(message_id):
-                    self._agent._exchange.withdraw(message_id)
-                case Save(path, record):
-                    record.save(path)
-                case Finish() | Fail():
-                    self._last.append(effect)
-                case Progress():
-                    pass

@@ -15,8 +15,9 @@ ENERGY_DECIMALS = 9
 
 def pair_of_net(net_kwh: Array) -> tuple[list[float], list[float]]:
     """Import and export (both not negative) of a signed net energy per slot, import > 0 [kWh]."""
-    told = [round(float(energy_kwh), ENERGY_DECIMALS) for energy_kwh in net_kwh]
-    return [max(energy_kwh, 0.0) for energy_kwh in told], [max(-energy_kwh, 0.0) for energy_kwh in told]
+    told: list[float] = np.round(net_kwh, ENERGY_DECIMALS).tolist()
+    imports = [energy_kwh if energy_kwh > 0 else 0.0 for energy_kwh in told]
+    return imports, [-energy_kwh if energy_kwh < 0 else 0.0 for energy_kwh in told]
 
 
 def net_of_pair(grid_import_kwh: list[float], grid_export_kwh: list[float]) -> Array:

@@ -222,6 +222,53 @@ def test_full_disk_leaves_no_half_record(tmp_path: Path, monkeypatch: pytest.Mon
         assert [r.envelope.message_id for r in log.records() if r.envelope] == ["m1", "m3"]
 
 
+def test_messages_sent_together_are_one_write_and_one_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "school.jsonl"
+    write, sizes = os.write, []
+
+    def write_and_count(descriptor: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return write(descriptor, data)
+
+    with MessageLog.open(path, "school") as log:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", write_and_count)
+            log.append_sent([message("m1"), message("m2"), message("m3")])
+        assert len(sizes) == 1
+        assert log.append_out(message("m4")) == 4
+    with MessageLog.open(path, "school") as log:
+        outs = [r for r in log.records() if r.envelope]
+    assert [(r.seq, r.envelope.message_id) for r in outs] == [(1, "m1"), (2, "m2"), (3, "m3"), (4, "m4")]
+    assert {r.kind for r in outs} == {RecordKind.OUT}
+
+
+def test_of_messages_sent_together_a_full_disk_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "school.jsonl"
+    write = os.write
+    with MessageLog.open(path, "school") as log:
+        before = path.read_bytes()
+        room = [700]
+
+        def write_until_full(descriptor: int, data: bytes) -> int:
+            if room[0] == 0:
+                raise OSError(28, "No space left on device")
+            taken, room[0] = min(room[0], len(data)), 0
+            return write(descriptor, data[:taken])
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", write_until_full)
+            with pytest.raises(LogError, match="No space left on device"):
+                log.append_sent([message("m1"), message("m2"), message("m3")])
+        assert path.read_bytes() == before
+        log.append_sent([message("m4")])
+    with MessageLog.open(path, "school") as log:
+        assert [r.envelope.message_id for r in log.records() if r.envelope] == ["m4"]
+
+
 def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "school.jsonl"
     write = os.write

@@ -23,9 +23,9 @@ from runtime.messagelog.writer import MessageLog
 from runtime.messaging import host
 from runtime.messaging.connection import Connection
 from runtime.messaging.host import PROTESTS_PER_SENDER, MachineAgent
-from runtime.protocol.bodies import Join, Reason, parse_body
+from runtime.protocol.bodies import Acknowledged, AnyBody, Join, Reason, parse_body
 from runtime.protocol.envelope import Envelope, Performative
-from runtime.protocol.machine import Machine
+from runtime.protocol.machine import Machine, StartTimer
 
 
 def records(path: Path) -> list[dict[str, Any]]:
@@ -181,6 +181,39 @@ async def test_every_message_is_in_the_log_before_it_has_an_effect_or_leaves(
     visitor.transmit(asked)
     await visitor.until(lambda: visitor.envelopes)
     assert seen == [("in", asked.message_id), ("out", "1")]
+
+
+class Herald(Machine):
+    """Says something to three at once, then to a fourth once a timer is set."""
+
+    def on_start(self) -> None:
+        for number in range(4):
+            if number == 3:
+                self.do(StartTimer("later", 60.0))
+            self.send(
+                f"v{number}@x", Performative.INFORM, Acknowledged(), protocol="market", conversation="c"
+            )
+
+    def on_message(self, envelope: Envelope, body: AnyBody) -> None:
+        raise AssertionError("nobody answers")
+
+
+async def test_all_that_is_said_at_once_is_in_the_log_before_the_first_of_it_leaves(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Herald(hall.clerk().jid)
+    agent = hall.machine_agent(machine)
+    path, seen = hall.path("coordinator"), []
+
+    def look(envelope: Envelope) -> bool:
+        logged = [record["id"] for record in records(path) if record["kind"] == "out"]
+        seen.append((envelope.message_id, logged))
+        return True
+
+    monkeypatch.setattr(agent, "transmit", look)
+    await agent.start()
+    first = ["1", "2", "3"]
+    assert seen == [("1", first), ("2", first), ("3", first), ("4", [*first, "4"])]
 
 
 async def test_a_repeated_question_gets_the_same_answer_and_has_no_second_effect(hall: Hall) -> None:
