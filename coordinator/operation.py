@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
+from coordinator.mechanisms import Clearing
 from coordinator.negotiation import Negotiation
 from coordinator.settlement import (
     ENERGY_STEP_KWH,
     PRICE_STEP_EUR_PER_KWH,
     Share,
     SlotPrices,
+    agreed_contracts,
     bills,
-    ledger_entries,
+    contracts_of_slot,
+    demand_charges,
+    exchange_energy,
     owed_eur,
-    share_energy,
+    sharing,
+    slot_entries,
 )
 from runtime.configuration import CoordinatorSession
 from runtime.protocol.bodies import BillLine, MeteredDelivery
-from runtime.records import Bill, Delivery, LedgerEntry, Quality
+from runtime.records import AgreedContract, Bill, Delivery, LedgerEntry, Quality
 
 
 class Operation:
@@ -26,7 +32,7 @@ class Operation:
     Attributes:
         slot: the running slot.
         deliveries: what was settled, in the order of slots and members.
-        ledger: the double entries of the slots settled.
+        ledger: the double entries of the slots settled, and at the end those of the session as a whole.
     """
 
     def __init__(
@@ -37,7 +43,8 @@ class Operation:
         Args:
             session: number of the session.
             terms: its horizon and tariffs.
-            negotiation: ended; gives the local price, and the position of a member that does not deliver.
+            negotiation: ended; gives the terms of settlement, and the position of a member that does not
+                deliver.
             members: who takes part.
         """
         self.slot = 0
@@ -48,6 +55,7 @@ class Operation:
         self._negotiation = negotiation
         self._members = members
         self._local_price_eur_per_kwh: list[Decimal | None] | None = None
+        self._contracts: list[AgreedContract] | None = None
         self._delivered: dict[str, MeteredDelivery] = {}
         self._declined: set[str] = set()
 
@@ -69,41 +77,92 @@ class Operation:
         """Whether all slots of the session are settled."""
         return self.slot == self._terms.horizon.slots
 
+    # -- the terms -------------------------------------------------------------------------------------
+
     @property
     def local_price_eur_per_kwh(self) -> list[Decimal | None]:
-        """Price of local trade by slot as settled; None where there is none."""
+        """Price of the pool by slot as settled; None where there is none, as in every suspended slot."""
         if self._local_price_eur_per_kwh is None:
-            clearing = self._negotiation.clearing
-            if clearing is None:
-                raise ValueError("nothing is agreed yet")
+            told = self._clearing.local_price_eur_per_kwh.tolist()
+            suspended = self._negotiation.mechanism.tariff.suspended.tolist()
             self._local_price_eur_per_kwh = [
-                None if price != price else Decimal(repr(price)).quantize(PRICE_STEP_EUR_PER_KWH)
-                for price in clearing.local_price_eur_per_kwh.tolist()
+                None if no_trade or price != price else Decimal(repr(price)).quantize(PRICE_STEP_EUR_PER_KWH)
+                for price, no_trade in zip(told, suspended, strict=True)
             ]
         return self._local_price_eur_per_kwh
 
+    @property
+    def contracts(self) -> list[AgreedContract]:
+        """Contracts between members, by which energy is settled first."""
+        if self._contracts is None:
+            suspended = self._negotiation.mechanism.tariff.suspended
+            self._contracts = agreed_contracts(self._clearing.contracts, self._members, suspended)
+        return self._contracts
+
+    @property
+    def shared_by_day(self) -> bool:
+        """Whether all pay and earn the same prices in all slots."""
+        return self._clearing.shared_by_day
+
+    @property
+    def _clearing(self) -> Clearing:
+        clearing = self._negotiation.clearing
+        if clearing is None:
+            raise ValueError("nothing is agreed yet")
+        return clearing
+
+    # -- a slot ----------------------------------------------------------------------------------------
+
     def settle(self) -> dict[str, BillLine]:
-        """Settle the running slot and go to the next; the bill line of each member."""
-        buy = self._terms.import_price_eur_per_kwh[self.slot]
-        sell = self._terms.export_price_eur_per_kwh[self.slot]
-        local = self.local_price_eur_per_kwh[self.slot]
-        prices = SlotPrices(buy, sell, local)
+        """Settle the running slot and go to the next; the bill line of each member.
+
+        With the last slot, what is entered for the session as a whole is in the ledger too.
+        """
+        grid, slot_minutes = self._terms.grid, self._terms.horizon.slot_minutes
+        prices = SlotPrices(
+            self._terms.import_price_eur_per_kwh[self.slot],
+            self._terms.export_price_eur_per_kwh[self.slot],
+            self.local_price_eur_per_kwh[self.slot],
+            grid.meter_fee_eur_per_kwh,
+            grid.excess_price_eur_per_kwh,
+        )
         deliveries = [self._delivery_of(member) for member in self._members]
-        shares = share_energy({each.member: each.net_kwh for each in deliveries}, local is not None)
-        entries = ledger_entries(self._session, self.slot, shares, prices)
+        exchange = exchange_energy(
+            {each.member: each.net_kwh for each in deliveries},
+            pooled=prices.local_price_eur_per_kwh is not None,
+            contracts=contracts_of_slot(self.contracts, self.slot),
+            import_limit_kwh=grid.import_limit_kwh(slot_minutes),
+            export_limit_kwh=grid.export_limit_kwh(slot_minutes),
+        )
+        entries = slot_entries(self._session, self.slot, exchange, prices)
         self.deliveries += deliveries
         self.ledger += entries
+        owed = owed_eur(entries)
+        by_contract = owed_eur(entry for entry in entries if entry.kind == "contract")
         lines = {
-            share.member: self._bill_line(share, entries, prices, delivery.quality)
-            for share, delivery in zip(shares, deliveries, strict=True)
+            share.member: self._bill_line(share, owed, by_contract, prices, delivery.quality)
+            for share, delivery in zip(exchange.shares, deliveries, strict=True)
         }
         self.slot += 1
         self._delivered, self._declined = {}, set()
+        if self.passed:
+            self._close()
         return lines
 
     def bills(self) -> list[Bill]:
         """The members' bills of the slots settled."""
         return bills(self._session, self._members, self.ledger)
+
+    def _close(self) -> None:
+        if self.shared_by_day:
+            self.ledger += sharing(self._session, self.slot - 1, self._members, self.ledger)
+        self.ledger += demand_charges(
+            self._session,
+            self._members,
+            self.deliveries,
+            self._terms.horizon.slot_minutes,
+            self._terms.grid.demand_charge_eur_per_kw,
+        )
 
     def _delivery_of(self, member: str) -> Delivery:
         """What is settled: what was delivered, or the agreed position of a member that did not."""
@@ -119,7 +178,12 @@ class Operation:
         )
 
     def _bill_line(
-        self, share: Share, entries: list[LedgerEntry], prices: SlotPrices, quality: Quality
+        self,
+        share: Share,
+        owed: Mapping[str, Decimal],
+        by_contract: Mapping[str, Decimal],
+        prices: SlotPrices,
+        quality: Quality,
     ) -> BillLine:
         return BillLine(
             session=self._session,
@@ -131,6 +195,12 @@ class Operation:
             local_price_eur_per_kwh=prices.local_price_eur_per_kwh,
             import_price_eur_per_kwh=prices.import_price_eur_per_kwh,
             export_price_eur_per_kwh=prices.export_price_eur_per_kwh,
-            amount_eur=owed_eur([entry for entry in entries if entry.member == share.member]),
+            contract_purchase_kwh=share.contract_purchase_kwh,
+            contract_sale_kwh=share.contract_sale_kwh,
+            contract_eur=by_contract.get(share.member, Decimal(0)),
+            local_fee_eur=share.traded_kwh * prices.meter_fee_eur_per_kwh,
+            excess_kwh=share.excess_kwh,
+            excess_charge_eur=share.excess_kwh * prices.excess_price_eur_per_kwh,
+            amount_eur=owed.get(share.member, Decimal(0)),
             quality=quality,
         )

@@ -379,7 +379,13 @@ class MarketMachine(Machine):
         self._done.append(self._record(bills))
         last = self.session + 1 == len(self._config.sessions)
         bodies: dict[str, AnyBody] = {
-            bill.member: SessionClosed(session=self.session, amount_eur=bill.amount_eur, last=last)
+            bill.member: SessionClosed(
+                session=self.session,
+                amount_eur=bill.amount_eur,
+                demand_charge_eur=bill.exact_of("demand-charge"),
+                sharing_eur=bill.exact_of("sharing"),
+                last=last,
+            )
             for bill in bills
         }
         self._ask_all(Performative.INFORM, bodies, "market")
@@ -399,10 +405,13 @@ class MarketMachine(Machine):
             grid_import_price_eur_per_kwh=session.import_price_eur_per_kwh,
             grid_export_price_eur_per_kwh=session.export_price_eur_per_kwh,
             co2_intensity_g_per_kwh=session.co2_intensity_g_per_kwh,
+            grid=session.grid,
             rounds=negotiation.rounds,
             agreed_round=negotiation.agreed.round,
             agreed_net_kwh=dict(agreed_kwh),
             local_price_eur_per_kwh=operation.local_price_eur_per_kwh,
+            contracts=operation.contracts,
+            shared_by_day=operation.shared_by_day,
             opted_out=negotiation.opted_out,
             suspended_slots=np.flatnonzero(negotiation.mechanism.tariff.suspended).tolist(),
             deliveries=operation.deliveries,
@@ -465,10 +474,20 @@ class MarketMachine(Machine):
 
 
 def _tariff_of(session: CoordinatorSession) -> CommunityTariff:
+    grid = session.grid
+    takes_kw, gives_kw = (
+        None if limit_kw is None else float(limit_kw)
+        for limit_kw in (grid.import_limit_kw, grid.export_limit_kw)
+    )
     return CommunityTariff.of(
         [float(price) for price in session.import_price_eur_per_kwh],
         [float(price) for price in session.export_price_eur_per_kwh],
         session.horizon.slot_hours,
+        local_fee_eur_per_kwh=float(grid.local_fee_eur_per_kwh),
+        import_limit_kw=takes_kw,
+        export_limit_kw=gives_kw,
+        excess_price_eur_per_kwh=float(grid.excess_price_eur_per_kwh),
+        demand_charge_eur_per_kw=float(grid.demand_charge_eur_per_kw),
     )
 
 

@@ -8,39 +8,42 @@ energy are exact decimals, written as text.
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from runtime.bookkeeping import AgreedContract, Bill, LedgerEntry, LedgerKind
 from runtime.devices import Battery
-from runtime.files import write_text_atomically
+from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
+from runtime.record_base import Record
+
+__all__ = [
+    "AgreedContract",
+    "AgreedPlan",
+    "Bill",
+    "CoordinatorRecord",
+    "Delivery",
+    "ForecastError",
+    "LedgerEntry",
+    "LedgerKind",
+    "MemberForecast",
+    "MemberRecord",
+    "MemberSessionRecord",
+    "Quality",
+    "Record",
+    "Round",
+    "RoundKind",
+    "SeriesForecast",
+    "SessionRecord",
+]
 
 Quality = Literal["metered", "estimated", "missing"]
 """How a slot's energy was come by: read from meters, put in by the prosumer for want of a reading, or not
 delivered at all before the deadline (the coordinator then settles the agreed position)."""
 
-LedgerKind = Literal["local-purchase", "local-sale", "grid-import", "grid-export"]
-
-
 RoundKind = Literal["prices", "orders", "turns", "declarations"]
 """What a round asked of members: positions at prices, orders, positions one after the other, devices."""
-
-
-class Record(BaseModel):
-    """Base of what is recorded: immutable, closed, saved as JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def save(self, path: Path) -> None:
-        """Write to ``path`` whole or not at all."""
-        write_text_atomically(path, self.model_dump_json())
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what ``save`` wrote."""
-        return cls.model_validate_json(path.read_bytes())
 
 
 class Round(Record):
@@ -63,7 +66,7 @@ class Round(Record):
     import_price_eur_per_kwh: list[float]
     export_price_eur_per_kwh: list[float]
     net_kwh: dict[str, list[float]]
-    late: list[str] = []
+    late: list[str] = Field(default_factory=list)
     community_cost_eur: float
 
 
@@ -76,45 +79,6 @@ class Delivery(Record):
     quality: Quality
 
 
-class LedgerEntry(Record):
-    """One double entry: ``debit`` pays ``amount_eur`` to ``credit``.
-
-    Attributes:
-        session: market session, from 0.
-        slot: slot of the session.
-        member: whose bill it belongs to.
-        kind: bought from or sold to the community, or imported from or exported to the grid.
-        energy_kwh: energy exchanged, not negative.
-        price_eur_per_kwh: price of that energy; may be negative.
-        amount_eur: energy times price, exact.
-        debit: account that pays: ``member:NAME``, ``community`` or ``grid``.
-        credit: account that receives.
-    """
-
-    session: int
-    slot: int
-    member: str
-    kind: LedgerKind
-    energy_kwh: Decimal
-    price_eur_per_kwh: Decimal
-    amount_eur: Decimal
-    debit: str
-    credit: str
-
-
-class Bill(Record):
-    """What a member owes for a session (negative: is owed), exact and in cents."""
-
-    session: int
-    member: str
-    local_purchase_kwh: Decimal
-    local_sale_kwh: Decimal
-    grid_import_kwh: Decimal
-    grid_export_kwh: Decimal
-    exact_eur: Decimal
-    amount_eur: Decimal
-
-
 class SessionRecord(Record):
     """All that the coordinator knows of one market session.
 
@@ -124,10 +88,13 @@ class SessionRecord(Record):
         grid_import_price_eur_per_kwh: the grid's import tariff, by slot.
         grid_export_price_eur_per_kwh: the grid's feed-in tariff, by slot.
         co2_intensity_g_per_kwh: CO₂ that a kWh from the grid causes, by slot [g/kWh]; None if not known.
+        grid: local fee, connection limit and demand charge.
         rounds: the negotiation.
         agreed_round: the round whose positions were agreed.
         agreed_net_kwh: the agreed positions, import > 0, shape (slots,) each.
         local_price_eur_per_kwh: price of pooled local trade, by slot; None where there is none.
+        contracts: what members agreed to trade among themselves.
+        shared_by_day: whether all pay and earn the same prices in all slots.
         opted_out: members that went back to their plan alone.
         suspended_slots: slots without local trade, which would destroy value there.
         deliveries: what was metered.
@@ -140,11 +107,14 @@ class SessionRecord(Record):
     grid_import_price_eur_per_kwh: list[Decimal]
     grid_export_price_eur_per_kwh: list[Decimal]
     co2_intensity_g_per_kwh: list[float] | None = None
+    grid: GridTerms = GridTerms()
     rounds: list[Round]
     agreed_round: int
     agreed_net_kwh: dict[str, list[float]]
     local_price_eur_per_kwh: list[Decimal | None]
-    opted_out: list[str] = []
+    contracts: list[AgreedContract] = Field(default_factory=list)
+    shared_by_day: bool = False
+    opted_out: list[str] = Field(default_factory=list)
     suspended_slots: list[int]
     deliveries: list[Delivery]
     ledger: list[LedgerEntry]
@@ -167,7 +137,7 @@ class CoordinatorRecord(Record):
     setting: str
     mechanism: str
     members: list[str]
-    absent: list[str] = []
+    absent: list[str] = Field(default_factory=list)
     sessions: list[SessionRecord]
 
 

@@ -228,9 +228,26 @@ class MeteredDelivery(Body):
 class BillLine(Body):
     """A settled slot: who the energy was exchanged with, at which prices, and what it comes to.
 
-    ``local_price_eur_per_kwh`` is null in a slot without local trade.
+    Amounts are what the member pays (negative: receives).
 
-    ``amount_eur`` is what the member pays (negative: receives).
+    Attributes:
+        session: market session, from 0.
+        slot: the slot settled.
+        local_purchase_kwh: energy taken from neighbours, by contract or from the pool.
+        local_sale_kwh: energy given to neighbours, likewise.
+        grid_import_kwh: energy taken from the grid.
+        grid_export_kwh: energy given to the grid.
+        local_price_eur_per_kwh: price of the pool; null in a slot without one.
+        import_price_eur_per_kwh: the grid's import tariff.
+        export_price_eur_per_kwh: the grid's feed-in tariff.
+        contract_purchase_kwh: of the energy taken from neighbours, what was by contract.
+        contract_sale_kwh: of the energy given to neighbours, likewise.
+        contract_eur: what contracts come to, at their own prices.
+        local_fee_eur: half the fee on energy traded with neighbours.
+        excess_kwh: the member's part of the energy above the limit of the community's connection.
+        excess_charge_eur: charge on it.
+        amount_eur: all in all.
+        quality: how the slot's energy was come by.
     """
 
     type: Literal["bill-line"] = "bill-line"
@@ -243,16 +260,32 @@ class BillLine(Body):
     local_price_eur_per_kwh: Decimal | None
     import_price_eur_per_kwh: Decimal
     export_price_eur_per_kwh: Decimal
+    contract_purchase_kwh: Decimal = Decimal(0)
+    contract_sale_kwh: Decimal = Decimal(0)
+    contract_eur: Decimal = Decimal(0)
+    local_fee_eur: Decimal = Decimal(0)
+    excess_kwh: Decimal = Decimal(0)
+    excess_charge_eur: Decimal = Decimal(0)
     amount_eur: Decimal
     quality: Quality
 
 
 class SessionClosed(Body):
-    """The session is settled: the member's bill. ``last`` says that no further session follows."""
+    """The session is settled: the member's bill.
+
+    Attributes:
+        session: market session, from 0.
+        amount_eur: the bill in cents; negative: the member receives it.
+        demand_charge_eur: of it, what is for the member's peak import.
+        sharing_eur: of it, what evens out a session of the same prices in all slots.
+        last: no further session follows.
+    """
 
     type: Literal["session-closed"] = "session-closed"
     session: Index
     amount_eur: Decimal
+    demand_charge_eur: Decimal = Decimal(0)
+    sharing_eur: Decimal = Decimal(0)
     last: bool
 
 

@@ -6,33 +6,40 @@ from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, localcontext
 
-from runtime.errors import PeerwattError
-from runtime.records import CoordinatorRecord, LedgerEntry, SessionRecord
+from runtime.records import CoordinatorRecord, LedgerEntry, LedgerKind, SessionRecord
+from runtime.results.ledger_bills import check_bills
+from runtime.results.ledger_charges import check_charges
+from runtime.results.ledger_error import LedgerError
+
+__all__ = ["EXACT", "LedgerError", "check_ledger"]
 
 EXACT = Context(prec=400, traps=[Inexact])
 """Any sum or product that would have to be rounded raises instead of losing a digit."""
 
-CENT_EUR = Decimal("0.01")
-
-_ACCOUNTS = {
-    "local-purchase": ("member", "community"),
-    "local-sale": ("community", "member"),
-    "grid-import": ("member", "grid"),
-    "grid-export": ("grid", "member"),
+_ACCOUNTS: dict[LedgerKind, tuple[tuple[str, str], ...]] = {
+    "contract": (("member", "other"),),
+    "local-purchase": (("member", "community"),),
+    "local-sale": (("community", "member"),),
+    "grid-import": (("member", "grid"),),
+    "grid-export": (("grid", "member"),),
+    "local-fee": (("member", "network"),),
+    "excess-charge": (("member", "grid"),),
+    "demand-charge": (("member", "grid"),),
+    "sharing": (("member", "community"), ("community", "member")),
 }
-
-
-class LedgerError(PeerwattError):
-    """A ledger that does not balance, or bills that do not follow from it."""
+"""Who pays whom: the entry's member, another one, or the account of that name."""
 
 
 def check_ledger(record: CoordinatorRecord) -> None:
     """Check that the money of a run balances to the last decimal.
 
-    Per entry: amount = energy × price, accounts fit the kind, grid energy is at the grid's tariff.
-    Per slot: what members pay together is what the community pays the grid; at every local price as much
-    is bought as sold; each member's entries add up to its settled delivery. Per session: each bill is the
-    sum of its entries, within a cent of its rounded amount; and so are all bills together.
+    Per entry: amount = energy × price + power × price, accounts fit the kind, prices are those of the
+    session. Per slot: what members pay together is what the community pays grid and network; as much is
+    bought from the pool as sold to it, and only what it leaves goes to the grid; each member's entries add up
+    to its settled delivery; contracts are executed as far as is metered; fees and charges are on what was
+    traded, and on what is above the limit. Per session: demand charges are on each member's peak; what is
+    shared out adds up to nothing and makes all prices the same; each bill and each of its lines is the sum
+    of its entries, within a cent of its rounded amount; and so are all bills together.
 
     Args:
         record: the coordinator's record.
@@ -48,42 +55,16 @@ def check_ledger(record: CoordinatorRecord) -> None:
             raise LedgerError("ledger: a sum has more digits than exact decimals can hold") from None
 
 
-def signed_energy_kwh(entry: LedgerEntry) -> Decimal:
-    """Energy of an entry with the sign of a net position: taken > 0, given < 0."""
-    return entry.energy_kwh if entry.kind in ("local-purchase", "grid-import") else -entry.energy_kwh
-
-
-def signed_amount_eur(entry: LedgerEntry) -> Decimal:
-    """What the entry adds to its member's bill: paid > 0, received < 0 (for a price above zero)."""
-    return entry.amount_eur if entry.debit == f"member:{entry.member}" else -entry.amount_eur
-
-
 def _check_session(session: SessionRecord, members: Iterable[str]) -> None:
     where = f"ledger, session {session.session}"
     names = set(members)
     _check_balance(session, where)
-    local: dict[tuple[int, Decimal], Decimal] = defaultdict(Decimal)
-    energy: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
     for entry in session.ledger:
         _check_entry(entry, session, names, where)
-        energy[entry.slot, entry.member] += signed_energy_kwh(entry)
-        if entry.kind.startswith("local"):
-            local[entry.slot, entry.price_eur_per_kwh] += signed_energy_kwh(entry)
-    for (slot, price), surplus in local.items():
-        if surplus:
-            raise LedgerError(
-                f"{where}, slot {slot}: at {price} EUR/kWh members bought {surplus} kWh more than they sold"
-            )
-    delivered: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
-    for delivery in session.deliveries:
-        delivered[delivery.slot, delivery.member] += delivery.net_kwh
-    for slot, member in sorted(energy.keys() | delivered.keys()):
-        if energy[slot, member] != delivered[slot, member]:
-            raise LedgerError(
-                f"{where}, slot {slot}, {member}: entries add up to {energy[slot, member]} kWh, "
-                f"delivered were {delivered[slot, member]} kWh"
-            )
-    _check_bills(session, names, where)
+    _check_pool(session, where)
+    _check_deliveries(session, where)
+    check_charges(session, where)
+    check_bills(session, names, where)
 
 
 def _check_balance(session: SessionRecord, where: str) -> None:
@@ -93,10 +74,10 @@ def _check_balance(session: SessionRecord, where: str) -> None:
         balance[entry.slot, _party(entry.debit)] -= entry.amount_eur
         balance[entry.slot, _party(entry.credit)] += entry.amount_eur
     for slot in sorted({entry.slot for entry in session.ledger}):
-        paid, received = -balance[slot, "member"], balance[slot, "grid"]
+        paid, received = -balance[slot, "member"], balance[slot, "grid"] + balance[slot, "network"]
         if paid != received:
             raise LedgerError(
-                f"{where}, slot {slot}: members pay {paid} EUR, the grid receives {received} EUR"
+                f"{where}, slot {slot}: members pay {paid} EUR, grid and network receive {received} EUR"
             )
 
 
@@ -106,66 +87,107 @@ def _check_entry(entry: LedgerEntry, session: SessionRecord, names: set[str], wh
         raise LedgerError(f"{here}: session {entry.session} or the slot does not exist here")
     if entry.member not in names:
         raise LedgerError(f"{here}: not a member")
-    if entry.energy_kwh < 0:
-        raise LedgerError(f"{here}: negative energy {entry.energy_kwh} kWh")
-    if entry.amount_eur != entry.energy_kwh * entry.price_eur_per_kwh:
+    for stranger in set(entry.parties()) - names:
+        raise LedgerError(f"{here}: {stranger!r} is not a member")
+    if entry.energy_kwh < 0 or entry.peak_kw < 0:
+        raise LedgerError(f"{here}: negative energy {entry.energy_kwh} kWh or power {entry.peak_kw} kW")
+    charge_eur = entry.energy_kwh * entry.price_eur_per_kwh + entry.peak_kw * entry.price_eur_per_kw
+    if entry.kind == "sharing":
+        if charge_eur or entry.amount_eur < 0:
+            raise LedgerError(f"{here}: expected an amount of 0 or more, without energy or power")
+    elif entry.amount_eur != charge_eur:
+        power = f" and {entry.peak_kw} kW at {entry.price_eur_per_kw} EUR/kW" if entry.peak_kw else ""
         raise LedgerError(
-            f"{here}: {entry.energy_kwh} kWh at {entry.price_eur_per_kwh} EUR/kWh "
+            f"{here}: {entry.energy_kwh} kWh at {entry.price_eur_per_kwh} EUR/kWh{power} "
             f"is not {entry.amount_eur} EUR"
         )
-    expected = tuple(f"member:{entry.member}" if a == "member" else a for a in _ACCOUNTS[entry.kind])
-    if (entry.debit, entry.credit) != expected:
+    found = tuple(_role(account, entry.member) for account in (entry.debit, entry.credit))
+    if found not in _ACCOUNTS[entry.kind]:
+        pays, receives = _ACCOUNTS[entry.kind][0]
         raise LedgerError(
-            f"{here}: {entry.debit!r} pays {entry.credit!r}, expected {expected[0]!r} to pay {expected[1]!r}"
+            f"{here}: {entry.debit!r} pays {entry.credit!r}, expected {_account(pays, entry.member)} to pay "
+            f"{_account(receives, entry.member)}"
         )
-    if entry.kind in ("grid-import", "grid-export"):
-        tariffs = (
-            session.grid_import_price_eur_per_kwh
-            if entry.kind == "grid-import"
-            else session.grid_export_price_eur_per_kwh
-        )
-        if entry.price_eur_per_kwh != tariffs[entry.slot]:
-            raise LedgerError(
-                f"{here}: price {entry.price_eur_per_kwh} EUR/kWh, "
-                f"the tariff is {tariffs[entry.slot]} EUR/kWh"
-            )
+    _check_price(entry, session, here)
 
 
-def _check_bills(session: SessionRecord, names: set[str], where: str) -> None:
-    billed = [bill.member for bill in session.bills]
-    if sorted(billed) != sorted(names):
-        raise LedgerError(
-            f"{where}: bills for {', '.join(billed)}, expected one for each of {', '.join(sorted(names))}"
-        )
-    of_member: dict[str, list[LedgerEntry]] = {name: [] for name in names}
-    for entry in session.ledger:
-        of_member[entry.member].append(entry)
-    for bill in session.bills:
-        entries = of_member[bill.member]
-        sums = {
-            "local_purchase_kwh": sum(
-                (e.energy_kwh for e in entries if e.kind == "local-purchase"), Decimal(0)
-            ),
-            "local_sale_kwh": sum((e.energy_kwh for e in entries if e.kind == "local-sale"), Decimal(0)),
-            "grid_import_kwh": sum((e.energy_kwh for e in entries if e.kind == "grid-import"), Decimal(0)),
-            "grid_export_kwh": sum((e.energy_kwh for e in entries if e.kind == "grid-export"), Decimal(0)),
-            "exact_eur": sum((signed_amount_eur(e) for e in entries), Decimal(0)),
-        }
-        for field, expected in sums.items():
-            found = getattr(bill, field)
-            if found != expected:
+def _check_price(entry: LedgerEntry, session: SessionRecord, here: str) -> None:
+    tariff: Decimal | None
+    match entry.kind:
+        case "contract" | "sharing":
+            return  # held against what was agreed, and against the session's mean prices
+        case "local-purchase" | "local-sale":
+            tariff = session.local_price_eur_per_kwh[entry.slot]
+        case "grid-import":
+            tariff = session.grid_import_price_eur_per_kwh[entry.slot]
+        case "grid-export":
+            tariff = session.grid_export_price_eur_per_kwh[entry.slot]
+        case "local-fee":
+            tariff = session.grid.meter_fee_eur_per_kwh
+        case "excess-charge":
+            tariff = session.grid.excess_price_eur_per_kwh
+        case "demand-charge":
+            if entry.price_eur_per_kw != session.grid.demand_charge_eur_per_kw:
                 raise LedgerError(
-                    f"{where}, bill of {bill.member}: {field} is {found}, its entries add up to {expected}"
+                    f"{here}: price {entry.price_eur_per_kw} EUR/kW, "
+                    f"the charge is {session.grid.demand_charge_eur_per_kw} EUR/kW"
                 )
-        if bill.amount_eur % CENT_EUR or abs(bill.amount_eur - bill.exact_eur) >= CENT_EUR:
+            return
+    if tariff is None:
+        raise LedgerError(f"{here}: there is no pool in this slot")
+    if entry.price_eur_per_kwh != tariff:
+        raise LedgerError(f"{here}: price {entry.price_eur_per_kwh} EUR/kWh, the tariff is {tariff} EUR/kWh")
+
+
+def _check_pool(session: SessionRecord, where: str) -> None:
+    energy: dict[tuple[int, LedgerKind], Decimal] = defaultdict(Decimal)
+    for entry in session.ledger:
+        energy[entry.slot, entry.kind] += entry.energy_kwh
+    for slot in sorted({entry.slot for entry in session.ledger}):
+        surplus = energy[slot, "local-purchase"] - energy[slot, "local-sale"]
+        if surplus:
+            raise LedgerError(f"{where}, slot {slot}: members bought {surplus} kWh more than they sold")
+        pooled = session.local_price_eur_per_kwh[slot] is not None
+        if pooled and energy[slot, "grid-import"] and energy[slot, "grid-export"]:
             raise LedgerError(
-                f"{where}, bill of {bill.member}: {bill.amount_eur} EUR is not {bill.exact_eur} EUR in cents"
+                f"{where}, slot {slot}: there is a pool, and yet energy came from the grid and went to it"
             )
-    total = sum((bill.exact_eur for bill in session.bills), Decimal(0))
-    rounded = sum((bill.amount_eur for bill in session.bills), Decimal(0))
-    if abs(rounded - total) >= CENT_EUR:
-        raise LedgerError(f"{where}: the bills add up to {rounded} EUR, their exact amounts to {total} EUR")
+
+
+def _check_deliveries(session: SessionRecord, where: str) -> None:
+    energy: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+    for entry in session.ledger:
+        match entry.kind:
+            case "contract":
+                buyer, seller = entry.parties()
+                energy[entry.slot, buyer] += entry.energy_kwh
+                energy[entry.slot, seller] -= entry.energy_kwh
+            case "local-purchase" | "grid-import":
+                energy[entry.slot, entry.member] += entry.energy_kwh
+            case "local-sale" | "grid-export":
+                energy[entry.slot, entry.member] -= entry.energy_kwh
+    delivered: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+    for delivery in session.deliveries:
+        delivered[delivery.slot, delivery.member] += delivery.net_kwh
+    for slot, member in sorted(energy.keys() | delivered.keys()):
+        if energy[slot, member] != delivered[slot, member]:
+            raise LedgerError(
+                f"{where}, slot {slot}, {member}: entries add up to {energy[slot, member]} kWh, "
+                f"delivered were {delivered[slot, member]} kWh"
+            )
 
 
 def _party(account: str) -> str:
     return "member" if account.startswith("member:") else account
+
+
+def _role(account: str, member: str) -> str:
+    if account == f"member:{member}":
+        return "member"
+    return "other" if account.startswith("member:") else account
+
+
+def _account(role: str, member: str) -> str:
+    return (
+        repr(f"member:{member}") if role == "member" else "another member" if role == "other" else repr(role)
+    )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.settlement import share_energy
+from coordinator.settlement import exchange_energy
 from runtime.protocol.bodies import MeteredDelivery, Position, parse_body
 from runtime.protocol.pairs import ENERGY_DECIMALS, exact_pair_of_net, net_of_pair, pair_of_net
 
@@ -40,7 +40,8 @@ def test_the_exact_pair_says_the_same_and_can_be_settled(net_kwh: float) -> None
     )
     again = parse_body(delivery.to_json())
     assert isinstance(again, MeteredDelivery)
-    (share,) = share_energy({"a": again.grid_import_kwh - again.grid_export_kwh}, True)
+    net_kwh = {"a": again.grid_import_kwh - again.grid_export_kwh}
+    (share,) = exchange_energy(net_kwh, pooled=True).shares
     assert share.grid_import_kwh - share.grid_export_kwh == imported - exported
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from runtime.bookkeeping import BillItem
 from runtime.horizon import Horizon
 from runtime.records import (
     Bill,
@@ -100,7 +101,10 @@ def make_run(
                 rounds=_rounds(rng, profiles, gt, fit, rounds if setting == "community" else 0, late),
                 agreed_round=rounds if setting == "community" else 0,
                 agreed_net_kwh={},
-                local_price_eur_per_kwh=[],
+                local_price_eur_per_kwh=[
+                    (gt[s] + fit[s]) / 2 if setting == "community" and s not in suspended else None
+                    for s in range(slots)
+                ],
                 suspended_slots=list(suspended),
                 deliveries=[
                     Delivery(slot=s, member=n, net_kwh=net[n][s], quality=quality[n][s])
@@ -220,8 +224,28 @@ def bills(session: int, names: list[str], ledger: list[LedgerEntry]) -> list[Bil
             grid_export_kwh=energy[n]["grid-export"],
             exact_eur=exact[n],
             amount_eur=cents[n] / 100,
+            items=_items(n, [e for e in ledger if e.member == n], energy[n], cents[n]),
         )
         for n in names
+    ]
+
+
+def _items(name: str, own: list[LedgerEntry], energy: dict[str, Decimal], cents: Decimal) -> list[BillItem]:
+    """Lines in cents: each rounded down, what is missing to the bill given to the lines cut most."""
+    paid = {
+        kind: sum(
+            (e.amount_eur if "member" in e.debit else -e.amount_eur for e in own if e.kind == kind),
+            Decimal(0),
+        )
+        for kind in energy
+        if any(e.kind == kind for e in own)
+    }
+    lines = {kind: (value * 100).to_integral_value(ROUND_FLOOR) for kind, value in paid.items()}
+    for kind in sorted(paid, key=lambda k: lines[k] - paid[k] * 100)[: int(cents - sum(lines.values()))]:
+        lines[kind] += 1
+    return [
+        BillItem(kind=kind, energy_kwh=energy[kind], exact_eur=paid[kind], amount_eur=lines[kind] / 100)
+        for kind in paid
     ]
 
 

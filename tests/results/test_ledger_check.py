@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from synthetic import make_run
 
 from coordinator import settlement
-from runtime.records import CoordinatorRecord, LedgerEntry, SessionRecord
+from runtime.records import CoordinatorRecord, Delivery, LedgerEntry, SessionRecord
 from runtime.results.ledger import LedgerError, check_ledger
 
 GOOD, _ = make_run(5, 2, slots=24, slot_minutes=60, suspended=(11,))
@@ -60,7 +60,7 @@ def test_the_coordinators_own_settlement_passes(members: int, seed: int) -> None
             session.grid_export_price_eur_per_kwh[slot],
         )
         prices = settlement.SlotPrices(taken, given_, (taken + given_) / 2)
-        ledger += settlement.ledger_entries(0, slot, settlement.share_energy(net, True), prices)
+        ledger += settlement.slot_entries(0, slot, settlement.exchange_energy(net, pooled=True), prices)
     bills = settlement.bills(0, record.members, ledger)
     check_ledger(
         record.model_copy(
@@ -112,18 +112,39 @@ def test_what_members_pay_is_what_the_grid_receives() -> None:
     session = GOOD.sessions[0]
     at = next(i for i, e in enumerate(session.ledger) if e.kind == "local-purchase")
     ledger = with_entry(session, at, amount_eur=session.ledger[at].amount_eur - GRAIN)
-    with pytest.raises(LedgerError, match=rf"slot {ledger[at].slot}: members pay .* EUR, the grid receives"):
+    with pytest.raises(LedgerError, match=rf"slot {ledger[at].slot}: members pay .* EUR, grid and network"):
         check_ledger(with_session(0, ledger=ledger))
 
 
-def test_energy_bought_locally_was_sold_locally_at_that_price() -> None:
-    # buyer and seller at different prices, but the same money: the accounts balance, the trade does not
-    session = GOOD.sessions[0]
-    at = next(i for i, e in enumerate(session.ledger) if e.kind == "local-purchase")
-    entry = session.ledger[at]
-    changes = {"price_eur_per_kwh": entry.price_eur_per_kwh / 2, "energy_kwh": entry.energy_kwh * 2}
-    with pytest.raises(LedgerError, match=r"members bought .* kWh more than they sold"):
-        check_ledger(with_session(0, ledger=with_entry(session, at, **changes)))
+def test_energy_bought_locally_was_sold_locally() -> None:
+    # where energy costs nothing, a grain from the pool instead of the grid changes no account, only the trade
+    price = Decimal(0)
+    net = {"a": Decimal(3), "b": Decimal(1), "c": Decimal(-2)}
+    exchange = settlement.exchange_energy(net, pooled=True)
+    ledger = settlement.slot_entries(0, 0, exchange, settlement.SlotPrices(price, price, price))
+    session = GOOD.sessions[0].model_copy(
+        update={
+            "grid_import_price_eur_per_kwh": [price],
+            "grid_export_price_eur_per_kwh": [price],
+            "local_price_eur_per_kwh": [price],
+            "deliveries": [Delivery(slot=0, member=m, net_kwh=q, quality="metered") for m, q in net.items()],
+            "ledger": ledger,
+            "bills": settlement.bills(0, list(net), ledger),
+        }
+    )
+
+    def checked(entries: list[LedgerEntry]) -> None:
+        changed = session.model_copy(update={"ledger": entries})
+        check_ledger(GOOD.model_copy(update={"members": list(net), "sessions": [changed]}))
+
+    checked(ledger)
+    shifted = [
+        e.model_copy(update={"energy_kwh": e.energy_kwh + by}) if e.member == "a" else e
+        for e in ledger
+        for by in [GRAIN if e.kind == "local-purchase" else -GRAIN]
+    ]
+    with pytest.raises(LedgerError, match=rf"slot 0: members bought {GRAIN} kWh more than they sold"):
+        checked(shifted)
 
 
 def test_amount_is_energy_times_price() -> None:
@@ -151,7 +172,7 @@ def test_grid_energy_costs_the_tariff() -> None:
         check_ledger(with_session(0, ledger=ledger))
 
 
-def test_both_sides_at_another_local_price_balance_but_not_with_the_bills() -> None:
+def test_local_energy_is_at_the_local_price() -> None:
     session = GOOD.sessions[0]
     slot = local_sale()[1].slot
     price = Decimal("0.05")
@@ -161,7 +182,7 @@ def test_both_sides_at_another_local_price_balance_but_not_with_the_bills() -> N
         else e
         for e in session.ledger
     ]
-    with pytest.raises(LedgerError, match=r"exact_eur is .* its entries add up to"):
+    with pytest.raises(LedgerError, match=r"price 0\.05 EUR/kWh, the tariff is"):
         check_ledger(with_session(0, ledger=ledger))
 
 
@@ -201,20 +222,52 @@ def test_bills_follow_from_the_ledger(field: str, by: Decimal) -> None:
         check_ledger(with_session(0, bills=bills))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"energy_kwh": GRAIN}, "its entries add up to"),
+        ({"exact_eur": GRAIN}, "its entries add up to"),
+        ({"peak_kw": GRAIN}, "its entries add up to"),
+        ({"amount_eur": Decimal("0.02")}, "EUR in cents"),
+        ({"amount_eur": Decimal("0.001")}, "EUR in cents"),
+    ],
+)
+def test_the_lines_of_a_bill_follow_from_the_ledger(change: dict[str, Decimal], words: str) -> None:
+    bills = list(GOOD.sessions[0].bills)
+    items = list(bills[0].items)
+    items[0] = items[0].model_copy(update={key: getattr(items[0], key) + by for key, by in change.items()})
+    bills[0] = bills[0].model_copy(update={"items": items})
+    with pytest.raises(LedgerError, match=f"bill of house-1, {items[0].kind}: .*{words}"):
+        check_ledger(with_session(0, bills=bills))
+
+
+def test_the_lines_of_a_bill_are_all_there_and_add_up_to_it() -> None:
+    bills = list(GOOD.sessions[0].bills)
+    items = bills[0].items
+    bills[0] = bills[0].model_copy(update={"items": items[1:]})
+    with pytest.raises(LedgerError, match=f"bill of house-1: found .*expected .*{items[0].kind}"):
+        check_ledger(with_session(0, bills=bills))
+    up = next(i for i, item in enumerate(items) if item.amount_eur < item.exact_eur)
+    more = [
+        item.model_copy(update={"amount_eur": item.amount_eur + Decimal("0.01")}) if i == up else item
+        for i, item in enumerate(items)
+    ]
+    bills[0] = bills[0].model_copy(update={"items": more})
+    with pytest.raises(LedgerError, match="bill of house-1: its lines add up to"):
+        check_ledger(with_session(0, bills=bills))
+
+
 def test_rounded_bills_may_not_drift_from_their_sum() -> None:
     session = GOOD.sessions[0]
-    up = [
-        b.model_copy(update={"amount_eur": -((-b.exact_eur) // Decimal("0.01") * Decimal("0.01"))})
-        if b.exact_eur % Decimal("0.01")
-        else b
-        for b in session.bills
-    ]
-    up = [
-        b
-        if b.amount_eur >= b.exact_eur
-        else b.model_copy(update={"amount_eur": b.amount_eur + Decimal("0.01")})
-        for b in up
-    ]
+    up = []
+    for bill in session.bills:
+        if bill.amount_eur < bill.exact_eur:
+            items = list(bill.items)
+            low = next(i for i, item in enumerate(items) if item.amount_eur < item.exact_eur)
+            items[low] = items[low].model_copy(update={"amount_eur": items[low].amount_eur + Decimal("0.01")})
+            changes = {"amount_eur": bill.amount_eur + Decimal("0.01"), "items": items}
+            bill = bill.model_copy(update=changes)
+        up.append(bill)
     with pytest.raises(LedgerError, match="the bills add up to"):
         check_ledger(with_session(0, bills=up))
 

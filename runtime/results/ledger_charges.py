@@ -1,0 +1,202 @@
+"""Contracts, fees, charges and what is shared out, held against what was agreed and metered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+
+from runtime.bookkeeping import LedgerEntry, LedgerKind
+from runtime.grid_terms import mean_power_kw
+from runtime.records import SessionRecord
+from runtime.results.ledger_error import LedgerError
+
+_STEP_KWH = Decimal("1e-9")
+_STEP_EUR = Decimal("1e-18")
+
+_BySlot = dict[tuple[int, str], Decimal]
+"""Slot and member to energy [kWh]."""
+
+
+def check_charges(session: SessionRecord, where: str) -> None:
+    """Check contracts, local fee, charges above the limit, demand charges and sharing of a session.
+
+    To be called in a context of sufficient precision.
+
+    Args:
+        session: the session; its entries are right by themselves.
+        where: what errors begin with.
+
+    Raises:
+        LedgerError: an entry is missing, too many, or on another energy, power or amount.
+    """
+    net: _BySlot = defaultdict(Decimal)
+    for delivery in session.deliveries:
+        net[delivery.slot, delivery.member] += delivery.net_kwh
+    _check_contracts(session, net, where)
+    _check_fee(session, where)
+    _check_excess(session, net, where)
+    _check_demand(session, net, where)
+    _check_sharing(session, where)
+
+
+def _check_contracts(session: SessionRecord, net: _BySlot, where: str) -> None:
+    agreed: dict[tuple[int, str, str, Decimal], Decimal] = defaultdict(Decimal)
+    of_side: _BySlot = defaultdict(Decimal)
+    for contract in session.contracts:
+        for slot, energy in enumerate(contract.energy_kwh):
+            if energy:
+                price = contract.price_eur_per_kwh[slot]
+                agreed[slot, contract.buyer, contract.seller, price] += energy
+                of_side[slot, contract.buyer] += energy
+                of_side[slot, contract.seller] -= energy
+    executed: dict[tuple[int, str, str, Decimal], Decimal] = defaultdict(Decimal)
+    for entry in session.ledger:
+        if entry.kind == "contract":
+            buyer, seller = entry.parties()
+            executed[entry.slot, buyer, seller, entry.price_eur_per_kwh] += entry.energy_kwh
+    settled = {delivery.slot for delivery in session.deliveries}
+    for key in sorted(agreed.keys() | executed.keys()):
+        slot, buyer, seller, price = key
+        here = f"{where}, slot {slot}: {buyer} buys {executed[key]} kWh from {seller} at {price} EUR/kWh"
+        if executed[key] > agreed[key]:
+            raise LedgerError(f"{here}, agreed were {agreed[key]} kWh")
+        short = net[slot, buyer] < of_side[slot, buyer] or net[slot, seller] > of_side[slot, seller]
+        if executed[key] < agreed[key] and slot in settled and not short:
+            raise LedgerError(f"{here}, agreed were {agreed[key]} kWh, and both metered enough")
+
+
+def _check_fee(session: SessionRecord, where: str) -> None:
+    fee = _energies(session, "local-fee")
+    traded: _BySlot = defaultdict(Decimal)
+    for kind in ("local-purchase", "local-sale"):
+        for key, energy in _energies(session, kind).items():
+            traded[key] += energy
+    for entry in session.ledger:
+        if entry.kind == "contract":
+            for member in entry.parties():
+                traded[entry.slot, member] += entry.energy_kwh
+    expected = traded if session.grid.local_fee_eur_per_kwh else {}
+    _same_energy(fee, expected, where, "pays the local fee on", "traded were")
+
+
+def _check_excess(session: SessionRecord, net: _BySlot, where: str) -> None:
+    charged = _energies(session, "excess-charge")
+    boundary: dict[int, Decimal] = defaultdict(Decimal)
+    for (slot, _), energy in net.items():
+        boundary[slot] += energy
+    minutes, grid = session.horizon.slot_minutes, session.grid
+    limits: tuple[tuple[LedgerKind, int, Decimal | None], ...] = (
+        ("grid-import", 1, grid.import_limit_kwh(minutes)),
+        ("grid-export", -1, grid.export_limit_kwh(minutes)),
+    )
+    due: _BySlot = {}
+    for kind, sign, limit in limits:
+        if limit is None or not grid.excess_price_eur_per_kwh:
+            continue
+        with_grid: dict[int, dict[str, Decimal]] = defaultdict(dict)
+        for (slot, member), energy in _energies(session, kind).items():
+            with_grid[slot][member] = energy
+        for slot, energy in boundary.items():
+            if sign * energy > limit:
+                excess = sign * energy - limit
+                due.update(_excess_of_slot(excess, with_grid[slot], charged, slot, where))
+    _same_energy(charged, due, where, "is charged for", "above the limit are")
+
+
+def _excess_of_slot(
+    excess: Decimal, with_grid: Mapping[str, Decimal], charged: _BySlot, slot: int, where: str
+) -> _BySlot:
+    """What is charged in a slot, once it is found to be the excess, shared by energy with the grid."""
+    here = f"{where}, slot {slot}"
+    whole = sum(with_grid.values(), Decimal(0))
+    parts = {member: charged.get((slot, member), Decimal(0)) for member in with_grid}
+    total = sum(parts.values(), Decimal(0))
+    if total != excess:
+        raise LedgerError(f"{here}: {total} kWh are charged as above the limit, {excess} kWh are")
+    for member, part in parts.items():
+        if abs(part * whole - excess * with_grid[member]) >= _STEP_KWH * whole:
+            raise LedgerError(
+                f"{here}, {member}: charged for {part} of {excess} kWh above the limit, with "
+                f"{with_grid[member]} of {whole} kWh from or to the grid"
+            )
+    return {(slot, member): part for member, part in parts.items()}
+
+
+def _check_demand(session: SessionRecord, net: _BySlot, where: str) -> None:
+    peak: dict[str, Decimal] = {}
+    for (_, member), energy in net.items():
+        peak[member] = max(peak.get(member, Decimal(0)), energy)
+    charged: dict[str, list[LedgerEntry]] = defaultdict(list)
+    for entry in session.ledger:
+        if entry.kind == "demand-charge":
+            charged[entry.member].append(entry)
+    for member in sorted(peak.keys() | charged.keys()):
+        power = mean_power_kw(peak.get(member, Decimal(0)), session.horizon.slot_minutes)
+        expected = power if session.grid.demand_charge_eur_per_kw else Decimal(0)
+        found = charged[member]
+        if sum((entry.peak_kw for entry in found), Decimal(0)) != expected or len(found) > 1:
+            raise LedgerError(
+                f"{where}, {member}: demand charge on {', '.join(str(e.peak_kw) for e in found) or 0} kW, "
+                f"expected on {expected} kW"
+            )
+        for entry in found:
+            if net[entry.slot, member] != peak[member]:
+                raise LedgerError(f"{where}, slot {entry.slot}, {member}: its peak import is in another slot")
+
+
+def _check_sharing(session: SessionRecord, where: str) -> None:
+    taken: dict[str, Decimal] = defaultdict(Decimal)
+    given: dict[str, Decimal] = defaultdict(Decimal)
+    paid: dict[str, Decimal] = defaultdict(Decimal)
+    cost, revenue, shared = Decimal(0), Decimal(0), Decimal(0)
+    for entry in session.ledger:
+        match entry.kind:
+            case "local-purchase" | "grid-import":
+                taken[entry.member] += entry.energy_kwh
+                cost += entry.amount_eur if entry.kind == "grid-import" else 0
+            case "local-sale" | "grid-export":
+                given[entry.member] += entry.energy_kwh
+                revenue += entry.amount_eur if entry.kind == "grid-export" else 0
+            case "sharing":
+                shared += entry.paid_eur(entry.member)
+                if not session.shared_by_day:
+                    raise LedgerError(f"{where}, {entry.member}: shares in a session that is not shared out")
+            case _:
+                continue
+        paid[entry.member] += entry.paid_eur(entry.member)
+    if shared:
+        raise LedgerError(f"{where}: what is shared out adds up to {shared} EUR, expected 0")
+    if not session.shared_by_day:
+        return
+    buy, sell = _mean(cost, taken), _mean(revenue, given)
+    for member in sorted(paid):
+        due = buy * Fraction(taken[member]) - sell * Fraction(given[member])
+        # either part is rounded to a step
+        if abs(Fraction(paid[member]) - due) >= 2 * Fraction(_STEP_EUR):
+            raise LedgerError(
+                f"{where}, {member}: pays {paid[member]} EUR, at the session's prices it is {float(due)} EUR"
+            )
+
+
+def _mean(amount_eur: Decimal, energy_kwh: Mapping[str, Decimal]) -> Fraction:
+    whole = sum(energy_kwh.values(), Decimal(0))
+    return Fraction(amount_eur) / Fraction(whole) if whole else Fraction(0)
+
+
+def _energies(session: SessionRecord, kind: LedgerKind) -> _BySlot:
+    found: _BySlot = defaultdict(Decimal)
+    for entry in session.ledger:
+        if entry.kind == kind:
+            found[entry.slot, entry.member] += entry.energy_kwh
+    return found
+
+
+def _same_energy(
+    found: _BySlot, expected: Mapping[tuple[int, str], Decimal], where: str, does: str, are: str
+) -> None:
+    for slot, member in sorted(found.keys() | expected.keys()):
+        has, should = found.get((slot, member), Decimal(0)), expected.get((slot, member), Decimal(0))
+        if has != should:
+            raise LedgerError(f"{where}, slot {slot}, {member}: {does} {has} kWh, {are} {should} kWh")
