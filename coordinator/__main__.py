@@ -26,7 +26,7 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
         command.add_argument("--run", type=Path, required=True, help="the run directory")
     given = parser.parse_args(arguments)
     if given.command == "indicators":
-        from coordinator.indicators_command import write_indicators
+        from coordinator.indicators.command import write_indicators
 
         try:
             write_indicators(given.run)

@@ -42,7 +42,8 @@ SELECT member, quality, COUNT(*) AS slots FROM deliveries GROUP BY member, quali
 
 INDICATOR_TABLES = """
 CREATE TABLE indicator_definitions (
-    name TEXT PRIMARY KEY, unit TEXT NOT NULL, explanation TEXT NOT NULL, source TEXT NOT NULL
+    name TEXT PRIMARY KEY, unit TEXT NOT NULL, explanation TEXT NOT NULL, source TEXT NOT NULL,
+    better TEXT NOT NULL   -- higher, lower, or empty
 ) WITHOUT ROWID;
 CREATE TABLE indicators (
     session INTEGER,   -- NULL: the whole run
@@ -82,8 +83,11 @@ def write_database(path: Path, all_tables: Sequence[Table], indicators: Mapping[
             database.executescript(INDICATOR_TABLES)
             definitions = indicators["definitions"]
             database.executemany(
-                "INSERT INTO indicator_definitions VALUES (?, ?, ?, ?)",
-                [(name, d["unit"], d["explanation"], d["source"]) for name, d in definitions.items()],
+                "INSERT INTO indicator_definitions VALUES (?, ?, ?, ?, ?)",
+                [
+                    (name, d["unit"], d["explanation"], d["source"], d["better"])
+                    for name, d in definitions.items()
+                ],
             )
             database.executemany("INSERT INTO indicators VALUES (?, ?, ?, ?)", _indicator_rows(indicators))
             database.executescript(VIEWS)

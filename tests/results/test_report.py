@@ -14,7 +14,7 @@ from rich.console import Console
 from synthetic import make_run, save_run
 from typer.testing import CliRunner
 
-from coordinator.indicators_command import indicators, write_indicators
+from coordinator.indicators.command import indicators, write_indicators
 from runtime.cli.report import find_run, report
 from runtime.errors import InputError, PeerwattError
 from runtime.results import write_results

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from synthetic import make_run
 
-from coordinator.indicators_command import indicators
+from coordinator.indicators.command import indicators
 from runtime.horizon import Horizon
 from runtime.results.database import write_database
 from runtime.results.tables import Table, csv_text, decimal_text, tables, write_tables

@@ -1,11 +1,10 @@
-"""Indicators of a community and its members: pure functions on arrays.
+"""Indicators of energy, power and money: pure functions on arrays.
 
 Net positions are the paper's: import > 0, export < 0 [kWh per slot]. Where an indicator has no meaning
 (a ratio to nothing) the functions return ``None``, never NaN or infinity.
 
 Sources: the paper's equations 1 and 11; R. Luthander et al., *Photovoltaic self-consumption in buildings:
-a review*, Applied Energy 142 (2015) for self-consumption; C. Gini (1912) and R. Jain, D. Chiu, W. Hawe,
-*A quantitative measure of fairness*, DEC-TR-301 (1984) for equality.
+a review*, Applied Energy 142 (2015) for self-consumption.
 """
 
 from __future__ import annotations
@@ -130,59 +129,48 @@ def saving_percent(alone_cost_eur: float, cost_eur: float) -> float | None:
     return 100.0 * saving_eur / abs(alone_cost_eur)
 
 
-def gini(values: ArrayLike) -> float | None:
-    """Gini coefficient Σᵢ Σⱼ |xᵢ − xⱼ|/(2 n² x̄): 0 if all have the same, (n−1)/n if one has all.
-
-    Args:
-        values: shares, shape (n,).
-
-    Returns:
-        The coefficient in [0, 1), or ``None`` where it is not defined: no values, a negative one, or
-        nothing to share.
-    """
-    shares = _shares(values)
-    if shares is None:
-        return None
-    ranked = np.sort(shares)
-    count = ranked.size
-    rank = np.arange(1, count + 1)
-    # the double sum over pairs, by ranks: O(n log n)
-    return max(float(np.sum((2 * rank - count - 1) * ranked) / (count * np.sum(ranked))), 0.0)
-
-
-def jain(values: ArrayLike) -> float | None:
-    """Jain's fairness index (Σ x)²/(n Σ x²): 1 if all have the same, 1/n if one has all.
-
-    Args:
-        values: shares, shape (n,).
-
-    Returns:
-        The index in [1/n, 1], or ``None`` where ``gini`` is not defined either.
-    """
-    shares = _shares(values)
-    if shares is None:
-        return None
-    # scaled to its largest share, so that squares of tiny or huge amounts neither vanish nor overflow
-    scaled = shares / shares.max()
-    return min(float(np.sum(scaled) ** 2 / (scaled.size * np.sum(scaled**2))), 1.0)
-
-
-def members_worse_off(savings_eur: ArrayLike) -> int:
-    """Number of members that pay more than alone (by more than rounding).
-
-    Args:
-        savings_eur: saving of each member, shape (members,).
-    """
-    return int(np.sum(np.asarray(savings_eur, dtype=np.float64) < -NO_MONEY_EUR))
-
-
 def mean_price_eur_per_kwh(amount_eur: float, energy_kwh: float) -> float | None:
     """Money per energy [EUR/kWh], or ``None`` if no energy was exchanged."""
     return amount_eur / energy_kwh if energy_kwh > 0 else None
 
 
-def _shares(values: ArrayLike) -> Array | None:
-    shares = np.asarray(values, dtype=np.float64)
-    if not shares.size or float(shares.min()) < -NO_MONEY_EUR or float(shares.max()) <= NO_MONEY_EUR:
+def co2_kg(net_kwh: ArrayLike, co2_intensity_g_per_kwh: ArrayLike) -> float:
+    """CO₂ that the imported energy causes: Σ [net]₊ · intensity [kg]. What is exported is given no credit.
+
+    Args:
+        net_kwh: net position, import > 0, shape (slots,).
+        co2_intensity_g_per_kwh: of the grid, shape (slots,).
+    """
+    intensity = np.asarray(co2_intensity_g_per_kwh, dtype=np.float64)
+    return float(np.sum(imports_kwh(net_kwh) * intensity)) / 1000.0
+
+
+def squared_power_kw2h(net_kwh: ArrayLike, slot_hours: ArrayLike) -> float:
+    """What losses in the connection are proportional to: Σ (net/Δt)² Δt [kW² h].
+
+    Current goes with power and ohmic loss with its square, in either direction; the factor is the line's.
+
+    Args:
+        net_kwh: net position, shape (slots,).
+        slot_hours: length of the slots [h], a number or shape (slots,).
+    """
+    net = np.asarray(net_kwh, dtype=np.float64)
+    return float(np.sum(net**2 / np.asarray(slot_hours, dtype=np.float64)))
+
+
+def peak_to_average(net_kwh: ArrayLike, slot_hours: ArrayLike) -> float | None:
+    """Highest power exchanged over the mean, max |net/Δt| / (Σ|net| / ΣΔt); import and export alike.
+
+    Args:
+        net_kwh: net position, shape (slots,).
+        slot_hours: length of the slots [h], a number or shape (slots,).
+
+    Returns:
+        The ratio, at least 1, or ``None`` if nothing is exchanged.
+    """
+    size = np.abs(np.asarray(net_kwh, dtype=np.float64))
+    hours = np.broadcast_to(np.asarray(slot_hours, dtype=np.float64), size.shape)
+    total = float(size.sum())
+    if total <= 0:
         return None
-    return np.maximum(shares, 0.0)
+    return max(float((size / hours).max()) / (total / float(hours.sum())), 1.0)

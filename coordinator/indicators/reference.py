@@ -1,0 +1,89 @@
+"""The coordinated optimum of a session that has passed: what its metered loads and production allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from coordinator.costs import CommunityTariff
+from runtime.records import MemberRecord, SessionRecord
+from runtime.results.reading import session_of
+
+RELATIVE_GAP = 1e-5
+"""How near to the bound the optimum is searched: well below what indicators show."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Cost of the coordinated optimum [EUR], and what no plan could cost less than [EUR]."""
+
+    cost_eur: float
+    bound_eur: float
+
+
+def tariff_of(session: SessionRecord) -> CommunityTariff:
+    """What the community paid the grid in a session, as recorded."""
+    grid = session.grid
+    return CommunityTariff.of(
+        [float(price) for price in session.grid_import_price_eur_per_kwh],
+        [float(price) for price in session.grid_export_price_eur_per_kwh],
+        session.horizon.slot_hours,
+        local_fee_eur_per_kwh=float(grid.local_fee_eur_per_kwh),
+        import_limit_kw=None if grid.import_limit_kw is None else float(grid.import_limit_kw),
+        export_limit_kw=None if grid.export_limit_kw is None else float(grid.export_limit_kw),
+        excess_price_eur_per_kwh=float(grid.excess_price_eur_per_kwh),
+        demand_charge_eur_per_kw=float(grid.demand_charge_eur_per_kw),
+    )
+
+
+def reference_optimum(
+    names: Sequence[str],
+    session: SessionRecord,
+    records: Mapping[str, MemberRecord],
+    time_limit_s: float,
+) -> Reference | None:
+    """Find the coordinated optimum of a session's metered loads and production, known beforehand.
+
+    Batteries are all run together, whatever strategy their owners had.
+
+    Args:
+        names: the community's members.
+        session: the coordinator's record of the session.
+        records: the members' own records.
+        time_limit_s: time to search [s].
+
+    Returns:
+        Its cost, or None if a member left no record of the session, its battery is not known, or the time was
+        up before there was any plan.
+
+    Raises:
+        InputError: arrays that do not cover the horizon.
+    """
+    # loads SciPy, which a run without sessions does not need
+    from coordinator.optimum import OptimumTimeoutError, coordinated_optimum
+
+    residual, batteries = [], []
+    for name in names:
+        record = records.get(name)
+        own = session_of(record, session) if record else None
+        if record is None or own is None:
+            return None
+        if record.battery is None and record.battery_capacity_kwh is not None:
+            return None  # written before records told all of a battery
+        residual.append(np.subtract(own.load_kwh, own.pv_kwh))
+        batteries.append(record.battery)
+    if not names:
+        return Reference(0.0, 0.0)
+    try:
+        found = coordinated_optimum(
+            np.array(residual),
+            batteries,
+            tariff_of(session),
+            time_limit_s=time_limit_s,
+            relative_gap=RELATIVE_GAP,
+        )
+    except OptimumTimeoutError:
+        return None
+    return Reference(found.objective_eur, found.lower_bound_eur)
