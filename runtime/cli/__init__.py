@@ -8,6 +8,7 @@ import typer
 
 from runtime.cli.bench import app as bench
 from runtime.cli.check import check
+from runtime.cli.compare import compare
 from runtime.cli.compose import compose
 from runtime.cli.explain import explain
 from runtime.cli.forecast import forecast
@@ -37,6 +38,7 @@ app.command()(new)
 app.command()(check)
 app.command()(messages)
 app.add_typer(meter, name="meter")
+app.command()(compare)
 app.command()(report)
 app.command()(replicate)
 app.command()(explain)

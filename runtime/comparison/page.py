@@ -1,0 +1,124 @@
+"""The decision sheet as one HTML page that stands alone, for those who choose how to trade."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtime.comparison.sheet import Row, Sheet, Way
+from runtime.files import write_text_atomically
+from runtime.pages import number, percent, picture, render_page
+
+TEMPLATE = Path(__file__).with_name("page.html.template")
+
+FAMILIES = {
+    "none": "no trade",
+    "community": "community market: a coordinator tells prices, members decide",
+    "auction": "auction: members send orders, the auctioneer matches them",
+    "decentralised": "decentralised: members bargain with each other",
+    "hybrid": "hybrid: communities that trade with each other",
+    "coordinated": "coordinated: one hand plans for all",
+}
+
+
+def write_page(folder: Path, sheet: Sheet, charts: Mapping[str, Path], command: str) -> Path:
+    """Write ``comparison.html``.
+
+    Args:
+        folder: the comparison's folder, with the runs in it.
+        sheet: what was compared.
+        charts: the charts' files by name.
+        command: the command that made it, as a person would type it.
+
+    Returns:
+        The page.
+    """
+    figures = {
+        way.key: [picture(path) for path in sorted((folder / way.key / "figures").glob("figure-[3-7]*.svg"))]
+        for way in sheet.done
+    }
+    page = render_page(
+        TEMPLATE,
+        sheet=sheet,
+        groups=list(dict.fromkeys(row.group for row in sheet.rows)),
+        families=FAMILIES,
+        charts={name: picture(path) for name, path in charts.items()},
+        figures=figures,
+        shown=shown,
+        shade=lambda saving: shade(saving, sheet),
+        findings=findings(sheet),
+        command=command,
+    )
+    path = folder / "comparison.html"
+    write_text_atomically(path, page)
+    return path
+
+
+def shown(row: Row, way: Way) -> str:
+    """A value as the table shows it."""
+    value = way.community.get(row.key)
+    return percent(value, row.digits) if row.percent else number(value, row.digits)
+
+
+def shade(saving_eur: float | int | None, sheet: Sheet) -> str:
+    """Background of a saving: green for a gain, orange for a loss, stronger for more."""
+    largest = max(
+        (abs(values.get("saving_eur") or 0.0) for way in sheet.markets for values in way.members.values()),
+        default=0.0,
+    )
+    if saving_eur is None or largest == 0 or abs(saving_eur) < 0.005:
+        return ""
+    strength = 0.08 + 0.42 * (abs(saving_eur) / largest) ** 0.5
+    return f"background: rgba(var(--{'gain' if saving_eur > 0 else 'loss'}), {strength:.2f})"
+
+
+def findings(sheet: Sheet) -> list[str]:
+    """What the figures say, in a few sentences."""
+    markets = [way for way in sheet.markets if way.community.get("saving_eur") is not None]
+    if not markets:
+        return []
+    found = []
+    first = markets[0].community
+    alone = float(first["alone_cost_eur"] or 0.0)
+    ranked = sorted(markets, key=lambda way: -float(way.community["saving_eur"] or 0.0))
+    best, least = ranked[0], ranked[-1]
+    found.append(
+        f"Each alone, with batteries planned at the grid's tariffs, the members pay {number(alone)} EUR. "
+        f"Trading saves between {_saving(least)} ({least.title}) and {_saving(best)} ({best.title})."
+    )
+    own = [way for way in ranked if way.family != "coordinated"]
+    scores = [(way, score) for way in own if (score := way.community.get("score")) is not None]
+    if scores:
+        way, score = max(scores, key=lambda pair: pair[1])
+        found.append(
+            f"Of all that perfect coordination could save, {way.title} reaches {percent(score, 1)} while "
+            "members keep their devices to themselves."
+        )
+    worse = {way.title: int(way.community.get("members_worse_off") or 0) for way in markets}
+    none = [title for title, count in worse.items() if count == 0]
+    some = [f"{title} ({count})" for title, count in worse.items() if count]
+    if not some:
+        found.append("Nobody pays more than alone under any of them.")
+    else:
+        found.append(
+            f"Somebody pays more than alone under {_list(some)}; nobody under {_list(none) or 'any other'}."
+        )
+    told = [
+        (way, numbers)
+        for way in own
+        if (numbers := way.community.get("disclosed_numbers_per_slot")) is not None
+    ]
+    if told:
+        way, numbers = min(told, key=lambda pair: pair[1])
+        found.append(f"Least is told under {way.title}: {number(numbers, 1)} numbers per member and slot.")
+    return found
+
+
+def _saving(way: Way) -> str:
+    saving, share = way.community["saving_eur"], way.community.get("saving_percent")
+    part = "" if share is None else f", {number(share, 1)} %"
+    return f"{number(saving)} EUR{part}"
+
+
+def _list(words: list[str]) -> str:
+    return ", ".join(words[:-1]) + (" and " if len(words) > 1 else "") + words[-1] if words else ""

@@ -1,0 +1,42 @@
+"""One run of a comparison in a process of its own: ``python -m runtime.comparison.worker RUN``.
+
+Tells its steps as JSON lines on standard output: ``[phase, detail]``; the last is ``done`` or ``failed``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import PeerwattError
+from runtime.fleet.supervisor import Fleet
+from runtime.results import write_results
+from runtime.results.indicators import compute_indicators
+from runtime.rundir import RunDirectory
+
+
+def tell(phase: str, detail: dict[str, Any]) -> None:
+    """Tell a step."""
+    print(json.dumps([phase, detail]), flush=True)
+
+
+def main(run: Path) -> int:
+    """Run a prepared run directory to its results; 0 when all went well."""
+    try:
+        Fleet(RunDirectory(run), lambda agent, phase, detail: tell(phase, {"agent": agent, **detail})).run()
+        tell("results", {})
+        compute_indicators(run)
+        write_results(run, figures=True)
+    except PeerwattError as error:
+        tell("failed", {"reason": str(error)})
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    tell("done", {})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
