@@ -34,6 +34,7 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     bench.add_argument("--data", type=Path, help="folder with the Lorient data")
     bench.add_argument("--oracle-seconds", type=float, required=True, help="time limit of HiGHS")
     bench.add_argument("--paper-seconds", type=float, required=True, help="time of the paper's formulation")
+    bench.add_argument("--no-trade-offs", action="store_true", help="without ageing and fronts")
     forecast = commands.add_parser("forecast", help="what a member forecasts, as JSON")
     forecast.add_argument("--config", type=Path, required=True, help="the member's configuration")
     forecast.add_argument("--meters", type=Path, required=True, help="configuration of its meter")
@@ -59,7 +60,13 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
         case "bench":
             from agents.bench.command import run_bench
 
-            return run_bench(given.instances, given.data, given.oracle_seconds, given.paper_seconds)
+            return run_bench(
+                given.instances,
+                given.data,
+                given.oracle_seconds,
+                given.paper_seconds,
+                not given.no_trade_offs,
+            )
         case "forecast":
             from agents.forecast.command import print_forecasts
 

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from agents.bench.plan import measure, report
-from agents.bench.suites import lorient_instances, random_instances
+from agents.bench.plan import PlanFigures, has_oracle, measure, report
+from agents.bench.suites import (
+    Instance,
+    intraday_instances,
+    lorient_instances,
+    lorient_trade_offs,
+    random_instances,
+)
+
+INTRADAY_AGEING, INTRADAY_FRONTS = 4, 2
 
 
-def run_bench(instances: int, data: Path | None, oracle_seconds: float, paper_seconds: float) -> int:
+def run_bench(
+    instances: int, data: Path | None, oracle_seconds: float, paper_seconds: float, trade_offs: bool = True
+) -> int:
     """Measure and print; progress goes to standard error.
 
     Args:
@@ -19,17 +31,35 @@ def run_bench(instances: int, data: Path | None, oracle_seconds: float, paper_se
         data: folder with the Lorient data; None leaves those out.
         oracle_seconds: time limit of HiGHS for an instance [s].
         paper_seconds: time for the paper's formulation on the first of each group [s]; 0 leaves it out.
+        trade_offs: measure planning with ageing and fronts too, where HiGHS is there to compare with.
 
     Returns:
         The exit code.
     """
     chosen = list(chain(lorient_instances(data) if data else (), random_instances(instances)))
+    ageing = list(intraday_instances(INTRADAY_AGEING)) if trade_offs and has_oracle() else []
+    fronts = ageing[:INTRADAY_FRONTS]
+    if ageing and data:
+        more_ageing, more_fronts = lorient_trade_offs(data)
+        ageing, fronts = ageing + more_ageing, fronts + more_fronts
+    total = len(chosen) + len(ageing) + len(fronts)
     count = 0
 
     def say(name: str) -> None:
         nonlocal count
         count += 1
-        print(f"{count}/{len(chosen)} {name}", file=sys.stderr, flush=True)
+        print(f"{count}/{total} {name}", file=sys.stderr, flush=True)
 
-    print(json.dumps(report(measure(chosen, oracle_seconds, paper_seconds, say))))
+    figures = measure(chosen, oracle_seconds, paper_seconds, say)
+    print(json.dumps(_report(figures, ageing, fronts, say)))
     return 0
+
+
+def _report(
+    figures: list[PlanFigures], ageing: list[Instance], fronts: list[Instance], say: Callable[[str], None]
+) -> dict[str, Any]:
+    if not ageing:
+        return report(figures)
+    from agents.bench.trade_offs import measure_ageing, measure_fronts
+
+    return report(figures, measure_ageing(ageing, say), measure_fronts(fronts, say))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -43,6 +43,53 @@ def random_instances(count: int) -> Iterator[Instance]:
         feed_in, slots, shape = kinds[number % len(kinds)]
         problem = _random_problem(number, shape, slots, feed_in)
         yield Instance(f"{shape}, {slots} slots, #{number}", f"feed-in {feed_in}", problem)
+
+
+def intraday_instances(count: int) -> Iterator[Instance]:
+    """Members with surplus and lossy batteries at an intraday market's prices, for ageing and fronts.
+
+    144 slots. Prices rise or fall with the hours and jump back between them, as quarter-hourly products do
+    around the ramps of a day: shallow cycles pay, which a price on throughput cannot tell from deep ones.
+    """
+    slots = 144
+    for number in range(count):
+        rng = np.random.default_rng([number, slots, 7])
+        base = _random_problem(2 * number + 1, "hourly", slots, "below import")
+        assert base.battery is not None, "random members have batteries"
+        hour = np.arange(slots) / 6
+        ramp = np.sin((hour.astype(int) - 4) / 12 * 2 * np.pi)
+        saw = -0.04 * ramp * (hour % 1.0 - 5 / 12)
+        day = 0.06 + 0.012 * np.sin((hour - 15) / 12 * 2 * np.pi)
+        price = np.maximum(day + saw + rng.normal(0, 0.004, slots), 0.02)
+        problem = replace(
+            base,
+            battery=base.battery.model_copy(update={"soc_end_min": base.battery.soc_start}),
+            import_price_eur_per_kwh=price,
+            export_price_eur_per_kwh=np.minimum(price, 0.035),
+        )
+        yield Instance(f"intraday, #{number}", "intraday prices", problem)
+
+
+def lorient_trade_offs(data: Path) -> tuple[list[Instance], list[Instance]]:
+    """The paper's buildings with lossy batteries and end SOC: for ageing as they are, for fronts PV × 6.
+
+    Args:
+        data: folder with the authors' data.
+
+    Raises:
+        InputError: the folder is not what it should be.
+    """
+    ageing, fronts = [], []
+    for instance in lorient_instances(data):
+        if not instance.name.endswith("lossy, end SOC 0.5, feed-in 0.035"):
+            continue
+        problem = instance.problem
+        if instance.suite == "Lorient, PV × 1":
+            ageing.append(instance)
+        else:  # a front needs least-cost plans to be told from others, so no feed-in above import
+            capped = np.minimum(problem.import_price_eur_per_kwh, 0.035)
+            fronts.append(replace(instance, problem=replace(problem, export_price_eur_per_kwh=capped)))
+    return ageing, fronts
 
 
 def lorient_instances(data: Path) -> Iterator[Instance]:

@@ -7,11 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runtime.errors import InputError, PeerwattError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+QUICK_INSTANCES = 30
+"""Random members of a quick measurement: one of each kind."""
 
 _LOSSES = (
     ("loss", "loss"),
@@ -28,6 +34,22 @@ _TIMES = (
     ("paper_s", "the paper's formulation, stopped after"),
 )
 
+_AGEING = (
+    ("value_eur", "battery value\n[EUR]", 1.0),
+    ("gain", "gain\n[%]", 100.0),
+    ("possible_gain", "possible\n[%]", 100.0),
+    ("plan_s", "plan\n[s]", 1.0),
+    ("sweep_s", "sweep\n[s]", 1.0),
+    ("programme_s", "rainflow\nLP [s]", 1.0),
+)
+_FRONTS = (
+    ("plans", "plans", 1.0),
+    ("sweep_plans", "plans of\nthe sweep", 1.0),
+    ("hypervolume_share", "hypervolume\n[% of sweep's]", 100.0),
+    ("plan_s", "front\n[s]", 1.0),
+    ("sweep_s", "sweep\n[s]", 1.0),
+)
+
 
 def plan(
     instances: Annotated[int, typer.Option(min=0, help="Random members to plan for.")] = 200,
@@ -36,22 +58,33 @@ def plan(
     ] = None,
     oracle_seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds that HiGHS may take for each instance.")
-    ] = 10.0,
+    ] = 2.0,
     paper_seconds: Annotated[
         float,
         typer.Option(min=0, help="Seconds of the paper's formulation, on two of each group; 0: without."),
-    ] = 10.0,
+    ] = 5.0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help=f"At most {QUICK_INSTANCES} members, HiGHS and paper 1 s each.")
+    ] = False,
+    trade_offs: Annotated[
+        bool, typer.Option("--trade-offs/--no-trade-offs", help="Ageing and trade-off fronts too.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure planning: loss, certificate, time; beside HiGHS, the rule and the paper's formulation."""
+    """Measure planning: loss, certificate, time, ageing, fronts; beside HiGHS, rule, paper's formulation."""
     if data is not None and not data.is_dir():
         raise InputError(f"--data: found no folder {data}, expected the one with the Lorient data")
     if not instances and data is None:
         raise InputError("--instances: found 0, expected at least 1 without --data")
+    if quick:
+        instances = min(instances, QUICK_INSTANCES)
+        oracle_seconds, paper_seconds = min(oracle_seconds, 1.0), min(paper_seconds, 1.0)
     command = [sys.executable, "-m", "agents", "bench", "--instances", str(instances)]
     command += ["--oracle-seconds", str(oracle_seconds), "--paper-seconds", str(paper_seconds)]
     if data is not None:
         command += ["--data", str(data)]
+    if not trade_offs:
+        command.append("--no-trade-offs")
     alone = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ | alone, check=False)
     if done.returncode:
@@ -71,7 +104,7 @@ def _print(figures: dict[str, Any]) -> None:
     if not figures["oracle"]:
         console.print(
             "HiGHS is not installed (pip install highspy): no loss is measured where planning\n"
-            "is not convex; elsewhere the certified loss tells.\n"
+            "is not convex; elsewhere the certified loss tells. Ageing and fronts are left out.\n"
         )
     for group in figures["groups"]:
         kind = "convex" if group["convex"] else "not convex"
@@ -96,10 +129,36 @@ def _print(figures: dict[str, Any]) -> None:
         "The paper's formulation ran on the first two of each group, and a battery followed the\n"
         "stored energy that it found."
     )
+    if figures["ageing"]:
+        console.print()
+        console.print(_trade_offs(figures["ageing"], "Plans that count ageing by rainflow", _AGEING))
+        console.print(
+            "Gain: battery value beyond the best of a sweep of throughput prices by HiGHS; possible: what a\n"
+            "linear programme with rainflow wear inside reaches."
+        )
+    if figures["fronts"]:
+        console.print()
+        console.print(_trade_offs(figures["fronts"], "Fronts of cost, energy imported and peak", _FRONTS))
+        console.print("Hypervolume: beside a sweep of least-cost plans at premiums and caps by HiGHS.")
     console.print("\nAims:")
     for aim in figures["aims"]:
         met = "met    " if aim["met"] else "not met"
-        console.print(f"  {met} {aim['what']}: {aim['found']:.2g}, at most {aim['limit']:g}")
+        bound = "at least" if aim["at_least"] else "at most"
+        console.print(f"  {met} {aim['what']}: {aim['found']:.2g}, {bound} {aim['limit']:g}")
+
+
+def _trade_offs(rows: list[dict[str, Any]], title: str, columns: tuple[tuple[str, str, float], ...]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, title=title)
+    table.title_justify = "left"
+    table.add_column("", no_wrap=True)
+    for _, heading, _ in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        cells = (row[key] * times for key, _, times in columns)
+        table.add_row(row["name"], *(f"{cell:.3g}" for cell in cells))
+    return table
 
 
 def _cells(spread: dict[str, float], times: float) -> list[str]:

@@ -1,6 +1,7 @@
 """``peerwatt bench plan``: instances, figures, and what is said without HiGHS."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from typer.testing import CliRunner
 
 from agents.bench import plan as bench
 from agents.bench.paper import paper_plan
-from agents.bench.suites import SHAPES, Instance, random_instances
+from agents.bench.suites import SHAPES, Instance, intraday_instances, random_instances
+from agents.bench.trade_offs import hypervolume_share, measure_ageing, measure_fronts
 from agents.planning.planner import EvolutionaryPlanner, IdlePlanner
 from agents.planning.problem import PlanningProblem
 from runtime.cli import app
@@ -66,6 +68,47 @@ def test_aims_are_judged_by_what_was_found():
     assert not any(what.startswith("not convex") for what in met)
 
 
+def test_ageing_and_fronts_are_held_against_sweeps():
+    instance = Instance("small", "suite", random_instance(1))
+    (aged,) = measure_ageing([instance])
+    assert aged.value_eur > 0
+    assert aged.gain <= aged.possible_gain + 1e-9
+    assert aged.possible_gain > -1e-6
+    (front,) = measure_fronts([instance])
+    assert front.plans > 1
+    assert front.hypervolume_share > 0.9
+    assert min(aged.plan_s, aged.sweep_s, aged.programme_s, front.plan_s, front.sweep_s) > 0
+    met = {aim["what"]: aim for aim in bench.aims([], 0.3, 40.0, [aged], [front])}
+    assert met["front: share of the sweep's hypervolume, least"]["at_least"]
+    poor = replace(aged, possible_gain=0.09, gain=0.03)
+    rich = replace(aged, possible_gain=0.01, gain=0.01)
+    judged = {aim["what"]: aim["met"] for aim in bench.aims([], 0.3, 40.0, [poor, rich])}
+    assert [value for what, value in judged.items() if what.startswith("ageing")] == [False]
+
+
+def test_a_front_shares_the_hypervolume_that_it_dominates():
+    sweep = np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert hypervolume_share(sweep, sweep) == pytest.approx(1.0)
+    assert hypervolume_share(np.array([[0.0, 0.0]]), sweep) > 1.0
+    assert hypervolume_share(sweep[:1], sweep) < 1.0
+
+
+def random_instance(number: int) -> PlanningProblem:
+    """A member with surplus and an hour-long slot at intraday prices."""
+    problem = next(intraday_instances(number)).problem
+    hourly = {
+        name: getattr(problem, name).reshape(24, 6)
+        for name in ("residual_load_kwh", "import_price_eur_per_kwh", "export_price_eur_per_kwh")
+    }
+    return PlanningProblem(
+        hourly["residual_load_kwh"].sum(axis=1),
+        problem.battery,
+        1.0,
+        hourly["import_price_eur_per_kwh"].mean(axis=1),
+        hourly["export_price_eur_per_kwh"].mean(axis=1),
+    )
+
+
 def test_without_highs_only_a_certificate_tells(monkeypatch):
     monkeypatch.setattr(bench, "has_oracle", lambda: False)
     convex, other = bench.measure([CONVEX, NOT_CONVEX], 5.0, 0.0)
@@ -88,7 +131,11 @@ def test_the_papers_formulation_gains_little():
 
 def test_the_command_prints_figures(tmp_path):
     result = CliRunner().invoke(
-        app, ["bench", "plan", "--instances", "2", "--paper-seconds", "0", "--oracle-seconds", "1", "--json"]
+        app,
+        [
+            *("bench", "plan", "--instances", "2", "--paper-seconds", "0", "--oracle-seconds", "1"),
+            *("--no-trade-offs", "--json"),
+        ],
     )
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
