@@ -16,6 +16,9 @@ from runtime.errors import PeerwattError
 from runtime.fleet.supervisor import Fleet
 from runtime.rundir import RunDirectory
 
+WORTH_TELLING = frozenset({"ready", "restarted"})
+"""Phases passed on while a fleet runs; telling of every round would take time from the round."""
+
 
 @dataclass(frozen=True)
 class MarketRun:
@@ -60,7 +63,8 @@ def measure(directory: RunDirectory, on_news: News) -> MarketRun:
     def hear(agent: str, phase: str, detail: dict[str, Any]) -> None:
         if phase == "slot" and (detail["session"], detail["slot"]) == (last, middle):
             memory.update(memory_of_fleet(fleet))
-        on_news(agent, phase, detail)
+        if phase in WORTH_TELLING:
+            on_news(agent, phase, detail)
 
     fleet = Fleet(directory, hear)
     began_s = time.monotonic()

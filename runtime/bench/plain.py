@@ -84,7 +84,8 @@ class Caller(Client):
 
 def text_of(length: int) -> str:
     """A JSON-like text of so many characters, with as many quotes as the market's messages have."""
-    sample = '{"type":"plain","number":0,"energy_kwh":[' + "0.123456,0.654321,0.0," * (length // 22 + 1)
+    head = '{"type":"plain","session":0,"round":0,"import_kwh":[],"export_kwh":['
+    sample = head + "0.123456,0.654321,0.0," * (length // 22 + 1)
     return sample[:length]
 
 

@@ -17,9 +17,13 @@ from runtime.fleet.children import ServerChild
 from runtime.rundir import RunDirectory
 
 SESSIONS_AT_REST = 3
-"""Sessions negotiated without batteries: positions stand still after two rounds each."""
+"""Sessions negotiated without batteries: positions stand still after two rounds each. The first warms up."""
 
 PLAIN_ROUNDS = 20
+"""Rounds of plain clients, after theirs to warm up."""
+
+TURNS = 3
+"""How often fleet and plain clients take turns: what else the machine does then slows both."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +36,19 @@ class SizeFigures:
         ready_s: until all processes are connected, both starts.
         round_s: a price round.
         solving_s: the time a member takes to plan in a round; those without a battery have nothing to solve.
-        messaging_round_s: a price round in which nobody has anything to solve.
+        messaging_round_s: a price round in which nobody has anything to solve, of all turns.
         slot_s: a slot's metering, delivery and settlement.
         whole_s: the run with planning, from the start until all processes are gone.
-        plain_round_s: the same messages between plain slixmpp clients on the same server.
+        plain_round_s: the same messages between plain slixmpp clients on the same server, of all turns.
+        times_plain_by_turn: how many times as long as plain clients the market took in each turn, by medians.
         plain_processes: that the plain clients were spread over, beside the caller's.
         messages: received by all agents of the run with planning.
         slot_messages_per_s: messages of operation, by all agents, per second.
         call_bytes: body of a call for proposals, median.
         proposal_bytes: body of a proposal, median.
         memory: by kind of process.
-        restarts: of processes, in both runs.
-        resent: messages sent more than once, in both runs.
+        restarts: of processes, in all runs.
+        resent: messages sent more than once, in all runs.
     """
 
     members: int
@@ -55,6 +60,7 @@ class SizeFigures:
     slot_s: Spread
     whole_s: float
     plain_round_s: Spread
+    times_plain_by_turn: list[float]
     plain_processes: int
     messages: int
     slot_messages_per_s: float
@@ -77,7 +83,25 @@ class SizeFigures:
     @property
     def times_plain(self) -> float:
         """How many times as long as plain clients the market takes for a round without solving."""
-        return self.messaging_round_s.median / self.plain_round_s.median
+        return median(self.times_plain_by_turn)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A fleet in which nobody has anything to solve, and right after it plain clients."""
+
+    rested: MarketRun
+    plain: PlainRun
+
+    @property
+    def rounds_s(self) -> list[float]:
+        """Rounds of the fleet after its first session [s]."""
+        return self.rested.timings.rounds_s[self.rested.timings.first_session_rounds :]
+
+    @property
+    def times_plain(self) -> float:
+        """How many times as long as plain clients the fleet took for a round."""
+        return median(self.rounds_s) / median(self.plain.rounds_s)
 
 
 def measure_size(members: int, slots: int, on_news: News) -> SizeFigures:
@@ -87,16 +111,19 @@ def measure_size(members: int, slots: int, on_news: News) -> SizeFigures:
         FleetError: a fleet or the plain clients failed.
     """
     with tempfile.TemporaryDirectory(prefix="peerwatt-bench-") as folder:
-        planning, at_rest = RunDirectory(Path(folder, "planning")), RunDirectory(Path(folder, "at-rest"))
+        planning = RunDirectory(Path(folder, "planning"))
         write_community(planning, members, slots)
         on_news("bench", "planning", {"members": members})
         solved = run_market(planning, on_news)
-        write_community(at_rest, members, slots, sessions=SESSIONS_AT_REST, at_rest=True)
-        on_news("bench", "at-rest", {"members": members})
-        rested = run_market(at_rest, on_news)
-        on_news("bench", "plain", {"members": members})
-        plain = _plain(at_rest, members, rested, on_news)
-    return figures_of(members, slots, solved, rested, plain)
+        turns = []
+        for turn in range(TURNS):
+            at_rest = RunDirectory(Path(folder, f"at-rest-{turn}"))
+            write_community(at_rest, members, slots, sessions=SESSIONS_AT_REST, at_rest=True)
+            on_news("bench", "at-rest", {"members": members})
+            rested = run_market(at_rest, on_news)
+            on_news("bench", "plain", {"members": members})
+            turns.append(Turn(rested, _plain(at_rest, members, rested, on_news)))
+    return figures_of(members, slots, solved, turns)
 
 
 def _plain(directory: RunDirectory, members: int, run: MarketRun, on_news: News) -> PlainRun:
@@ -120,26 +147,27 @@ def _plain(directory: RunDirectory, members: int, run: MarketRun, on_news: News)
             server.wait(5.0)
 
 
-def figures_of(
-    members: int, slots: int, solved: MarketRun, rested: MarketRun, plain: PlainRun
-) -> SizeFigures:
-    """Put the three runs together."""
+def figures_of(members: int, slots: int, solved: MarketRun, turns: list[Turn]) -> SizeFigures:
+    """Put the runs together."""
+    rested = [turn.rested for turn in turns]
+    slots_s = [seconds for run in rested for seconds in run.timings.slots_s]
     return SizeFigures(
         members=members,
         slots=slots,
-        ready_s=Spread.of([solved.ready_s, rested.ready_s]),
+        ready_s=Spread.of([run.ready_s for run in (solved, *rested)]),
         round_s=Spread.of(solved.timings.rounds_s),
         solving_s=Spread.of(solved.timings.solving_s),
-        messaging_round_s=Spread.of(rested.timings.rounds_s),
-        slot_s=Spread.of(rested.timings.slots_s),
+        messaging_round_s=Spread.of([seconds for turn in turns for seconds in turn.rounds_s]),
+        slot_s=Spread.of(slots_s),
         whole_s=solved.whole_s,
-        plain_round_s=Spread.of(plain.rounds_s),
-        plain_processes=plain.processes,
+        plain_round_s=Spread.of([seconds for turn in turns for seconds in turn.plain.rounds_s]),
+        times_plain_by_turn=[turn.times_plain for turn in turns],
+        plain_processes=turns[0].plain.processes,
         messages=solved.timings.messages,
-        slot_messages_per_s=rested.timings.slot_messages / sum(rested.timings.slots_s),
-        call_bytes=int(median(rested.timings.call_bytes)),
-        proposal_bytes=int(median(rested.timings.proposal_bytes)),
+        slot_messages_per_s=sum(run.timings.slot_messages for run in rested) / sum(slots_s),
+        call_bytes=int(median(rested[0].timings.call_bytes)),
+        proposal_bytes=int(median(rested[0].timings.proposal_bytes)),
         memory=solved.memory,
-        restarts=solved.restarts + rested.restarts,
-        resent=solved.timings.resent + rested.timings.resent,
+        restarts=sum(run.restarts for run in (solved, *rested)),
+        resent=sum(run.timings.resent for run in (solved, *rested)),
     )

@@ -39,6 +39,7 @@ class Timings:
 
     Attributes:
         rounds_s: by round in order, from the first call for proposals to the last proposal [s].
+        first_session_rounds: how many of them belong to the first session.
         slots_s: by slot in order, from the first delivery request to the last bill line [s].
         solving_s: of every member and round, from the call for proposals to the plan [s].
         market_s: from the first call for proposals to the last message of the coordinator [s].
@@ -50,6 +51,7 @@ class Timings:
     """
 
     rounds_s: list[float] = field(default_factory=list)
+    first_session_rounds: int = 0
     slots_s: list[float] = field(default_factory=list)
     solving_s: list[float] = field(default_factory=list)
     market_s: float = 0.0
@@ -106,6 +108,7 @@ def _read_coordinator(records: Iterable[LogRecord], timings: Timings, path: Path
     if not rounds or last is None:
         raise LogError(f"{path}: found no price round")
     timings.rounds_s = [span.seconds for _, span in sorted(rounds.items())]
+    timings.first_session_rounds = sum(session == 0 for session, _ in rounds)
     timings.slots_s = [span.seconds for _, span in sorted(slots.items())]
     began = min(span.began for span in rounds.values())
     timings.market_s = (last - began).total_seconds()

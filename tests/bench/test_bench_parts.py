@@ -10,10 +10,11 @@ import pytest
 from runtime.bench.aims import aims_of
 from runtime.bench.community import write_community
 from runtime.bench.day import MEMBERS, SLOTS, write_day
+from runtime.bench.market import MarketRun
 from runtime.bench.memory import Memory
-from runtime.bench.plain import text_of
-from runtime.bench.size import SizeFigures
-from runtime.bench.timings import Spread, read_timings
+from runtime.bench.plain import PlainRun, text_of
+from runtime.bench.size import SizeFigures, Turn, figures_of
+from runtime.bench.timings import Spread, Timings, read_timings
 from runtime.bench.worker import run_worker
 from runtime.configuration import CoordinatorConfig, MemberConfig, MetersConfig
 from runtime.errors import FleetError, LogError
@@ -33,6 +34,7 @@ FIGURES = SizeFigures(
     slot_s=Spread(0.2, 0.3),
     whole_s=20.0,
     plain_round_s=Spread(0.05, 0.06),
+    times_plain_by_turn=[1.9, 2.0, 9.0],
     plain_processes=100,
     messages=5000,
     slot_messages_per_s=1000.0,
@@ -143,6 +145,7 @@ def test_timings_are_those_of_the_logs(tmp_path):
         at(3.6, member.append_in, owed)
     timings = read_timings(directory)
     assert timings.rounds_s == pytest.approx([0.5, 0.6])
+    assert timings.first_session_rounds == 2
     assert timings.solving_s == pytest.approx([0.2, 0.3])
     assert timings.slots_s == pytest.approx([0.5])
     assert timings.market_s == pytest.approx(2.5)
@@ -160,10 +163,40 @@ def test_logs_without_a_round_are_an_error(tmp_path):
 
 def test_aims_are_met_up_to_their_limits():
     assert [aim.met for aim in aims_of([FIGURES], 12.0)] == [True] * 4
-    slower = replace(FIGURES, ready_s=Spread(10.1, 10.1), plain_round_s=Spread(0.049, 0.05))
+    slower = replace(FIGURES, ready_s=Spread(10.1, 10.1), times_plain_by_turn=[1.0, 2.01, 2.02])
     fatter = replace(slower, memory={"prosumer": Memory(Spread(20.0, 25.1), Spread(60.0, 70.0))})
     assert [aim.met for aim in aims_of([fatter], 12.1)] == [False] * 4
     assert len(aims_of([replace(FIGURES, members=10)], None)) == 2
+
+
+def market_run(rounds_s, first_session_rounds):
+    timings = Timings(
+        rounds_s=rounds_s,
+        first_session_rounds=first_session_rounds,
+        slots_s=[1.0, 3.0],
+        solving_s=[0.1],
+        call_bytes=[400, 410, 420],
+        proposal_bytes=[300],
+        messages=100,
+        slot_messages=80,
+        resent=1,
+    )
+    return MarketRun(ready_s=1.0, whole_s=9.0, timings=timings, memory={}, restarts=1)
+
+
+def test_the_ratio_is_that_of_the_middle_turn_and_first_sessions_do_not_count():
+    turns = [
+        Turn(market_run([9.0, 8.0, 2.0, 4.0], 2), PlainRun([1.0, 1.0, 7.0], 3)),
+        Turn(market_run([9.0, 5.0], 1), PlainRun([5.0], 3)),
+        Turn(market_run([9.0, 8.0], 1), PlainRun([4.0], 3)),
+    ]
+    figures = figures_of(3, 2, market_run([20.0], 1), turns)
+    assert figures.times_plain_by_turn == [3.0, 1.0, 2.0]
+    assert figures.times_plain == 2.0
+    assert figures.messaging_round_s == Spread(4.5, 8.0)
+    assert figures.plain_round_s == Spread(4.0, 7.0)
+    assert figures.slot_messages_per_s == pytest.approx(3 * 80 / 12)
+    assert (figures.restarts, figures.resent, figures.plain_processes) == (4, 4, 3)
 
 
 def test_rates_and_ratio_come_from_medians():
