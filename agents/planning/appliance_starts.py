@@ -58,6 +58,10 @@ class StartModel:
             return float(self._model.min())
         return max(bound.bound_eur for bound in self._bounds)
 
+    def was_tried(self, starts: tuple[int, ...]) -> bool:
+        """Whether :meth:`next_starts` was told of these starts."""
+        return starts in self._tried
+
     def next_starts(self, starts: tuple[int, ...]) -> tuple[tuple[int, ...] | None, float]:
         """Starts that promise most among those not yet asked for, and their bound [EUR].
 

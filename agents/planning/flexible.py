@@ -114,6 +114,23 @@ class Devices:
         total: FloatArray = schedule.vehicle_kwh.sum(axis=0) + self.appliances_kwh(schedule.starts)
         return total
 
+    def repaired_kwh(self, vehicle_kwh: FloatArray) -> FloatArray:
+        """Vehicles' energies, moved towards rest or full power until each draws what it needs, and can.
+
+        Args:
+            vehicle_kwh: wanted energies [kWh per slot], shape (V, T), for instance an earlier plan's.
+        """
+        repaired = np.clip(vehicle_kwh, 0.0, self.limits_kwh)
+        for row, limit, (least, greatest) in zip(
+            repaired, self.limits_kwh, self.ranges_kwh.tolist(), strict=True
+        ):
+            total = float(row.sum())
+            if total < least:
+                row += (limit - row) * min((least - total) / max(float((limit - row).sum()), 1e-300), 1.0)
+            elif total > greatest:
+                row *= greatest / total
+        return repaired
+
     def drawn_kwh(self, stored_energy_kwh: FloatArray | None) -> FloatArray:
         """Energy drawn by the battery [kWh per slot], charge > 0, shape (T,)."""
         if self.battery is None or stored_energy_kwh is None:

@@ -10,10 +10,10 @@ import numpy as np
 from agents.devices.battery import clip_trajectories
 from agents.planning.appliance_starts import StartModel
 from agents.planning.flexible import Devices, Schedule
+from agents.planning.joint_peak import joint_plan
 from agents.planning.price_bound import price_bound
 from agents.planning.problem import Plan, PlanningProblem
 from agents.planning.replies import replied
-from agents.planning.tariff import FloatArray
 from agents.planning.vehicle_values import VehicleValues
 from runtime.errors import InputError
 
@@ -28,6 +28,8 @@ class FlexibleBudget:
     Attributes:
         cold_starts: combinations of starts tried without an earlier plan.
         warm_starts: the same with one.
+        unproven_starts: the same where the problem proves not to be convex, so that none can be certified.
+        peak_starts: the same under a demand charge, where each takes a search of its own.
         certified_share: gap to the lower bound at which a plan is as good as optimal, as a share of the
             devices' value.
         polish_rounds: rounds of replies of one device at a time, where the problem is not convex.
@@ -35,6 +37,8 @@ class FlexibleBudget:
 
     cold_starts: int = 16
     warm_starts: int = 6
+    unproven_starts: int = 4
+    peak_starts: int = 5
     certified_share: float = 1e-5
     polish_rounds: int = 3
 
@@ -51,9 +55,7 @@ class FlexiblePlanner:
         budget: when to stop.
     """
 
-    def __init__(
-        self, seed: int, battery_planner: Planner, budget: FlexibleBudget | None = None
-    ) -> None:
+    def __init__(self, seed: int, battery_planner: Planner, budget: FlexibleBudget | None = None) -> None:
         self.seed = seed
         self.battery_planner = battery_planner
         self.budget = budget or FlexibleBudget()
@@ -69,24 +71,40 @@ class FlexiblePlanner:
             best, best_eur = first, first_eur
         model = StartModel(tuple(len(runs) for runs in devices.runs_kwh), self.seed)
         joint = VehicleValues(devices)
-        near: Schedule | None = first
+        near = first
         values = None
         tries = self.budget.cold_starts if warm is None else self.budget.warm_starts
+        if problem.peak_charge_eur_per_kw:
+            tries = min(tries, self.budget.peak_starts)
         convex = True
-        for _ in range(tries):
-            assert near is not None, "there was one more to try"
-            found = joint.plan(near, values_eur_per_kwh=values)
+        for number in range(tries):
+            if not convex and number >= self.budget.unproven_starts:
+                break
+            answer = joint_plan(joint, near, values)
+            found, multiplier = answer.found, answer.multiplier_eur_per_kwh
             values = found.vehicle_value_eur_per_kwh
             reached = devices.objective_eur(found.schedule)
-            if reached < best_eur:
+            improved = reached < best_eur
+            if improved:
                 best, best_eur = found.schedule, reached
-            bound = price_bound(devices, found.price_eur_per_kwh, found.water_value_eur_per_kwh)
-            model.add(bound)
-            gap = reached - bound.with_starts_eur(near.starts)
+            low, high = found.price_range_eur_per_kwh
+            # All are tight here; beside other starts now one, now another is the greatest.
+            prices = [0.5 * (low + high)]
+            if devices.runs_kwh and np.any(high > low):
+                prices += [low, high]
+            water = found.water_value_eur_per_kwh
+            bounds = [price_bound(devices, price, water, multiplier) for price in prices]
+            for bound in bounds:
+                model.add(bound)
+            gap = reached - max(bound.with_starts_eur(near.starts) for bound in bounds)
             convex = convex and gap <= self._slack_eur(reference_eur, best_eur)
             starts, promise = model.next_starts(near.starts)
             if starts is None or promise >= best_eur - self._slack_eur(reference_eur, best_eur):
                 break
+            if improved:
+                # Prices tell what a small change is worth; an appliance is a large one.
+                replies = replied(devices, best).starts
+                starts = starts if model.was_tried(replies) else replies
             near = replace(best, starts=starts)
         if not convex:
             best, best_eur = self._polished(devices, best, best_eur)
@@ -134,8 +152,4 @@ def _warm_schedule(devices: Devices, warm: Plan) -> Schedule:
             warm.appliance_start_slot, problem.appliances, devices.runs_kwh, strict=True
         )
     )
-    return Schedule(stored, feasible_vehicles_kwh(devices, warm.vehicle_kwh), starts)
-
-
-def feasible_vehicles_kwh(devices: Devices, vehicle_kwh: FloatArray) -> FloatArray:
-    return np.clip(vehicle_kwh, 0, devices.limits_kwh)
+    return Schedule(stored, devices.repaired_kwh(warm.vehicle_kwh), starts)

@@ -11,7 +11,6 @@ energy is planned like a battery alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,9 +21,8 @@ from agents.planning.tariff import FloatArray, Hinge, NetTariff
 
 if TYPE_CHECKING:
     from agents.planning.problem import PlanningProblem
-    from runtime.devices import Battery
 
-_SAMPLES = 8
+_SAMPLES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,26 +146,9 @@ def net_curves(
     energy = np.repeat(ends, 2, axis=1)[:, 1:-1]
     slack = 1e-12 * (1.0 + np.abs(pairs))
     bent = np.flatnonzero((np.diff(pairs, axis=1) < -slack[:, 1:]).any(axis=1))
-    curves = MarginalCurves(energy, np.maximum.accumulate(pairs, axis=1))
     if not bent.size:
-        return curves
-    cost = np.concatenate(
-        [np.zeros((problem.slots, 1)), np.cumsum(0.5 * (start + end) * width, axis=1)], axis=1
-    )
-    samples = _SAMPLES if problem.weight_eur_per_kwh2.any() else 1
-    hulls = {}
-    for slot in bent.tolist():
-        x, y = [ends[slot, 0]], [0.0]
-        for k in range(width.shape[1]):
-            if not empty[slot, k]:
-                share = np.arange(1, samples + 1) / samples
-                rise = end[slot, k] - start[slot, k]
-                x += (ends[slot, k] + share * width[slot, k]).tolist()
-                y += (
-                    cost[slot, k] + width[slot, k] * (start[slot, k] * share + 0.5 * rise * share**2)
-                ).tolist()
-        hulls[slot] = hull_staircase(x, y)
-    return _replaced(curves, hulls)
+        return MarginalCurves(energy, np.maximum.accumulate(pairs, axis=1))
+    return _convexified(MarginalCurves(energy, pairs), bent)
 
 
 def battery_curves(net: MarginalCurves, residual_kwh: FloatArray, problem: PlanningProblem) -> MarginalCurves:
@@ -191,18 +172,15 @@ def battery_curves(net: MarginalCurves, residual_kwh: FloatArray, problem: Plann
     eta_c, eta_d = battery.charge_efficiency, battery.discharge_efficiency
     change = np.where(drawn > 0, drawn * eta_c, drawn / eta_d)
     price = np.where(drawn > 0, split.price_eur_per_kwh / eta_c, split.price_eur_per_kwh * eta_d)
-    at_rest = np.abs(drawn) <= 1e-12
     low, high = below * eta_d, above / eta_c
+    # The points at rest hold the price on either side of it.
+    at_rest = drawn == 0.0
+    is_last = at_rest & (np.cumsum(at_rest, axis=1) == at_rest.sum(axis=1, keepdims=True))
+    price = np.where(at_rest, np.where(is_last, high[:, None], low[:, None]), price)
+    curves = MarginalCurves(change, price)
     bent = np.flatnonzero(low > high + 1e-12)
-    price = np.where(
-        at_rest, np.clip(price, np.minimum(low, high)[:, None], np.maximum(low, high)[:, None]), price
-    )
-    # The two points put in at rest hold the price on either side of it.
-    price = np.concatenate([price, low[:, None], np.maximum(low, high)[:, None]], axis=1)
-    change = np.concatenate([change, np.zeros((len(change), 2))], axis=1)
-    curves = MarginalCurves(np.sort(change, axis=1), np.sort(price, axis=1))
     if bent.size:
-        curves = _replaced(curves, _hulls_through_rest(split, residual_kwh, battery, bent))
+        curves = _convexified(curves, bent)
     wear = problem.wear
     for at_kwh, extra in wear.discharge_hinges(battery, problem.slot_hours) if wear is not None else []:
         where = np.full(len(change), at_kwh)
@@ -223,64 +201,44 @@ def stored_change_curves(curves: MarginalCurves) -> list[Curve]:
     return [Curve(*pair) for pair in zip(value, change, strict=True)]
 
 
-def hull_staircase(energy_kwh: list[float], cost_eur: list[float]) -> tuple[list[float], list[float]]:
-    """Marginal price of the lower convex hull of points in ascending order of energy.
+def _convexified(curves: MarginalCurves, slots: NDArray[np.intp]) -> MarginalCurves:
+    """Curves of the convex hull of the cost in some slots, where prices fall somewhere; the others as given.
 
-    Args:
-        energy_kwh: energies, at least one.
-        cost_eur: cost of each.
-
-    Returns:
-        Energies and prices of the staircase: two points for each edge of the hull.
+    The hull of a piecewise-linear cost has the isotonic regression of its prices, weighted by length, for its
+    prices: ``max over i <= k of min over j >= k of mean price from i to j`` (R. E. Barlow et al.,
+    *Statistical Inference under Order Restrictions*, 1972). Pieces whose price rises are cut into level ones,
+    so that their hull lies a little above the true one.
     """
-    hull: list[tuple[float, float]] = []
-    for point in zip(energy_kwh, cost_eur, strict=True):
-        if hull and point[0] <= hull[-1][0]:
-            continue
-        while len(hull) > 1 and (hull[-1][1] - hull[-2][1]) * (point[0] - hull[-2][0]) >= (
-            point[1] - hull[-2][1]
-        ) * (hull[-1][0] - hull[-2][0]):
-            hull.pop()
-        hull.append(point)
-    energy, price = [], []
-    for (x0, y0), (x1, y1) in pairwise(hull):
-        energy += [x0, x1]
-        price += [(y1 - y0) / (x1 - x0)] * 2
-    return (energy, price) if energy else ([energy_kwh[0]], [0.0])
+    energy, price = curves.energy_kwh[slots], curves.price_eur_per_kwh[slots]
+    if np.any((np.diff(price, axis=1) > 1e-12) & (np.diff(energy, axis=1) > 1e-12)):
+        share = np.arange(_SAMPLES) / _SAMPLES
+        energy = _cut(energy, share)
+        price = _cut(price, share)
+    length = np.diff(energy, axis=1)
+    mean = 0.5 * (price[:, :-1] + price[:, 1:])
+    count = length.shape[1]
+    upto = np.concatenate([np.zeros((len(slots), 1)), np.cumsum(length, axis=1)], axis=1)
+    cost = np.concatenate([np.zeros((len(slots), 1)), np.cumsum(length * mean, axis=1)], axis=1)
+    width = upto[:, None, 1:] - upto[:, :-1, None]
+    total = cost[:, None, 1:] - cost[:, :-1, None]
+    # Axes: slot, first piece, last piece. No mean where nothing lies between.
+    means = np.where(width > 1e-12, total / np.where(width > 1e-12, width, 1.0), np.nan)
+    later = np.fmin.accumulate(means[:, :, ::-1], axis=2)[:, :, ::-1]
+    order = np.arange(count)
+    later = np.where(order[:, None] <= order, later, np.nan)
+    hull = _filled(np.fmax.reduce(later, axis=1))
+    hull_energy = np.repeat(energy, 2, axis=1)[:, 1:-1]
+    hull_price = np.maximum.accumulate(np.repeat(hull, 2, axis=1), axis=1)
+    spare = hull_energy.shape[1] - curves.energy_kwh.shape[1]
+    all_energy = np.pad(curves.energy_kwh, ((0, 0), (0, spare)), mode="edge")
+    all_price = np.pad(curves.price_eur_per_kwh, ((0, 0), (0, spare)), mode="edge")
+    all_energy[slots], all_price[slots] = hull_energy, hull_price
+    return MarginalCurves(all_energy, np.maximum.accumulate(all_price, axis=1))
 
 
-def _hulls_through_rest(
-    split: MarginalCurves, residual_kwh: FloatArray, battery: Battery, slots: NDArray[np.intp]
-) -> dict[int, tuple[list[float], list[float]]]:
-    """Hulls of the cost of stored change in slots where charging from rest is dearer than discharging."""
-    hulls = {}
-    for slot in slots.tolist():
-        energy, price = split.energy_kwh[slot], split.price_eur_per_kwh[slot]
-        share = (
-            np.linspace(0.0, 1.0, _SAMPLES + 1)[:-1]
-            if np.any((np.diff(price) > 0) & (np.diff(energy) > 0))
-            else np.zeros(1)
-        )
-        x = np.append((energy[:-1, None] + share * np.diff(energy)[:, None]).ravel(), energy[-1])
-        slope = np.append((price[:-1, None] + share * np.diff(price)[:, None]).ravel(), price[-1])
-        y = np.concatenate([[0.0], np.cumsum(0.5 * (slope[:-1] + slope[1:]) * np.diff(x))])
-        drawn = x - residual_kwh[slot]
-        change = np.where(drawn > 0, drawn * battery.charge_efficiency, drawn / battery.discharge_efficiency)
-        hulls[slot] = hull_staircase(change.tolist(), y.tolist())
-    return hulls
-
-
-def _replaced(curves: MarginalCurves, rows: dict[int, tuple[list[float], list[float]]]) -> MarginalCurves:
-    """Curves with some slots' staircases replaced; shorter ones repeat their last point."""
-    count = max(curves.energy_kwh.shape[1], *(len(energy) for energy, _ in rows.values()))
-    spare = count - curves.energy_kwh.shape[1]
-    energy = np.pad(curves.energy_kwh, ((0, 0), (0, spare)), mode="edge")
-    price = np.pad(curves.price_eur_per_kwh, ((0, 0), (0, spare)), mode="edge")
-    for slot, (at, slope) in rows.items():
-        missing = count - len(at)
-        energy[slot] = at + at[-1:] * missing
-        price[slot] = slope + slope[-1:] * missing
-    return MarginalCurves(energy, price)
+def _cut(rows: FloatArray, share: FloatArray) -> FloatArray:
+    inner = rows[:, :-1, None] + share * np.diff(rows, axis=1)[:, :, None]
+    return np.concatenate([inner.reshape(len(rows), -1), rows[:, -1:]], axis=1)
 
 
 def _crossing(x: FloatArray, y: FloatArray, wanted: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 from agents.devices.battery import clip_trajectories, idle_trajectory, lower_envelope_kwh, rule_trajectory
 from agents.planning.evolution import SearchBudget, search
+from agents.planning.flexible import Devices
+from agents.planning.flexible_planner import FlexiblePlanner
 from agents.planning.peak import peak_kw, peak_plan
 from agents.planning.problem import Plan, PlanningProblem, objectives_eur, plan_of
 from agents.planning.seeds import seed_trajectories
@@ -45,20 +48,34 @@ class Planner(Protocol):
 
 
 class IdlePlanner:
-    """Leaves the battery unused, except for what self-discharge and the end SOC require."""
+    """Leaves the battery unused, except for what self-discharge and the end SOC require.
+
+    Vehicles charge on arrival, appliances start as soon as they may.
+    """
 
     def plan(self, problem: PlanningProblem, warm: Plan | None = None) -> Plan:
         """See :meth:`Planner.plan`."""
+        if problem.vehicles or problem.appliances:
+            devices = Devices(problem)
+            return devices.plan(devices.at_once)
         if problem.battery is None:
             return plan_of(problem, None)
         return plan_of(problem, idle_trajectory(problem.battery, problem.slots, problem.slot_hours))
 
 
 class RulePlanner:
-    """The paper's rule: surplus charges first, deficit discharges first; blind to prices."""
+    """The paper's rule: surplus charges first, deficit discharges first; blind to prices.
+
+    Vehicles charge on arrival, appliances start as soon as they may.
+    """
 
     def plan(self, problem: PlanningProblem, warm: Plan | None = None) -> Plan:
         """See :meth:`Planner.plan`."""
+        if problem.vehicles or problem.appliances:
+            devices = Devices(problem)
+            ruled = self.plan(devices.beside(devices.flexible_kwh(devices.at_once)))
+            stored = None if problem.battery is None else ruled.stored_energy_kwh
+            return devices.plan(replace(devices.at_once, stored_energy_kwh=stored))
         if problem.battery is None:
             return plan_of(problem, None)
         return plan_of(
@@ -70,7 +87,8 @@ class EvolutionaryPlanner:
     """Exact by water values where the problem is convex; else a genetic algorithm over trajectories.
 
     Never worse than rule or idle battery. The plan depends on the problem, the seed, the budget and the warm
-    start alone: not on the clock.
+    start alone: not on the clock. Vehicles and appliances are planned with the battery by
+    :class:`~agents.planning.flexible_planner.FlexiblePlanner`.
 
     Args:
         seed: seed of the random numbers.
@@ -87,6 +105,8 @@ class EvolutionaryPlanner:
 
     def plan(self, problem: PlanningProblem, warm: Plan | None = None) -> Plan:
         """See :meth:`Planner.plan`."""
+        if problem.vehicles or problem.appliances:
+            return FlexiblePlanner(self.seed, self).plan(problem, warm)
         battery = problem.battery
         if battery is None:
             return plan_of(problem, None)

@@ -29,7 +29,7 @@ from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray, Hinge
 from agents.planning.water_values import water_value_plan
 
-_GAIN_SHARE = 1e-7
+_GAIN_SHARE = 1e-6
 _WIDEN = 6.0
 _SAME_KWH = 1e-9
 
@@ -40,14 +40,15 @@ class JointPlan:
 
     Attributes:
         schedule: a feasible schedule.
-        price_eur_per_kwh: what one more kWh costs in each slot, with the devices' replies, shape (T,).
+        price_range_eur_per_kwh: what one less and one more kWh cost in each slot, with the devices' replies,
+            shape (2, T); any prices between support the plan.
         water_value_eur_per_kwh: value of stored energy in the battery, shape (T,); zeros without one.
         vehicle_value_eur_per_kwh: value of a kWh drawn by each vehicle, shape (V,).
         solves: plans made on the way.
     """
 
     schedule: Schedule
-    price_eur_per_kwh: FloatArray
+    price_range_eur_per_kwh: FloatArray
     water_value_eur_per_kwh: FloatArray
     vehicle_value_eur_per_kwh: FloatArray
     solves: int
@@ -61,7 +62,7 @@ class _Column:
     vehicle_kwh: FloatArray
     drawn_kwh: FloatArray
     cost_eur: float
-    price_eur_per_kwh: FloatArray
+    price_range_eur_per_kwh: FloatArray
     water_value_eur_per_kwh: FloatArray
 
 
@@ -74,6 +75,7 @@ class VehicleValues:
 
     def __init__(self, devices: Devices) -> None:
         self.devices = devices
+        self._net = net_curves(devices.base, *devices.net_range_kwh)
         self._stages = None if devices.battery is None else Stages(devices.base, devices.battery)
 
     def plan(
@@ -97,12 +99,12 @@ class VehicleValues:
         """
         devices = self.devices
         other = devices.problem.residual_load_kwh + devices.appliances_kwh(near.starts)
-        net = net_curves(devices.base, *devices.net_range_kwh, hinges)
+        net = net_curves(devices.base, *devices.net_range_kwh, hinges) if hinges else self._net
         if not len(near.vehicle_kwh):
             column = self._column(net, other, np.zeros(0))
             schedule = Schedule(column.stored_energy_kwh, near.vehicle_kwh, near.starts)
             return JointPlan(
-                schedule, column.price_eur_per_kwh, column.water_value_eur_per_kwh, np.zeros(0), 1
+                schedule, column.price_range_eur_per_kwh, column.water_value_eur_per_kwh, np.zeros(0), 1
             )
         return self._mixture(near, net, other, values_eur_per_kwh, gain_share)
 
@@ -130,7 +132,8 @@ class VehicleValues:
         basis[:, 0] = np.append(first.drawn_kwh, 1.0)
         basis[:count, 1:] = np.eye(count)
         right = np.append(needed, 1.0)
-        latest = first
+        latest, best_bound, best_value = first, -np.inf, value
+        bends = bool(devices.base.weight_eur_per_kwh2.any())
         solves = 0
         for _ in range(40 + 20 * count):
             costs = np.array(
@@ -150,11 +153,13 @@ class VehicleValues:
                 row = np.zeros(count + 1)
                 row[v] = 1.0 if value[v] > high[v] else -1.0
             else:
-                latest = self._column(net, other_kwh, value)
+                entering = self._column(net, other_kwh, value)
                 solves += 1
-                entering = latest
-                row = np.append(latest.drawn_kwh, 1.0)
-                if latest.cost_eur - value @ latest.drawn_kwh >= level - least_gain:
+                row = np.append(entering.drawn_kwh, 1.0)
+                bound = entering.cost_eur - float(value @ (entering.drawn_kwh - needed))
+                if bound > best_bound:
+                    latest, best_bound, best_value = entering, bound, value
+                if entering.cost_eur - value @ entering.drawn_kwh >= level - least_gain:
                     share = np.linalg.solve(basis, right)
                     short = sum(share[k] for k, column in enumerate(columns) if column is None)
                     if short <= 1e-9 * (1.0 + needed.sum()):
@@ -171,17 +176,17 @@ class VehicleValues:
             place = int(ratio.argmin())
             basis[:, place] = row
             columns[place] = entering
-        return self._mixed(near, columns, np.linalg.solve(basis, right), latest, value, solves)
+            if bends and all(columns):
+                # Where costs bend, a mixture costs less than what it mixes: it may be good enough already.
+                mixed = self._mixed(near, columns, np.linalg.solve(basis, right))
+                if self._given(mixed, net, other_kwh).cost_eur - best_bound <= least_gain:
+                    break
+        mixed = self._mixed(near, columns, np.linalg.solve(basis, right))
+        price, water = latest.price_range_eur_per_kwh, latest.water_value_eur_per_kwh
+        return JointPlan(mixed, price, water, best_value, solves)
 
-    def _mixed(
-        self,
-        near: Schedule,
-        columns: list[_Column | None],
-        shares: FloatArray,
-        latest: _Column,
-        value: FloatArray,
-        solves: int,
-    ) -> JointPlan:
+    def _mixed(self, near: Schedule, columns: list[_Column | None], shares: FloatArray) -> Schedule:
+        """The mixture of a basis."""
         pairs = zip(shares.tolist(), columns, strict=True)
         kept = [(share, column) for share, column in pairs if column is not None and share > 0]
         total = sum(share for share, _ in kept)
@@ -191,22 +196,7 @@ class VehicleValues:
             vehicle += share / total * column.vehicle_kwh
             if stored is not None and column.stored_energy_kwh is not None:
                 stored += share / total * column.stored_energy_kwh
-        schedule = Schedule(stored, self._repaired(vehicle), near.starts)
-        price, water = latest.price_eur_per_kwh, latest.water_value_eur_per_kwh
-        return JointPlan(schedule, price, water, value, solves)
-
-    def _repaired(self, vehicle_kwh: FloatArray) -> FloatArray:
-        """Vehicles moved towards rest or full power until they draw what they need (rounding, mostly)."""
-        devices = self.devices
-        repaired = np.clip(vehicle_kwh, 0.0, devices.limits_kwh)
-        for number, (least, greatest) in enumerate(devices.ranges_kwh.tolist()):
-            row, limit = repaired[number], devices.limits_kwh[number]
-            total = float(row.sum())
-            if total < least:
-                row += (limit - row) * min((least - total) / max(float((limit - row).sum()), 1e-300), 1.0)
-            elif total > greatest:
-                row *= greatest / total
-        return repaired
+        return Schedule(stored, self.devices.repaired_kwh(vehicle), near.starts)
 
     def _given(self, schedule: Schedule, net: MarginalCurves, other_kwh: FloatArray) -> _Column:
         drawn = self.devices.drawn_kwh(schedule.stored_energy_kwh)
@@ -215,10 +205,9 @@ class VehicleValues:
         # What is drawn beyond the need counts as room that is used.
         totals = np.minimum(totals, self.devices.ranges_kwh[:, 0])
         cost = self._cost_eur(net, energy, schedule.stored_energy_kwh)
-        price = net.price_at(energy)[1]
-        return _Column(
-            schedule.stored_energy_kwh, schedule.vehicle_kwh, totals, cost, price, np.zeros(price.size)
-        )
+        price = np.stack(net.price_at(energy))
+        nothing = np.zeros(energy.size)
+        return _Column(schedule.stored_energy_kwh, schedule.vehicle_kwh, totals, cost, price, nothing)
 
     def _cost_eur(self, net: MarginalCurves, energy_kwh: FloatArray, stored_kwh: FloatArray | None) -> float:
         cost = float(net.cost_eur(energy_kwh).sum())
@@ -291,12 +280,12 @@ class VehicleValues:
     def _price(
         self, merged: MarginalCurves, rest_kwh: FloatArray, stored: FloatArray | None, water: FloatArray
     ) -> FloatArray:
-        """A marginal price of each slot at which battery and vehicles would do what they do."""
+        """Least and greatest price of each slot at which battery and vehicles would do what they do."""
         # Rounding must not put a slot on one side of a kink that it stands on.
         low, high = merged.price_at(rest_kwh - _SAME_KWH)[0], merged.price_at(rest_kwh + _SAME_KWH)[1]
         battery = self.devices.battery
         if battery is None or stored is None or self._stages is None:
-            return 0.5 * (low + high)
+            return np.stack([low, high])
         change = stored_change_kwh(stored, battery)
         same = 1e-9 * (battery.stored_max_kwh - battery.stored_min_kwh)
         wear = self.devices.base.wear
@@ -313,8 +302,7 @@ class VehicleValues:
         at_most = np.where(change <= self._stages.least_kwh + same, np.inf, at_most)
         least = np.minimum(np.maximum(low, at_least), high)
         most = np.maximum(np.minimum(high, at_most), low)
-        price: FloatArray = 0.5 * (least + most)
-        return price
+        return np.stack([np.minimum(least, most), np.maximum(least, most)])
 
 
 def _artificial_cost(column: FloatArray, low: FloatArray, high: FloatArray) -> float:
