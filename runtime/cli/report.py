@@ -15,12 +15,16 @@ def report(
     run: Annotated[str, typer.Argument(help="Directory of a finished run, or its name under ./runs.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave the figures as they are.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every indicator of the community, and what it says.")
+    ] = False,
 ) -> None:
     """Write the tables, database, indicators and figures of a finished run, and print its summary."""
     # only this command and the end of a run need these
     from runtime.results import write_results
+    from runtime.results.indicator_table import print_indicators
     from runtime.results.indicators import compute_indicators
-    from runtime.results.reading import read_records
+    from runtime.results.reading import read_indicators, read_records
     from runtime.results.summary import print_summary
 
     directory = find_run(run)
@@ -31,6 +35,9 @@ def report(
         typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
         return
     print_summary(result)
+    if every:
+        typer.echo("")
+        print_indicators(read_indicators(directory))
     typer.echo(f"\n{len(result['files'])} files in {directory}")
 
 

@@ -41,6 +41,8 @@ _COMMUNITY_ROWS = (
     ("saving_jain", "fairness of the savings (Jain, 1 is equal)", ".2f"),
     ("saving_gini", "inequality of the savings (Gini, 0 is equal)", ".2f"),
     ("members_worse_off", "members worse off than alone", "d"),
+    ("score", "share of the achievable saving", ".1%"),
+    ("co2_kg", "CO₂ of the import from the grid", ".1f"),
     ("rounds", "price rounds", "d"),
 )
 
@@ -160,6 +162,8 @@ def _community_table(result: Mapping[str, Any]) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 1))
     table.add_row()
     for name, words, form in _COMMUNITY_ROWS:
+        if name == "co2_kg" and result["run"]["community"][name] is None:
+            continue  # most scenarios do not tell the grid's intensity
         unit = result["units"][name] if form.endswith("f") and result["units"][name] != "1" else ""
         table.add_row(words, Text(_text(result["run"]["community"][name], form), justify="right"), unit)
     return table
