@@ -12,7 +12,7 @@ from coordinator.optimum.solve import (
     coordinated_optimum,
     optimise,
 )
-from coordinator.optimum.stores import Store, battery_store
+from coordinator.optimum.stores import Store, battery_store, vehicle_store
 
 __all__ = [
     "Optimum",
@@ -22,4 +22,5 @@ __all__ = [
     "battery_store",
     "coordinated_optimum",
     "optimise",
+    "vehicle_store",
 ]

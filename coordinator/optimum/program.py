@@ -5,8 +5,9 @@ the boundary by the pool tariffs (``coordinator.costs``), with half the fee at e
 price every meter by itself. Binaries are needed
 
 - for the sign of a member's net energy in a slot without trade whose feed-in tariff is above the import
-  price (importing and exporting at once would earn the difference), and
-- for the direction of a lossy store where a negative price makes destroying energy pay.
+  price (importing and exporting at once would earn the difference),
+- for the direction of a lossy store where a negative price makes destroying energy pay, and
+- for the start of a load that runs once.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from coordinator.costs import CommunityTariff
 from coordinator.optimum.linear_model import Columns, LinearModel, Solved
 from coordinator.optimum.stores import Store
+from runtime.devices import Appliance
 
 Array = NDArray[np.float64]
 
@@ -30,11 +32,13 @@ class Plan:
 
     Attributes:
         stored_kwh: for each member one trajectory a store, shape (slots,).
+        start_slots: for each member one slot an appliance, in which it starts.
         net_kwh: net positions, shape (members, slots).
         cost_eur: cost of these positions.
     """
 
     stored_kwh: tuple[tuple[Array, ...], ...]
+    start_slots: tuple[tuple[int, ...], ...]
     net_kwh: Array
     cost_eur: float
 
@@ -47,19 +51,28 @@ class CommunityProgram:
         constant_eur: cost that no column changes.
     """
 
-    def __init__(self, residual: Array, stores: Sequence[Sequence[Store]], tariff: CommunityTariff) -> None:
+    def __init__(
+        self,
+        residual: Array,
+        stores: Sequence[Sequence[Store]],
+        appliances: Sequence[Sequence[Appliance]],
+        tariff: CommunityTariff,
+    ) -> None:
         """Write the problem down.
 
         Args:
             residual: load − production, shape (members, slots) [kWh].
             stores: each member's stores.
+            appliances: each member's loads that run once.
             tariff: the community's prices and limits.
         """
         self.model = LinearModel()
         self.constant_eur = 0.0
         self._residual, self._stores, self._tariff = residual, stores, tariff
+        self._appliances = appliances
         self._stored: list[list[Columns]] = []
-        self._drawing: list[list[tuple[Columns, Columns]]] = []
+        self._net_terms: list[list[tuple[Columns, float]]] = []
+        self._starts: list[list[Columns]] = []
         self._signs: list[tuple[Columns, int, NDArray[np.intp]]] = []
         self._directions: list[tuple[Columns, int, int, NDArray[np.intp]]] = []
         least, greatest = self._net_ranges()
@@ -84,11 +97,20 @@ class CommunityProgram:
             )
             for own, member_columns in zip(self._stores, self._stored, strict=True)
         )
+        starts = tuple(
+            tuple(
+                appliance.earliest_start_slot + int(np.argmax(values[columns]))
+                for appliance, columns in zip(own, member_columns, strict=True)
+            )
+            for own, member_columns in zip(self._appliances, self._starts, strict=True)
+        )
         net = self._residual.copy()
-        for member, (own, trajectories) in enumerate(zip(self._stores, stored, strict=True)):
-            for store, trajectory in zip(own, trajectories, strict=True):
+        for member, trajectories in enumerate(stored):
+            for store, trajectory in zip(self._stores[member], trajectories, strict=True):
                 net[member] += store.drawn_kwh(trajectory)
-        return Plan(stored, net, self._tariff.cost_eur(net))
+            for appliance, start in zip(self._appliances[member], starts[member], strict=True):
+                net[member, start : start + len(appliance.energy_kwh)] += appliance.energy_kwh
+        return Plan(stored, starts, net, self._tariff.cost_eur(net))
 
     def binaries_of(self, plan: Plan) -> tuple[Columns, Array]:
         """The binaries, and what they are in a plan."""
@@ -100,6 +122,11 @@ class CommunityProgram:
             drawn = self._stores[member][number].drawn_kwh(plan.stored_kwh[member][number])
             columns.append(directions)
             values.append((drawn[slots] > 0).astype(float))
+        for member, (own, member_columns) in enumerate(zip(self._appliances, self._starts, strict=True)):
+            for number, (appliance, starts) in enumerate(zip(own, member_columns, strict=True)):
+                chosen = plan.start_slots[member][number] - appliance.earliest_start_slot
+                columns.append(starts)
+                values.append((np.arange(starts.size) == chosen).astype(float))
         return np.concatenate(columns), np.concatenate(values)
 
     def prices_of(self, solved: Solved | None) -> Array:
@@ -117,6 +144,8 @@ class CommunityProgram:
             for store in own:
                 least[member] -= store.discharge_max_kwh
                 greatest[member] += store.charge_max_kwh
+            for appliance in self._appliances[member]:
+                greatest[member] += _runs(appliance, self._tariff.slots).max(axis=0)
         return least, greatest
 
     def _burning(self, least_boundary: Array) -> NDArray[np.bool_]:
@@ -132,22 +161,23 @@ class CommunityProgram:
         price = np.where(greatest > 0, self._up, self._down)
         price = np.where(split, 0.0, price)
         self.constant_eur += float(price @ residual)
-        self._drawing.append([])
+        self._net_terms.append([])
         self._stored.append([])
         for number, store in enumerate(own):
             charge = self.model.add_columns(0.0, store.charge_max_kwh, price)
             discharge = self.model.add_columns(0.0, store.discharge_max_kwh, -price)
-            self._drawing[member].append((charge, discharge))
+            self._net_terms[member] += [(charge, 1.0), (discharge, -1.0)]
             self._stored[member].append(self._add_store(store, charge, discharge))
             if store.lossy:
-                self._add_directions(member, number, burning)
+                self._add_directions(member, number, charge, discharge, burning)
+        self._starts.append([self._add_appliance(member, one, price) for one in self._appliances[member]])
         slots = np.flatnonzero(split)
         if slots.size:
             self._add_signs(member, slots, least[slots], greatest[slots])
-        if own and self._tariff.demand_charge_eur_per_kw:
+        if self._net_terms[member] and self._tariff.demand_charge_eur_per_kw:
             hours = self._tariff.slot_hours
             peak = self.model.add_columns(0.0, np.inf, self._tariff.demand_charge_eur_per_kw)
-            terms = [(columns, sign / hours) for columns, sign in self._net_terms(member)]
+            terms = [(columns, sign / hours) for columns, sign in self._net_terms[member]]
             self.model.add_at_most([*terms, (np.repeat(peak, hours.size), -1.0)], -residual / hours)
         else:
             self.constant_eur += float(self._tariff.demand_charges_eur(self._residual[[member]]).sum())
@@ -167,9 +197,23 @@ class CommunityProgram:
         self.model.add_to_equal(rows[1:], stored[:-1], -store.retention)
         return stored
 
-    def _add_directions(self, member: int, number: int, burning: NDArray[np.bool_]) -> None:
+    def _add_appliance(self, member: int, appliance: Appliance, price: Array) -> Columns:
+        """One binary for each start; what the appliance draws is a column a slot."""
+        runs = _runs(appliance, self._tariff.slots)
+        starts = self.model.add_columns(np.zeros(len(runs)), 1.0, binary=True)
+        one = self.model.add_equal([], [1.0])
+        self.model.add_to_equal(np.repeat(one, starts.size), starts, 1.0)
+        drawn = self.model.add_columns(0.0, runs.max(axis=0), price)
+        rows = self.model.add_equal([(drawn, 1.0)], 0.0)
+        start, slot = np.nonzero(runs)
+        self.model.add_to_equal(rows[slot], starts[start], -runs[start, slot])
+        self._net_terms[member].append((drawn, 1.0))
+        return starts
+
+    def _add_directions(
+        self, member: int, number: int, charge: Columns, discharge: Columns, burning: NDArray[np.bool_]
+    ) -> None:
         store = self._stores[member][number]
-        charge, discharge = self._drawing[member][number]
         slots = np.flatnonzero(burning & (store.charge_max_kwh > 0) & (store.discharge_max_kwh > 0))
         if not slots.size:
             return
@@ -184,7 +228,7 @@ class CommunityProgram:
         up, down = self._up[slots], self._down[slots]
         taken = self.model.add_columns(0.0, greatest, up)
         given = self.model.add_columns(0.0, -least, -down)
-        terms = [(columns[slots], -sign) for columns, sign in self._net_terms(member)]
+        terms = [(columns[slots], -sign) for columns, sign in self._net_terms[member]]
         self.model.add_equal([(taken, 1.0), (given, -1.0), *terms], self._residual[member, slots])
         twisted = np.flatnonzero(down > up)
         if twisted.size:
@@ -203,8 +247,8 @@ class CommunityProgram:
         given = self.model.add_columns(0.0, np.maximum(-least[slots], 0.0), -sell)
         boundary = self._residual.sum(axis=0)[slots]
         rows = self.model.add_equal([(taken, 1.0), (given, -1.0)], boundary)
-        for member in range(len(self._stores)):
-            for columns, sign in self._net_terms(member):
+        for terms in self._net_terms:
+            for columns, sign in terms:
                 self.model.add_to_equal(rows, columns[slots], -sign)
         excess_price = tariff.excess_price_eur_per_kwh
         for side, limit in ((taken, tariff.import_limit_kwh[slots]), (given, tariff.export_limit_kwh[slots])):
@@ -214,6 +258,10 @@ class CommunityProgram:
                 self.model.add_at_most([(side[limited], 1.0), (above, -1.0)], limit[limited])
         return rows
 
-    def _net_terms(self, member: int) -> list[tuple[Columns, float]]:
-        pairs = self._drawing[member]
-        return [term for charge, discharge in pairs for term in ((charge, 1.0), (discharge, -1.0))]
+
+def _runs(appliance: Appliance, slots: int) -> Array:
+    """What an appliance draws for each start it may have, shape (starts, slots)."""
+    runs = np.zeros((appliance.latest_start_slot - appliance.earliest_start_slot + 1, slots))
+    for row, start in enumerate(range(appliance.earliest_start_slot, appliance.latest_start_slot + 1)):
+        runs[row, start : start + len(appliance.energy_kwh)] = appliance.energy_kwh
+    return runs

@@ -17,7 +17,7 @@ from coordinator.costs import CommunityTariff
 from coordinator.optimum.linear_model import InfeasibleError
 from coordinator.optimum.program import CommunityProgram, Plan
 from coordinator.optimum.stores import Store, battery_store
-from runtime.devices import Battery
+from runtime.devices import Appliance, Battery
 from runtime.errors import InputError, PeerwattError
 
 Array = NDArray[np.float64]
@@ -41,6 +41,7 @@ class Optimum:
         lower_bound_eur: no plan costs less [EUR].
         net_kwh: members' net positions, import > 0, shape (members, slots) [kWh].
         stored_kwh: for each member one trajectory a store, shape (slots,): stored energy at the end of slots.
+        start_slots: for each member one slot an appliance, in which it starts.
         price_eur_per_kwh: what a further kWh at the boundary would cost in each slot (the dual of its
             balance), shape (slots,); with a fee, half of it comes on top at each meter. Where there are
             binaries, with these held. NaN in slots without local trade, where there is no common price, and
@@ -53,6 +54,7 @@ class Optimum:
     lower_bound_eur: float
     net_kwh: Array
     stored_kwh: tuple[tuple[Array, ...], ...]
+    start_slots: tuple[tuple[int, ...], ...]
     price_eur_per_kwh: Array
     binaries: int
     seconds: float
@@ -127,15 +129,17 @@ def optimise(
     stores: Sequence[Sequence[Store]],
     tariff: CommunityTariff,
     *,
+    appliances: Sequence[Sequence[Appliance]] | None = None,
     time_limit_s: float = 60.0,
     relative_gap: float = _GAP_TOLERANCE,
 ) -> Optimum:
-    """Least cost of a community whose stores are run together.
+    """Least cost of a community whose stores and appliances are run together.
 
     Args:
         residual_load_kwh: load − production, shape (members, slots) [kWh].
         stores: each member's stores, any number.
         tariff: the community's prices and limits.
+        appliances: each member's loads that run once; none without it.
         time_limit_s: after it the best plan so far is returned with the bound so far; prices may take a
             little longer [s].
         relative_gap: a plan that can be bettered by no more than this share of its cost is good enough.
@@ -154,10 +158,17 @@ def optimise(
             f"residual_load_kwh: found shape {residual.shape}, expected finite numbers of shape "
             f"({len(stores)}, {tariff.slots}), one row a member"
         )
-    for number, own in enumerate(stores):
+    appliances = [[] for _ in stores] if appliances is None else appliances
+    for number, (own, loads) in enumerate(zip(stores, appliances, strict=True)):
         for store in own:
             store.check(f"member {number}")
-    program = CommunityProgram(residual, stores, tariff)
+        for load in loads:
+            if load.latest_start_slot + len(load.energy_kwh) > tariff.slots:
+                raise InputError(
+                    f"member {number}: found {load.name!r} starting in slot {load.latest_start_slot} for "
+                    f"{len(load.energy_kwh)} slots, expected it to end within {tariff.slots} slots"
+                )
+    program = CommunityProgram(residual, stores, appliances, tariff)
     model = program.model
     if not model.columns:
         # nothing to be decided, and no slot with trade that had a price
@@ -189,4 +200,13 @@ def optimise(
 
 def _optimum(plan: Plan, bound_eur: float, prices: Array, binaries: int, began: float) -> Optimum:
     seconds = time.perf_counter() - began
-    return Optimum(plan.cost_eur, bound_eur, plan.net_kwh, plan.stored_kwh, prices, binaries, seconds)
+    return Optimum(
+        objective_eur=plan.cost_eur,
+        lower_bound_eur=bound_eur,
+        net_kwh=plan.net_kwh,
+        stored_kwh=plan.stored_kwh,
+        start_slots=plan.start_slots,
+        price_eur_per_kwh=prices,
+        binaries=binaries,
+        seconds=seconds,
+    )

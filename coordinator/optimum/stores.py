@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime.devices import Battery
+from runtime.devices import Battery, ElectricVehicle
 from runtime.errors import InputError
 
 Array = NDArray[np.float64]
@@ -115,6 +115,35 @@ def battery_store(battery: Battery, slot_hours: ArrayLike) -> Store:
         retention=keep,
         charge_efficiency=battery.charge_efficiency,
         discharge_efficiency=battery.discharge_efficiency,
+    )
+
+
+def vehicle_store(vehicle: ElectricVehicle, slot_hours: ArrayLike) -> Store:
+    """A vehicle's stay at its charger: it charges between arrival and departure, and never gives back.
+
+    Args:
+        vehicle: the vehicle.
+        slot_hours: length of the slots, shape (slots,) [h].
+
+    Raises:
+        InputError: it leaves after the last slot.
+    """
+    hours = np.asarray(slot_hours, dtype=np.float64)
+    slots = np.arange(hours.size)
+    if vehicle.departure_slot > hours.size:
+        raise InputError(
+            f"{vehicle.name}: found departure_slot {vehicle.departure_slot}, expected at most {hours.size}"
+        )
+    here = (slots >= vehicle.arrival_slot) & (slots < vehicle.departure_slot)
+    most = vehicle.energy_kwh if vehicle.room_kwh is None else vehicle.room_kwh
+    return Store(
+        start_kwh=0.0,
+        stored_min_kwh=np.where(slots >= vehicle.departure_slot - 1, vehicle.energy_kwh, 0.0),
+        stored_max_kwh=np.full(hours.shape, most),
+        charge_max_kwh=np.where(here, vehicle.charge_limit_kw * hours, 0.0),
+        discharge_max_kwh=np.zeros(hours.shape),
+        used_kwh=np.zeros(hours.shape),
+        charge_efficiency=vehicle.charge_efficiency,
     )
 
 

@@ -19,8 +19,9 @@ from coordinator.optimum import (
     battery_store,
     coordinated_optimum,
     optimise,
+    vehicle_store,
 )
-from runtime.devices import Battery
+from runtime.devices import Appliance, Battery, ElectricVehicle
 from runtime.errors import InputError
 from tests.agents.planning.planning_cases import lorient_problem, priced_problem, random_problem
 
@@ -148,6 +149,28 @@ def test_a_store_with_bounds_of_its_own_leaves_and_comes_back() -> None:
     assert found.stored_kwh[0][0] == pytest.approx([7.0, 4.0, 4.0])
 
 
+def test_an_appliance_runs_once_where_a_neighbours_surplus_is() -> None:
+    # two slots of 1 and 2 kWh: started in slot 1 it takes all of the surplus of 1 and 2 kWh
+    washing = Appliance(name="washing", energy_kwh=(1.0, 2.0), earliest_start_slot=0, latest_start_slot=2)
+    tariff = CommunityTariff.of([0.3] * 4, [0.1] * 4, 1.0)
+    residual = np.array([[0.0, -1.0, -2.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    found = optimise(residual, [[], []], tariff, appliances=[[], [washing]])
+    assert found.start_slots == ((), (1,))
+    assert found.objective_eur == pytest.approx(0.0)
+    assert found.net_kwh[1].tolist() == [0.0, 1.0, 2.0, 0.0]
+    assert found.proven
+
+
+def test_what_does_not_end_within_the_session_is_refused() -> None:
+    late = Appliance(name="washing", energy_kwh=(1.0, 2.0), earliest_start_slot=0, latest_start_slot=1)
+    tariff = CommunityTariff.of([0.3] * 2, [0.1] * 2, 1.0)
+    with pytest.raises(InputError, match="member 0: found 'washing' starting in slot 1 for 2 slots"):
+        optimise(np.zeros((1, 2)), [[]], tariff, appliances=[[late]])
+    car = ElectricVehicle(name="car", arrival_slot=0, departure_slot=3, energy_kwh=1, charge_limit_kw=3)
+    with pytest.raises(InputError, match="car: found departure_slot 3, expected at most 2"):
+        vehicle_store(car, tariff.slot_hours)
+
+
 # -- another solver, and any plan --------------------------------------------------------------------------
 
 
@@ -163,6 +186,39 @@ def test_of_one_member_it_is_its_own_optimum(kind: str, seed: int) -> None:
         demand_charge_eur_per_kw=problem.peak_charge_eur_per_kw,
     )
     found = coordinated_optimum(problem.residual_load_kwh[None, :], [problem.battery], tariff)
+    oracle = solve(problem)
+    scale = max(1.0, abs(oracle.objective_eur))
+    assert oracle.proven
+    assert found.objective_eur == pytest.approx(oracle.objective_eur, abs=2e-6 * scale)
+    assert found.lower_bound_eur == pytest.approx(oracle.objective_eur, abs=2e-6 * scale)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_of_one_member_with_flexible_loads_it_is_its_own_optimum(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    problem = random_problem(seed, "feed-in" if seed % 2 else "convex", 24)
+    hours = problem.slot_hours
+    cars = tuple(
+        ElectricVehicle(
+            name=f"car {number}",
+            arrival_slot=int(rng.integers(0, 8)),
+            departure_slot=int(rng.integers(12, 25)),
+            energy_kwh=3 * hours * float(rng.uniform(0.2, 1)),
+            charge_limit_kw=3.0,
+            charge_efficiency=0.9,
+            room_kwh=5 * hours,
+        )
+        for number in range(2)
+    )
+    machine = Appliance(
+        name="machine", energy_kwh=(0.5, 1.0, 0.2), earliest_start_slot=2, latest_start_slot=20
+    )
+    problem = replace(problem, vehicles=cars, appliances=(machine,))
+    tariff = CommunityTariff.of(problem.import_price_eur_per_kwh, problem.export_price_eur_per_kwh, hours)
+    assert problem.battery is not None
+    stores = [battery_store(problem.battery, tariff.slot_hours)]
+    stores += [vehicle_store(car, tariff.slot_hours) for car in cars]
+    found = optimise(problem.residual_load_kwh[None, :], [stores], tariff, appliances=[[machine]])
     oracle = solve(problem)
     scale = max(1.0, abs(oracle.objective_eur))
     assert oracle.proven
