@@ -268,4 +268,9 @@ class OwnSession:
             export_price_eur_per_kwh=problem.export_price_eur_per_kwh.tolist(),
             proximal_weight_eur_per_kwh2=weight,
             reference_net_kwh=problem.reference_kwh.tolist() if weight > 0 else None,
+            cost_eur=self._plan.cost_eur,
+            objective_eur=self._plan.objective_eur,
+            lower_bound_eur=self._plan.lower_bound_eur,
+            certified_loss=self._plan.certified_loss,
+            certificate=self._plan.certificate,
         )

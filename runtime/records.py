@@ -198,6 +198,10 @@ class MemberForecast(Record):
     pv_series: SeriesForecast | None = None
 
 
+Certificate = Literal["optimal", "bounded", "none"]
+"""What is proven of a plan: optimal to rounding, within its certified loss of the optimum, or nothing."""
+
+
 class AgreedPlan(Record):
     """The plan a member ran, and the problem it was made for, so that its reasons can be told later.
 
@@ -211,6 +215,12 @@ class AgreedPlan(Record):
         export_price_eur_per_kwh: price of the round for energy given.
         proximal_weight_eur_per_kwh2: weight of the term that holds on to an earlier position.
         reference_net_kwh: that position; None without the term.
+        cost_eur: cost at the round's prices; None, as all below, in a record without it.
+        objective_eur: all that the member counted: cost, proximal term, demand charge, wear.
+        lower_bound_eur: no plan has an objective below this; None where nothing is proven.
+        certified_loss: share of the battery's value that the plan leaves at most; None where nothing is
+            proven, 0 without a battery.
+        certificate: ``optimal`` to rounding, ``bounded`` by the certified loss, or ``none``.
     """
 
     round: int
@@ -220,6 +230,11 @@ class AgreedPlan(Record):
     export_price_eur_per_kwh: list[float]
     proximal_weight_eur_per_kwh2: float = 0.0
     reference_net_kwh: list[float] | None = None
+    cost_eur: float | None = None
+    objective_eur: float | None = None
+    lower_bound_eur: float | None = None
+    certified_loss: float | None = None
+    certificate: Certificate = "none"
 
 
 class MemberSessionRecord(Record):

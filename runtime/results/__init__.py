@@ -19,7 +19,8 @@ def write_results(run: Path, *, figures: bool = True) -> dict[str, Any]:
         figures: draw the figures too.
 
     Returns:
-        The summary (``runtime.results.summary.summary``) with the names of the ``files`` written.
+        The summary (``runtime.results.summary.summary``) with what is proven of the ``plans``
+        and the names of the ``files`` written.
 
     Raises:
         LedgerError: the ledger does not balance; nothing is written.
@@ -27,6 +28,7 @@ def write_results(run: Path, *, figures: bool = True) -> dict[str, Any]:
     """
     from runtime.results.database import write_database
     from runtime.results.ledger import check_ledger
+    from runtime.results.plan_certificates import certificates
     from runtime.results.reading import read_indicators, read_records
     from runtime.results.summary import summary
     from runtime.results.tables import tables, write_tables
@@ -43,4 +45,8 @@ def write_results(run: Path, *, figures: bool = True) -> dict[str, Any]:
         from runtime.results.figures import write_figures
 
         files.extend(write_figures(directory.figures_dir, coordinator, members))
-    return {**summary(coordinator, indicators), "files": [str(file.relative_to(run)) for file in files]}
+    return {
+        **summary(coordinator, indicators),
+        "plans": certificates(members),
+        "files": [str(file.relative_to(run)) for file in files],
+    }

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.results.tables import Table
+from runtime.results.table import Table
 
 VIEWS = """
 CREATE VIEW bill_by_member AS
@@ -101,7 +101,10 @@ def write_database(path: Path, all_tables: Sequence[Table], indicators: Mapping[
 
 
 def _fill(database: sqlite3.Connection, table: Table) -> None:
-    columns = ", ".join(f"{name} {kind} NOT NULL" for name, kind in table.columns.items())
+    columns = ", ".join(
+        f"{name} {kind}" + ("" if name in table.optional else " NOT NULL")
+        for name, kind in table.columns.items()
+    )
     key = ", ".join(table.key)
     database.execute(f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID")
     marks = ", ".join("?" * len(table.columns))

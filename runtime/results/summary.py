@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runtime.records import CoordinatorRecord
+from runtime.results.plan_certificates import certificates_line
 
 FILE_WIDTH = 120
 """Characters a line when the summary goes to a file or a pipe."""
@@ -115,16 +116,20 @@ def print_summary(result: Mapping[str, Any], console: Console | None = None) -> 
     """Print the tables and notices of a summary.
 
     Args:
-        result: what ``summary`` returned.
+        result: what ``summary`` or ``runtime.results.write_results`` returned.
         console: where to; standard output if none is given.
     """
     if console is None:
         console = Console()
         if not console.is_terminal:
             console = Console(width=FILE_WIDTH)
+    plans = certificates_line(result["plans"]) if "plans" in result else None
     console.print(
         Group(
-            _member_table(result, console.width), _community_table(result), *map(_notice, result["notices"])
+            _member_table(result, console.width),
+            _community_table(result),
+            *([Text(f"{plans}\n")] if plans else []),
+            *map(_notice, result["notices"]),
         )
     )
 

@@ -9,36 +9,18 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from runtime.files import write_text_atomically
 from runtime.records import CoordinatorRecord, MemberRecord, SessionRecord
+from runtime.results.plan_certificates import plans_table
 from runtime.results.reading import session_of
-
-Cell = str | int | float | None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of results.
-
-    Attributes:
-        name: of the database table; the CSV file is ``name.csv``.
-        columns: column name to SQL type. Exact decimals are ``TEXT``.
-        key: columns of the primary key.
-        rows: the rows, cells in the columns' order.
-    """
-
-    name: str
-    columns: dict[str, str]
-    key: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
+from runtime.results.table import Cell, Table
 
 
 def tables(coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]) -> list[Table]:
-    """All tables of a run: positions, prices, deliveries, profiles, batteries, ledger, bills.
+    """All tables of a run: positions, prices, deliveries, profiles, batteries, plans, ledger, bills.
 
     Args:
         coordinator: the coordinator's record.
@@ -109,6 +91,7 @@ def tables(coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]) 
             member_slot,
             list(_batteries(coordinator, members)),
         ),
+        plans_table(coordinator, members),
         Table(
             "ledger",
             {

@@ -16,7 +16,8 @@ from synthetic import make_run
 from coordinator.indicators.command import indicators
 from runtime.horizon import Horizon
 from runtime.results.database import write_database
-from runtime.results.tables import Table, csv_text, decimal_text, tables, write_tables
+from runtime.results.table import Table
+from runtime.results.tables import csv_text, decimal_text, tables, write_tables
 
 COORDINATOR, MEMBERS = make_run(5, 2, slots=24, slot_minutes=60, estimated=(("house-1", 3),))
 TABLES = {table.name: table for table in tables(COORDINATOR, MEMBERS)}
