@@ -1,12 +1,21 @@
 """Who is better off alone: nobody's plan is to cost more in the community than without it.
 
-At the agreed positions each member's bill is known. One whose bill would be above the cost of its plan alone
-goes back to that plan; this changes the others' bills, so it is looked at again, at most so many times.
+At the agreed positions each member's bill is known. One whose bill would be above that of its plan alone goes
+back to that plan; this changes the others' bills, so it is looked at again, at most so many times. Alone is:
+if nobody traded, on the same connection, so charges for its limit are on both sides of the comparison.
+
+One that went back can still pay more than that where others' plans bring the connection further above its
+limit: a charge that it can only share.
+
+The contracts of a member that goes back are cancelled here, whatever the mechanism made of the new positions;
+the other sides have that energy from the pool or the grid, which the next look takes into account.
 """
 
 from __future__ import annotations
 
-from coordinator.expected import expected_bills_eur
+from dataclasses import replace
+
+from coordinator.expected import bills_without_trade_eur, expected_bills_eur
 from coordinator.mechanisms.base import Array, Clearing, Mechanism
 
 WORSE_EUR = 1e-9
@@ -26,7 +35,7 @@ def who_opts_out(
     Returns:
         Indices of members, and the clearing of the positions that are then agreed.
     """
-    alone_eur = mechanism.tariff.alone_costs_eur(alone_kwh)
+    alone_eur = bills_without_trade_eur(alone_kwh, mechanism.tariff)
     positions = agreed_kwh.copy()
     leaving: set[int] = set()
     clearing = mechanism.clear(positions)
@@ -42,5 +51,10 @@ def who_opts_out(
         leaving |= worse
         for index in worse:
             positions[index] = alone_kwh[index]
-        clearing = mechanism.clear(positions)
+        clearing = _without_contracts_of(leaving, mechanism.clear(positions))
     return frozenset(leaving), clearing
+
+
+def _without_contracts_of(members: set[int], clearing: Clearing) -> Clearing:
+    kept = tuple(each for each in clearing.contracts if not {each.seller, each.buyer} & members)
+    return replace(clearing, contracts=kept)

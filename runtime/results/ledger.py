@@ -38,8 +38,8 @@ def check_ledger(record: CoordinatorRecord) -> None:
     bought from the pool as sold to it, and only what it leaves goes to the grid; each member's entries add up
     to its settled delivery; contracts are executed as far as is metered; fees and charges are on what was
     traded, and on what is above the limit. Per session: demand charges are on each member's peak; what is
-    shared out adds up to nothing and makes all prices the same; each bill and each of its lines is the sum
-    of its entries, within a cent of its rounded amount; and so are all bills together.
+    shared out makes all prices the same; each bill and each of its lines is the sum of its entries, within a
+    cent of its rounded amount; and so are all bills together.
 
     Args:
         record: the coordinator's record.

@@ -18,6 +18,7 @@ from runtime.configuration import (
     Timing,
 )
 from runtime.devices import Battery
+from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
 from runtime.protocol.bodies import AnyBody, MeteringEnded, Reading, ReadingRequest, SenmlRecord
 from runtime.protocol.envelope import Envelope, Performative
@@ -82,6 +83,7 @@ class Community:
         high_feed_in: bool = False,
         deviation: float = 0.1,
         timing: Timing = TIMING,
+        grid: GridTerms | None = None,
     ) -> None:
         rng = random.Random(seed)
         self.horizons = [
@@ -112,6 +114,7 @@ class Community:
                     export_price_eur_per_kwh=[
                         Decimal(rng.randint(0, 400 if high_feed_in else 99)).scaleb(-3) for _ in range(slots)
                     ],
+                    grid=grid or GridTerms(),
                 )
                 for horizon in self.horizons
             ],

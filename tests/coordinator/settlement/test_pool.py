@@ -163,7 +163,9 @@ def test_a_bill_holds_a_members_energies_and_a_member_without_entries_gets_one_t
     net_kwh = {"a": Decimal("3"), "b": Decimal("-1"), "c": Decimal(0)}
     prices = SlotPrices(Decimal("0.301"), Decimal("0.10"), Decimal("0.2005"))
     entries = [
-        entry for slot in range(2) for entry in slot_entries(0, slot, exchange_energy(net_kwh, pooled=True), prices)
+        entry
+        for slot in range(2)
+        for entry in slot_entries(0, slot, exchange_energy(net_kwh, pooled=True), prices)
     ]
     a, b, c = bills(0, list(net_kwh), entries)
     assert (a.local_purchase_kwh, a.grid_import_kwh, a.local_sale_kwh) == (Decimal(2), Decimal(4), Decimal(0))
