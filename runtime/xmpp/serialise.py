@@ -12,6 +12,9 @@ from xml.etree import ElementTree
 STREAM_NAMESPACE = "jabber:client"
 """Default namespace of a client's stream (RFC 6120 section 4.8.3)."""
 
+KEPT_CHARACTERS = 128
+"""Names and values as short as this are kept once written: nearly all stanzas have the same ones."""
+
 _XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 
 
@@ -22,33 +25,39 @@ def stanza_bytes(stanza: ElementTree.Element) -> bytes:
     return "".join(parts).encode()
 
 
-def _write(element: ElementTree.Element, namespace: str, parts: list[str]) -> None:
-    """Write an element into a place where ``namespace`` is the default one."""
-    own_namespace, name = _split(element.tag)
-    if own_namespace == namespace:
-        parts.append(f"<{name}")
-    elif own_namespace == _XML_NAMESPACE:  # may be neither declared nor made the default
-        name = f"xml:{name}"
-        parts.append(f"<{name}")
-    else:
-        namespace = own_namespace
-        parts.append(f'<{name} xmlns="{_quoted(namespace)}"')
+def _write(element: ElementTree.Element, outer_namespace: str, parts: list[str]) -> None:
+    """Write an element into a place where ``outer_namespace`` is the default one."""
+    tags = _known_tags if len(element.tag) < KEPT_CHARACTERS else _tags
+    start, end, namespace = tags(element.tag, outer_namespace)
     for key, value in element.items():
         if key[0] != "{":
-            parts.append(f' {key}="{_quoted(value)}"')
+            start += f' {key}="{_known_quoted(value) if len(value) < KEPT_CHARACTERS else _quoted(value)}"'
         else:
-            # The number of parts so far makes a prefix that nothing else in the stanza has.
-            parts.append(_qualified(key, value, f"a{len(parts)}"))
+            # No other attribute of the element begins at the same place, which so makes a prefix.
+            start += _qualified(key, value, f"a{len(start)}")
     text = element.text
-    if not text and not len(element):
-        parts.append("/>")
+    if text:
+        parts.append(f"{start}>{_escaped(text)}")
+    elif len(element):
+        parts.append(start + ">")
+    else:
+        parts.append(start + "/>")
         return
-    parts.append(f">{_escaped(text)}" if text else ">")
     for child in element:
         _write(child, namespace, parts)
         if child.tail:
             parts.append(_escaped(child.tail))
-    parts.append(f"</{name}>")
+    parts.append(end)
+
+
+def _tags(tag: str, outer_namespace: str) -> tuple[str, str, str]:
+    """Start tag without its attributes and end, end tag, and the default namespace within."""
+    namespace, name = _split(tag)
+    if namespace == outer_namespace:
+        return f"<{name}", f"</{name}>", namespace
+    if namespace == _XML_NAMESPACE:  # may be neither declared nor made the default
+        return f"<xml:{name}", f"</xml:{name}>", outer_namespace
+    return f'<{name} xmlns="{_quoted(namespace)}"', f"</{name}>", namespace
 
 
 def _qualified(key: str, value: str, prefix: str) -> str:
@@ -58,7 +67,6 @@ def _qualified(key: str, value: str, prefix: str) -> str:
     return f' xmlns:{prefix}="{_quoted(namespace)}" {prefix}:{name}="{_quoted(value)}"'
 
 
-@lru_cache(maxsize=256)
 def _split(tag: str) -> tuple[str, str]:
     """Namespace, empty for none, and local name."""
     if tag[0] != "{":
@@ -73,7 +81,9 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    if text.isalnum():
-        return text
     text = _escaped(text).replace('"', "&quot;")
     return text.replace("\n", "&#10;").replace("\t", "&#9;")
+
+
+_known_tags = lru_cache(maxsize=256)(_tags)
+_known_quoted = lru_cache(maxsize=512)(_quoted)

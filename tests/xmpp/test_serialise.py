@@ -40,7 +40,7 @@ def qualified(chooser, name):
 def grown(chooser, depth):
     element = ElementTree.Element(qualified(chooser, f"e{depth}"))
     for number in range(chooser.randrange(4)):
-        element.set(qualified(chooser, f"k{number}"), some_text(chooser))
+        element.set(qualified(chooser, f"k{number}"), some_text(chooser) * chooser.choice((1, 50)))
     element.text = some_text(chooser)
     for _ in range(chooser.randrange(4) if depth < 4 else 0):
         child = grown(chooser, depth + 1)
