@@ -23,8 +23,11 @@ from runtime.records import CoordinatorRecord, MemberRecord
 from runtime.results.reading import read_records
 from runtime.rundir import RunDirectory
 
-OPTIMA_SECONDS = 40.0
-"""Time for the coordinated optima of all sessions [s]; most take a few hundredths of a second each."""
+OPTIMA_SECONDS = 10.0
+OPTIMA_SECONDS_PER_SESSION = 0.25
+MOST_OPTIMA_SECONDS = 80.0
+"""Time for the coordinated optima of all sessions [s]; most take a few hundredths of a second each, but where
+feed-in is above the price, or prices are negative, the last bit can take for ever."""
 
 
 def indicators(
@@ -104,10 +107,12 @@ def _references(
     coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]
 ) -> list[Reference | None]:
     """The coordinated optimum of each session; what one leaves of the time, later ones may use."""
-    ends = time.monotonic() + OPTIMA_SECONDS
+    sessions = len(coordinator.sessions)
+    seconds = min(OPTIMA_SECONDS + OPTIMA_SECONDS_PER_SESSION * sessions, MOST_OPTIMA_SECONDS)
+    ends = time.monotonic() + seconds
     found = []
     for number, session in enumerate(coordinator.sessions):
-        share_s = (ends - time.monotonic()) / (len(coordinator.sessions) - number)
+        share_s = (ends - time.monotonic()) / (sessions - number)
         found.append(reference_optimum(coordinator.members, session, members, share_s))
     return found
 

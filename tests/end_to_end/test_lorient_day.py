@@ -77,6 +77,20 @@ def test_the_community_pays_less_than_its_members_alone(runs: dict[str, Path]) -
     assert indicators["community"]["saving_eur"] > 0
 
 
+def test_the_share_of_the_achievable_saving_is_told_against_the_coordinated_optimum(
+    runs: dict[str, Path],
+) -> None:
+    for name, least in (("community", 0.3), ("pv-battery-optimised", -1e-3)):
+        told = json.loads((runs[name] / "indicators.json").read_bytes())["run"]["community"]
+        assert told["optimum_cost_eur"] == pytest.approx(170.774030, abs=1e-5)
+        saved = told["alone_cost_eur"] - told["bill_eur"]
+        assert told["score"] == pytest.approx(saved / (told["alone_cost_eur"] - 170.774030), abs=1e-5)
+        assert told["score"] >= least
+        # at the least what every round and every slot takes
+        assert told["messages"] >= 2 * 4 * 144
+        assert told["disclosed_numbers_per_slot"] >= 1
+
+
 def test_the_same_scenario_and_seed_twice_gives_the_same_bytes(runs: dict[str, Path]) -> None:
     for name in ("ledger.csv", "bills.csv"):
         assert (runs["community"] / name).read_bytes() == (runs["community-again"] / name).read_bytes()
