@@ -24,7 +24,7 @@ def replicated(lorient_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     (runs / "replicate").mkdir()  # an earlier one, which is not written over
     done = call(
         *("replicate", "--data", lorient_folder, "--generations", GENERATIONS, "--runs", runs, "--json"),
-        timeout_s=240.0,
+        timeout_s=480.0,
     )
     assert done.returncode == 0, done.stderr
     return runs / "replicate-2", json.loads(done.stdout)
