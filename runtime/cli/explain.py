@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from runtime.rundir import RunDirectory
 
 
 def explain(
@@ -27,12 +30,9 @@ def explain(
     from runtime.rundir import RunDirectory
 
     directory = find_run(run)
-    config = RunDirectory(directory).member_config(member)
-    if not config.is_file():
-        known = sorted(path.stem for path in config.parent.glob("*.json"))
-        raise InputError(f"MEMBER: found {member!r}, expected one of {', '.join(known)}")
     if session < 1:
         raise InputError(f"--session: found {session}, expected 1 or more")
+    check_recorded(RunDirectory(directory), member)
     answer = ask_agents("explain", "--run", str(directory), "--member", member, "--session", str(session - 1))
     wanted = None if slot is None else slot_named(slot, Horizon.model_validate(answer["horizon"]))
     if as_json:
@@ -41,3 +41,24 @@ def explain(
         return
     for line in explain_all(answer, wanted):
         typer.echo(line)
+
+
+def check_recorded(directory: RunDirectory, member: str) -> None:
+    """Refuse what has no record of a member, and say why it has none.
+
+    Raises:
+        InputError: no run, no such member, not run yet, not ended yet, or ended without the member's record.
+    """
+    run, config = directory.path, directory.member_config(member)
+    known = sorted(path.stem for path in config.parent.glob("*.json"))
+    if not known:
+        raise InputError(f"{run}: found no configuration of members, expected the directory of a run")
+    if member not in known:
+        raise InputError(f"MEMBER: found {member!r}, expected one of {', '.join(known)}")
+    if directory.member_record(member).is_file():
+        return
+    if directory.coordinator_record.is_file():
+        raise InputError(f"{run}: the run ended without a record of {member}, so its plan is not known")
+    if directory.log(member).is_file():
+        raise InputError(f"{run}: the run has not ended yet; {member} writes its record when it does")
+    raise InputError(f"{run}: prepared, but not run yet: there is no plan of {member} to explain")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_args
 
@@ -108,7 +109,7 @@ def plan(
     if as_json:
         typer.echo(answer.model_dump_json(indent=1))
     else:
-        _print(answer)
+        show(answer)
     folder_out = out or (None if as_json else Path("plans") / resolved.name / member)
     if folder_out is not None:
         _write(folder_out, answer, quiet=as_json)
@@ -152,7 +153,8 @@ def _checked(model: type[Model], given: dict[str, Any]) -> Model:
         raise InputError(f"--{option}: found {first['input']}, expected a number {expected}") from None
 
 
-def _print(answer: PlanAnswer) -> None:
+def show(answer: PlanAnswer) -> None:
+    """Print what was planned, for a person."""
     from rich.console import Console
     from rich.table import Table
 
@@ -174,8 +176,17 @@ def _print(answer: PlanAnswer) -> None:
             style = "bold" if index == answer.chosen else None
             table.add_row(name, *_cells(answer, answer.plans[index]), style=style)
     console.print(table)
+    if answer.method == "front" and len(answer.plans) == 1 and answer.battery_capacity_kwh is not None:
+        console.print(
+            f"The front is a single plan: it is the best in {_listed(answer.objectives)} at once, "
+            "so there is nothing to trade off."
+        )
     if len(answer.plans) > SHOWN_PLANS:
         console.print(f"{len(answer.plans)} plans in all; the table shows some, front.csv has them all.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _how(answer: PlanAnswer) -> str:

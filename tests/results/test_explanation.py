@@ -151,6 +151,25 @@ def test_a_session_without_an_answered_price_signal(tmp_path: Path) -> None:
     assert "answered no price signal in time" in done.stderr
 
 
+def test_a_run_without_the_members_record_is_told_from_others(tmp_path: Path) -> None:
+    run = RunDirectory(finished(tmp_path))
+    run.member_record("house").unlink()
+    for file, message in (
+        (None, "prepared, but not run yet: there is no plan of house to explain"),
+        (run.log("house"), "the run has not ended yet; house writes its record when it does"),
+        (run.coordinator_record, "the run ended without a record of house, so its plan is not known"),
+    ):
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("{}")
+        done = explain(run.path, "house")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in " ".join(done.stderr.split())
+    done = explain(tmp_path, "house")
+    assert done.returncode == 2
+    assert "expected the directory of a run" in done.stderr
+
+
 def test_slots_by_name() -> None:
     assert [slot_named(name, HORIZON) for name in ("0", "3", "01:00", "2024-06-18T02:00")] == [0, 3, 1, 2]
     with pytest.raises(InputError, match="found '4'"):

@@ -12,6 +12,7 @@ import pytest
 
 from agents.planning.command import answer
 from runtime.cli import main
+from runtime.cli.plan import show
 from runtime.planned import PlanAnswer, PlanRequest
 from runtime.preferences import BatteryAgeing, Preference
 from runtime.results.plan_figures import write_plan_figures
@@ -109,6 +110,18 @@ def test_a_front_with_a_choice(scenario: Path, tmp_path: Path) -> None:
     assert [row["plan"] for row in rows if row["chosen"] == "1"] == [str(len(rows))]
     assert [float(row["peak_import_kw"]) for row in rows] == [p.peak_import_kw for p in found.plans]
     assert "peak import [kW]" in (tmp_path / "front.svg").read_text()
+
+
+def test_a_front_of_one_plan_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Flat tariffs, feed-in below them, always surplus: charging from it is best in everything.
+    flat = write(tmp_path, ("production = { constant = 1.0", "production = { constant = 0.5"))
+    found = answer(request(flat, objectives=["cost", "import"], front=True))
+    assert len(found.plans) == 1
+    show(found)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "front is a single plan: it is the best in cost and import at once" in text
+    show(answer(request(write(tmp_path, *CHANGES), objectives=["cost", "peak"], front=True)))
+    assert "single plan" not in capsys.readouterr().out
 
 
 def test_the_table_of_a_plan_has_pairs_and_charge(scenario: Path, tmp_path: Path) -> None:
