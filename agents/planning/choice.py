@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.planning.front import Front
+from agents.planning.preferred import plane_normal
 from agents.planning.tariff import FloatArray
 from runtime.errors import InputError
 from runtime.preferences import Preference
@@ -58,9 +59,6 @@ def knee_depths(shares: FloatArray) -> FloatArray:
         Distances, shape (N,); above 0 towards the ideal plan.
     """
     corners = shares[[int(np.lexsort((shares.sum(axis=1), column))[0]) for column in shares.T]]
-    normal = np.linalg.pinv(corners) @ np.ones(len(corners))
-    # Where one plan is best in two objectives the corners do not span a plane: all count the same.
-    if np.any(normal <= 0):
-        normal = np.ones(shares.shape[1])
+    normal = plane_normal(corners)
     depths: FloatArray = (1.0 - shares @ normal) / np.linalg.norm(normal)
     return depths
