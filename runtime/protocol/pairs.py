@@ -15,7 +15,8 @@ ENERGY_DECIMALS = 9
 
 def pair_of_net(net_kwh: Array) -> tuple[list[float], list[float]]:
     """Import and export (both not negative) of a signed net energy per slot, import > 0 [kWh]."""
-    told: list[float] = np.round(net_kwh, ENERGY_DECIMALS).tolist()
+    # Python's round, not numpy's: that one is a decimal off where energies are large.
+    told = [round(energy_kwh, ENERGY_DECIMALS) for energy_kwh in net_kwh.tolist()]
     imports = [energy_kwh if energy_kwh > 0 else 0.0 for energy_kwh in told]
     return imports, [-energy_kwh if energy_kwh < 0 else 0.0 for energy_kwh in told]
 
