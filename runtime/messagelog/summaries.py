@@ -114,8 +114,19 @@ def _bill_line(body: Fields) -> str:
     return (
         f"pays {body['amount_eur']} EUR: community {body['local_purchase_kwh']} bought, "
         f"{body['local_sale_kwh']} sold; grid {body['grid_import_kwh']} in, "
-        f"{body['grid_export_kwh']} out kWh ({body['quality']})"
+        f"{body['grid_export_kwh']} out kWh{_extras(body)} ({body['quality']})"
     )
+
+
+def _extras(body: Fields) -> str:
+    """Fee, charge and contracts of a bill line, where there are any."""
+    parts = (
+        ("contracts", "contract_eur"),
+        ("local fee", "local_fee_eur"),
+        ("above the limit", "excess_charge_eur"),
+    )
+    said = [f"{words} {body[key]} EUR" for words, key in parts if float(body.get(key, 0))]
+    return f"; {', '.join(said)}" if said else ""
 
 
 def _session_closed(body: Fields) -> str:

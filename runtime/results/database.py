@@ -23,17 +23,23 @@ SELECT member, COUNT(*) AS sessions,
        SUM(CAST(local_sale_kwh AS REAL)) AS local_sale_kwh,
        SUM(CAST(grid_import_kwh AS REAL)) AS grid_import_kwh,
        SUM(CAST(grid_export_kwh AS REAL)) AS grid_export_kwh,
+       ROUND(SUM(CAST(local_fee_eur AS REAL)), 2) AS local_fee_eur,
+       ROUND(SUM(CAST(excess_charge_eur AS REAL)), 2) AS excess_charge_eur,
+       ROUND(SUM(CAST(demand_charge_eur AS REAL)), 2) AS demand_charge_eur,
        SUM(CAST(exact_eur AS REAL)) AS exact_eur,
        ROUND(SUM(CAST(amount_eur AS REAL)), 2) AS amount_eur
 FROM bills GROUP BY member;
 
 CREATE VIEW exchange_by_slot AS
 SELECT session, slot, slot_start,
-       SUM(CAST(energy_kwh AS REAL) * (kind = 'local-sale')) AS local_trade_kwh,
+       SUM(CAST(energy_kwh AS REAL) * (kind IN ('local-sale', 'contract'))) AS local_trade_kwh,
+       SUM(CAST(energy_kwh AS REAL) * (kind = 'contract')) AS contract_kwh,
        SUM(CAST(energy_kwh AS REAL) * (kind = 'grid-import')) AS grid_import_kwh,
        SUM(CAST(energy_kwh AS REAL) * (kind = 'grid-export')) AS grid_export_kwh,
+       SUM(CAST(energy_kwh AS REAL) * (kind = 'excess-charge')) AS excess_kwh,
        MAX(CASE WHEN kind = 'local-sale' THEN CAST(price_eur_per_kwh AS REAL) END) AS local_price_eur_per_kwh,
-       SUM(CAST(amount_eur AS REAL) * ((kind = 'grid-import') - (kind = 'grid-export'))) AS paid_to_grid_eur
+       SUM(CAST(amount_eur AS REAL) * ((credit = 'grid') - (debit = 'grid'))) AS paid_to_grid_eur,
+       SUM(CAST(amount_eur AS REAL) * (credit = 'network')) AS paid_to_network_eur
 FROM ledger GROUP BY session, slot, slot_start;
 
 CREATE VIEW quality_by_member AS

@@ -66,7 +66,7 @@ class CommunitySeries:
         grid_export_price_eur_per_kwh: feed-in tariff [EUR/kWh].
         import_price_eur_per_kwh: agreed price for energy taken [EUR/kWh].
         export_price_eur_per_kwh: agreed price for energy given [EUR/kWh].
-        local_price_eur_per_kwh: price that local trade was settled at [EUR/kWh]; NaN without trade.
+        local_price_eur_per_kwh: mean price of local trade, by contract or pooled [EUR/kWh]; NaN without.
         local_kw: traded between members [kW].
         import_kw: bought from the grid [kW].
         export_kw: sold to the grid [kW].
@@ -151,14 +151,15 @@ def _member(name: str, coordinator: CoordinatorRecord, record: MemberRecord | No
 
 def _community(session: SessionRecord) -> CommunitySeries:
     slots, hours = settled_slots(session), session.horizon.slot_hours
-    energy = {kind: np.zeros(session.horizon.slots) for kind in ("local-sale", "grid-import", "grid-export")}
+    traded = ("local-sale", "contract")
+    energy = {kind: np.zeros(session.horizon.slots) for kind in (*traded, "grid-import", "grid-export")}
     sold_for = np.zeros(session.horizon.slots)
     for entry in session.ledger:
         if entry.kind in energy:
             energy[entry.kind][entry.slot] += float(entry.energy_kwh)
-        if entry.kind == "local-sale":
+        if entry.kind in traded:
             sold_for[entry.slot] += float(entry.amount_eur)
-    local = energy["local-sale"]
+    local = energy["local-sale"] + energy["contract"]
     price = np.divide(sold_for, local, out=np.full(local.shape, np.nan), where=local > 0)
     tariffs = [
         np.array([float(p) for p in prices])

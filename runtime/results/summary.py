@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from runtime.records import CoordinatorRecord
+from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.results.plan_certificates import certificates_line
 
 FILE_WIDTH = 120
@@ -103,13 +103,28 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
         session, slot = suspended[0]
         found.append(
             f"Trade was suspended in {_times(len(suspended), 'slot')}, the first at "
-            f"{session.horizon.local(slot):%Y-%m-%d %H:%M}: the feed-in tariff is above "
-            "the import tariff there."
+            f"{session.horizon.local(slot):%Y-%m-%d %H:%M}: {_why_suspended(session, slot)} there."
+        )
+    above = [e for s in coordinator.sessions for e in s.ledger if e.kind == "excess-charge"]
+    if above:
+        slots = len({(entry.session, entry.slot) for entry in above})
+        energy_kwh, charge_eur = (
+            float(sum(getattr(e, f) for e in above)) for f in ("energy_kwh", "amount_eur")
+        )
+        found.append(
+            f"Above the limit of the community's connection in {_times(slots, 'slot')}: "
+            f"{energy_kwh:.2f} kWh, charged with {charge_eur:.2f} EUR."
         )
     if indicators["run"]["community"]["members_worse_off"]:
         worse = [n for n, v in indicators["run"]["members"].items() if (v["saving_eur"] or 0.0) < 0]
         found.append(f"Pay more than alone: {', '.join(worse)}.")
     return found
+
+
+def _why_suspended(session: SessionRecord, slot: int) -> str:
+    if session.grid_export_price_eur_per_kwh[slot] > session.grid_import_price_eur_per_kwh[slot]:
+        return "the feed-in tariff is above the import tariff"
+    return "what trade would spare is below the local fee"
 
 
 def print_summary(result: Mapping[str, Any], console: Console | None = None) -> None:

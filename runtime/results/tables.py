@@ -13,14 +13,15 @@ from decimal import Decimal
 from pathlib import Path
 
 from runtime.files import write_text_atomically
-from runtime.records import CoordinatorRecord, MemberRecord, SessionRecord
+from runtime.records import CoordinatorRecord, MemberRecord
+from runtime.results.money_tables import decimal_text, money_tables, slot_starts
 from runtime.results.plan_certificates import plans_table
 from runtime.results.reading import session_of
 from runtime.results.table import Cell, Table
 
 
 def tables(coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]) -> list[Table]:
-    """All tables of a run: positions, prices, deliveries, profiles, batteries, plans, ledger, bills.
+    """All tables of a run: positions, prices, deliveries, profiles, batteries, plans, and those of money.
 
     Args:
         coordinator: the coordinator's record.
@@ -92,36 +93,7 @@ def tables(coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]) 
             list(_batteries(coordinator, members)),
         ),
         plans_table(coordinator, members),
-        Table(
-            "ledger",
-            {
-                "entry": "INTEGER",
-                **of_member,
-                "kind": "TEXT",
-                "energy_kwh": "TEXT",
-                "price_eur_per_kwh": "TEXT",
-                "amount_eur": "TEXT",
-                "debit": "TEXT",
-                "credit": "TEXT",
-            },
-            ("entry",),
-            list(_ledger(coordinator)),
-        ),
-        Table(
-            "bills",
-            {
-                "session": "INTEGER",
-                "member": "TEXT",
-                "local_purchase_kwh": "TEXT",
-                "local_sale_kwh": "TEXT",
-                "grid_import_kwh": "TEXT",
-                "grid_export_kwh": "TEXT",
-                "exact_eur": "TEXT",
-                "amount_eur": "TEXT",
-            },
-            ("session", "member"),
-            list(_bills(coordinator)),
-        ),
+        *money_tables(coordinator),
     ]
 
 
@@ -148,22 +120,13 @@ def write_tables(run: Path, all_tables: Sequence[Table]) -> list[Path]:
     return files
 
 
-def decimal_text(value: Decimal) -> str:
-    """All digits of an exact decimal, without exponent; zero never has a sign."""
-    return format(value if value else abs(value), "f")
-
-
-def _starts(session: SessionRecord) -> list[str]:
-    return [session.horizon.local(slot).isoformat() for slot in range(session.horizon.slots)]
-
-
 def _pair(net_kwh: float) -> tuple[float, float]:
     return (net_kwh, 0.0) if net_kwh > 0 else (0.0, -net_kwh + 0.0)
 
 
 def _positions(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
     for session in coordinator.sessions:
-        starts = _starts(session)
+        starts = slot_starts(session)
         for negotiated in session.rounds:
             for slot, start in enumerate(starts):
                 for member in coordinator.members:
@@ -174,7 +137,7 @@ def _positions(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
 
 def _prices(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
     for session in coordinator.sessions:
-        starts = _starts(session)
+        starts = slot_starts(session)
         tariffs = [
             (decimal_text(taken), decimal_text(given))
             for taken, given in zip(
@@ -196,7 +159,7 @@ def _prices(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
 
 def _deliveries(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
     for session in coordinator.sessions:
-        starts = _starts(session)
+        starts = slot_starts(session)
         for delivery in session.deliveries:
             net = delivery.net_kwh
             taken, given = (net, Decimal(0)) if net > 0 else (Decimal(0), -net)
@@ -215,7 +178,7 @@ def _profiles(
     coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]
 ) -> Iterator[tuple[Cell, ...]]:
     for session in coordinator.sessions:
-        starts = _starts(session)
+        starts = slot_starts(session)
         for member, record in members.items():
             own = session_of(record, session)
             if own is None:
@@ -240,7 +203,7 @@ def _batteries(
     coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]
 ) -> Iterator[tuple[Cell, ...]]:
     for session in coordinator.sessions:
-        starts = _starts(session)
+        starts = slot_starts(session)
         for member, record in members.items():
             own = session_of(record, session)
             if own is None or not own.stored_kwh or not record.battery_capacity_kwh:
@@ -256,39 +219,3 @@ def _batteries(
                     own.stored_kwh[slot],
                     own.stored_kwh[slot] / record.battery_capacity_kwh,
                 )
-
-
-def _ledger(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
-    number = 0
-    for session in coordinator.sessions:
-        starts = _starts(session)
-        for entry in session.ledger:
-            yield (
-                number,
-                session.session,
-                entry.slot,
-                starts[entry.slot],
-                entry.member,
-                entry.kind,
-                decimal_text(entry.energy_kwh),
-                decimal_text(entry.price_eur_per_kwh),
-                decimal_text(entry.amount_eur),
-                entry.debit,
-                entry.credit,
-            )
-            number += 1
-
-
-def _bills(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
-    for session in coordinator.sessions:
-        for bill in session.bills:
-            yield (
-                bill.session,
-                bill.member,
-                decimal_text(bill.local_purchase_kwh),
-                decimal_text(bill.local_sale_kwh),
-                decimal_text(bill.grid_import_kwh),
-                decimal_text(bill.grid_export_kwh),
-                decimal_text(bill.exact_eur),
-                decimal_text(bill.amount_eur),
-            )

@@ -14,10 +14,12 @@ import pytest
 from synthetic import make_run
 
 from coordinator.indicators.command import indicators
+from runtime.bookkeeping import AgreedContract
 from runtime.horizon import Horizon
 from runtime.results.database import write_database
+from runtime.results.money_tables import AMOUNT_COLUMNS, decimal_text
 from runtime.results.table import Table
-from runtime.results.tables import csv_text, decimal_text, tables, write_tables
+from runtime.results.tables import csv_text, tables, write_tables
 
 COORDINATOR, MEMBERS = make_run(5, 2, slots=24, slot_minutes=60, estimated=(("house-1", 3),))
 TABLES = {table.name: table for table in tables(COORDINATOR, MEMBERS)}
@@ -55,7 +57,35 @@ def test_ledger_and_bills_hold_the_exact_money() -> None:
             for r in written
             if r["member"] == member
         )
-        assert owed == sum(Decimal(r["exact_eur"]) for r in rows("bills") if r["member"] == member)
+        own = [r for r in rows("bills") if r["member"] == member]
+        assert owed == sum(Decimal(r["exact_eur"]) for r in own)
+        for row in own:
+            lines = sum(Decimal(row[column]) for column in AMOUNT_COLUMNS.values())
+            assert lines == Decimal(row["amount_eur"])
+
+
+def test_bills_name_their_period_and_every_line() -> None:
+    row = rows("bills")[len(COORDINATOR.members)]
+    assert (row["session"], row["period_start"]) == ("1", "2024-06-22T00:00:00+02:00")
+    assert row["period_end"] == "2024-06-23T00:00:00+02:00"
+    bill = COORDINATOR.sessions[1].bills[0]
+    assert bill.items
+    for item in bill.items:
+        assert Decimal(row[AMOUNT_COLUMNS[item.kind]]) == item.amount_eur
+
+
+def test_contracts_are_listed_where_there_are_any() -> None:
+    assert "contracts" not in TABLES
+    agreed = AgreedContract(
+        seller="house-1",
+        buyer="office-2",
+        energy_kwh=[Decimal("0.5"), *[Decimal(0)] * 23],
+        price_eur_per_kwh=[Decimal("0.2"), *[Decimal(0)] * 23],
+    )
+    first = COORDINATOR.sessions[0].model_copy(update={"contracts": [agreed]})
+    record = COORDINATOR.model_copy(update={"sessions": [first, COORDINATOR.sessions[1]]})
+    (table,) = [table for table in tables(record, MEMBERS) if table.name == "contracts"]
+    assert table.rows == [(0, 0, 0, "2024-06-21T00:00:00+02:00", "house-1", "office-2", "0.5", "0.2")]
 
 
 def test_equal_records_give_equal_bytes_and_lf_line_ends(tmp_path: Path) -> None:
