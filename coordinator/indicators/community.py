@@ -98,16 +98,13 @@ def _fairness(members: Mapping[str, Values]) -> Values:
 
 
 def _efficiency(total: _Totals, stretch: Stretch, bill_eur: float) -> Values:
-    alone, reference, excess = total("alone_cost_eur"), stretch.reference, stretch.alone_excess_eur
+    alone, reference = total("alone_cost_eur"), stretch.reference
     optimum = None if reference is None else reference.cost_eur
     return {
-        "alone_excess_eur": excess,
         "optimum_cost_eur": optimum,
         "optimum_uncertainty_eur": None if reference is None else reference.cost_eur - reference.bound_eur,
         "welfare_gap_eur": None if optimum is None else bill_eur - optimum,
-        "score": None
-        if alone is None or excess is None or optimum is None
-        else efficiency.score(alone + excess, bill_eur, optimum),
+        "score": None if alone is None or optimum is None else efficiency.score(alone, bill_eur, optimum),
         "price_of_decentralisation": None
         if optimum is None
         else efficiency.price_of_decentralisation(bill_eur, optimum),
@@ -131,7 +128,6 @@ def _zhou(members: Mapping[str, Values], total: _Totals, stretch: Stretch) -> Va
         return dict.fromkeys(names)
     found = zhou_indices(
         alone_costs_eur=[values["alone_cost_eur"] or 0.0 for values in members.values()],
-        alone_excess_eur=stretch.alone_excess_eur or 0.0,
         costs_eur=[values["bill_eur"] or 0.0 for values in members.values()],
         optimum_cost_eur=stretch.reference.cost_eur if stretch.reference else None,
         boundary_kwh=stretch.boundary_kwh,

@@ -112,11 +112,12 @@ _GRID = {
 
 _MONEY = {
     "alone_cost_eur": Definition(
-        "EUR", "cost with the member's own baseline plan, alone at the grid's tariffs", EQ1
+        "EUR",
+        "cost with the member's own baseline plan and without trade: the grid's tariffs, demand charge, and "
+        "its part of what is above the limits of the community's connection",
+        EQ1,
     ),
-    "metered_cost_eur": Definition(
-        "EUR", "cost of the metered profile at the grid's tariffs, without trade", EQ1
-    ),
+    "metered_cost_eur": Definition("EUR", "cost of the metered profile without trade, likewise", EQ1),
     "bill_eur": Definition(
         "EUR", "what is paid for what was metered, from the ledger; negative: is received", EQ1, "lower"
     ),
@@ -157,11 +158,6 @@ _FAIRNESS = {
 }
 
 _EFFICIENCY = {
-    "alone_excess_eur": Definition(
-        "EUR",
-        "what the members' plans alone would together cost above the limits of the community's connection; "
-        "none if a member left no record",
-    ),
     "optimum_cost_eur": Definition(
         "EUR",
         "what the community would have paid had one hand run all batteries and known loads and production "
@@ -176,8 +172,8 @@ _EFFICIENCY = {
     "welfare_gap_eur": Definition("EUR", "what was paid above the optimum", "", "lower"),
     "score": Definition(
         "1",
-        "share of the achievable saving that was achieved: 1 at the optimum, 0 as if everybody were alone "
-        "(at the same connection), negative if dearer; none where nothing could be saved",
+        "share of the achievable saving that was achieved: 1 at the optimum, 0 as if everybody were alone, "
+        "negative if dearer; none where nothing could be saved",
         "",
         "higher",
     ),

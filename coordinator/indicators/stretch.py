@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coordinator.expected import bills_without_trade_eur
 from coordinator.indicators.measures import Array
 from coordinator.indicators.reference import Reference, tariff_of
 from coordinator.indicators.traffic import Traffic
@@ -30,10 +31,8 @@ class Stretch:
         pv_kwh: production, by member.
         alone_net_kwh: net energy with the member's baseline plan, by member.
         stored_kwh: stored energy at the end of slots, by member; empty without battery.
-        alone_cost_eur: cost of ``alone_net_kwh`` at the grid, by member.
-        metered_cost_eur: cost of ``net_kwh`` at the grid, without trade, by member.
-        alone_excess_eur: what all ``alone_net_kwh`` together cost above the connection's limits; None if a
-            member left no record.
+        alone_cost_eur: cost of ``alone_net_kwh`` without trade, by member.
+        metered_cost_eur: cost of ``net_kwh`` without trade, by member.
         planning_seconds: time spent planning, by member.
         ledger: what was settled.
         bills: what it came to.
@@ -53,7 +52,6 @@ class Stretch:
     stored_kwh: dict[str, Array]
     alone_cost_eur: dict[str, float]
     metered_cost_eur: dict[str, float]
-    alone_excess_eur: float | None
     planning_seconds: dict[str, float]
     ledger: list[LedgerEntry]
     bills: list[Bill]
@@ -100,21 +98,19 @@ def stretch_of(
     net, quality, slots = _deliveries(names, session)
     own = {name: found for name in names if name in records and (found := session_of(records[name], session))}
     tariff = tariff_of(session)
+    limited = bool(np.isfinite([tariff.import_limit_kwh, tariff.export_limit_kwh]).any())
 
     def arrays(field: str) -> dict[str, Array]:
         return {name: np.array(getattr(o, field), dtype=np.float64)[slots] for name, o in own.items()}
 
-    def alone_cost_eur(net_kwh: Array) -> float:
-        whole = np.zeros(tariff.slots)
-        whole[slots] = net_kwh
-        return float(tariff.alone_costs_eur(whole[None, :])[0])
+    def costs_eur(net_kwh: Mapping[str, Array]) -> dict[str, float]:
+        if len(net_kwh) < len(names) and limited:
+            return {}  # what a member causes at the connection depends on all others
+        whole = np.zeros((len(net_kwh), tariff.slots))
+        whole[:, slots] = list(net_kwh.values()) or np.zeros((0, len(slots)))
+        return dict(zip(net_kwh, bills_without_trade_eur(whole, tariff).tolist(), strict=True))
 
     alone_net = arrays("alone_net_kwh")
-    alone_excess_eur = None
-    if len(alone_net) == len(names):
-        boundary = np.zeros(tariff.slots)
-        boundary[slots] = np.sum([*alone_net.values(), np.zeros(len(slots))], axis=0)
-        alone_excess_eur = tariff.excess_price_eur_per_kwh * float(tariff.excess_kwh(boundary).sum())
     intensity = session.co2_intensity_g_per_kwh
     return Stretch(
         slot_hours=np.full(len(slots), session.horizon.slot_hours),
@@ -125,9 +121,8 @@ def stretch_of(
         pv_kwh=arrays("pv_kwh"),
         alone_net_kwh=alone_net,
         stored_kwh={name: _stored_kwh(o, slots) for name, o in own.items()},
-        alone_cost_eur={name: alone_cost_eur(values) for name, values in alone_net.items()},
-        metered_cost_eur={name: alone_cost_eur(values) for name, values in net.items()},
-        alone_excess_eur=alone_excess_eur,
+        alone_cost_eur=costs_eur(alone_net),
+        metered_cost_eur=costs_eur(net),
         planning_seconds={name: o.planning_seconds for name, o in own.items()},
         ledger=session.ledger,
         bills=session.bills,
@@ -162,7 +157,6 @@ def joined(names: Sequence[str], stretches: Sequence[Stretch]) -> Stretch:
         stored_kwh=arrays([s.stored_kwh for s in stretches]),
         alone_cost_eur=sums([s.alone_cost_eur for s in stretches]),
         metered_cost_eur=sums([s.metered_cost_eur for s in stretches]),
-        alone_excess_eur=_sum([s.alone_excess_eur for s in stretches]),
         planning_seconds=sums([s.planning_seconds for s in stretches]),
         ledger=[entry for s in stretches for entry in s.ledger],
         bills=[bill for s in stretches for bill in s.bills],
@@ -203,11 +197,6 @@ def _stored_kwh(own: MemberSessionRecord, slots: list[int]) -> Array:
 
 def _concatenated(parts: Iterable[Array]) -> Array:
     return np.concatenate([np.zeros(0), *parts])
-
-
-def _sum(parts: Sequence[float | None]) -> float | None:
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
 
 
 def _joined_reference(parts: Sequence[Reference | None]) -> Reference | None:

@@ -63,7 +63,6 @@ class ZhouIndices:
 def zhou_indices(
     *,
     alone_costs_eur: Sequence[float],
-    alone_excess_eur: float = 0.0,
     costs_eur: Sequence[float],
     optimum_cost_eur: float | None,
     boundary_kwh: ArrayLike,
@@ -76,7 +75,6 @@ def zhou_indices(
 
     Args:
         alone_costs_eur: what each member pays alone, shape (members,).
-        alone_excess_eur: what these plans together cost above the limits of the community's connection.
         costs_eur: what each member pays, shape (members,).
         optimum_cost_eur: cost of the coordinated optimum; None if it is not known.
         boundary_kwh: net energy of the community, import > 0, shape (slots,).
@@ -85,7 +83,7 @@ def zhou_indices(
         load_kwh: consumption of all members and slots.
         pv_kwh: production, likewise.
     """
-    alone_eur, cost_eur = float(np.sum(alone_costs_eur)) + alone_excess_eur, float(np.sum(costs_eur))
+    alone_eur, cost_eur = float(np.sum(alone_costs_eur)), float(np.sum(costs_eur))
     return ZhouIndices(
         value_tapping=None if optimum_cost_eur is None else score(alone_eur, cost_eur, optimum_cost_eur),
         participation=participation(alone_costs_eur, costs_eur),

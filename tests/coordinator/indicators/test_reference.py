@@ -132,15 +132,15 @@ def test_fee_limit_and_demand_charge_are_part_of_it() -> None:
     assert tariff.import_limit_kwh.tolist() == [np.inf, np.inf]
     found = community(session(grid), members())
     # 3 kWh too much at noon; peaks of 1 and 3 kW
-    assert found["alone_excess_eur"] == pytest.approx(3 * 0.5)
-    assert found["alone_cost_eur"] == pytest.approx(0.8 + 0.4)
+    assert found["alone_cost_eur"] == pytest.approx(0.8 + 3 * 0.5 + 0.4)
+    assert found["metered_cost_eur"] == pytest.approx(found["alone_cost_eur"])
     optimum = found["optimum_cost_eur"]
     # 3 kWh kept, 1 exported: home takes 0 in the evening, roof its 1 kWh from the grid; peaks 3 and 1
     three_kept = 3 * 0.05 - 0.1 + 0.3 + 0.4
     # all 4 kept: roof's 1 kWh in the evening from home; peaks 4 and 1
     all_kept = 5 * 0.05 + 0.5
     assert optimum == pytest.approx(min(three_kept, all_kept))
-    assert found["score"] == pytest.approx((1.2 + 1.5 - 0.8) / (1.2 + 1.5 - optimum))
+    assert found["score"] == pytest.approx((2.7 - 0.8) / (2.7 - optimum))
 
 
 @pytest.mark.parametrize("lacking", ["record", "battery"])
@@ -156,6 +156,18 @@ def test_what_is_not_known_has_no_optimum(lacking: str) -> None:
     assert found["score"] is None
     assert found["welfare_gap_eur"] is None
     assert found["zhou_value_tapping"] is None
+
+
+def test_at_a_limited_connection_nobodys_cost_alone_is_known_without_all_records() -> None:
+    own = members()
+    del own["home"]
+    record = CoordinatorRecord(
+        community="pair", setting="community", mechanism="x", members=list(NET), sessions=[session()]
+    )
+    assert indicators(record, own)["run"]["members"]["roof"]["alone_cost_eur"] == pytest.approx(-0.1)
+    limited = session(GridTerms(import_limit_kw=Decimal(1), excess_price_eur_per_kwh=Decimal(1)))
+    record = record.model_copy(update={"sessions": [limited]})
+    assert indicators(record, own)["run"]["members"]["roof"]["alone_cost_eur"] is None
 
 
 def test_without_members_there_is_nothing_to_pay() -> None:

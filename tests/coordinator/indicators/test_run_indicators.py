@@ -177,7 +177,6 @@ COMMUNITY = {
     # without batteries netting is all there is to gain: 1.5 · 0.20 − 0.5 · 0.10
     "optimum_cost_eur": 0.25,
     "optimum_uncertainty_eur": 0.0,
-    "alone_excess_eur": 0.0,
     "welfare_gap_eur": 0.0,
     "score": 1.0,
     "price_of_decentralisation": 0.0,

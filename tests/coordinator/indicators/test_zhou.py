@@ -39,10 +39,6 @@ def test_three_members_by_hand() -> None:
     assert found.overall == pytest.approx((found.economic + found.technical) / 2)
 
 
-def test_the_excess_of_plans_alone_counts_as_saved() -> None:
-    assert zhou_indices(**CASE, alone_excess_eur=5.0).value_tapping == pytest.approx(8 / 10)
-
-
 @pytest.mark.parametrize(
     ("change", "none"),
     [
