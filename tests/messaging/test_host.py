@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from recording_agent import RecordingAgent, inform
 from slixmpp.exceptions import IqError
@@ -332,6 +334,38 @@ async def test_messages_are_answered_while_a_computation_runs(hall: Hall) -> Non
         Reason(reason="reckoned 2"),
     ]
     assert threads[0].startswith("planning")
+
+
+def busy_for(seconds: float) -> Callable[[], str]:
+    """Work as planning does: Python and numpy, until so much processor time of the thread has passed."""
+
+    def work() -> str:
+        began = time.thread_time()
+        levels = np.linspace(0.0, 1.0, 60_000)
+        while time.thread_time() - began < seconds:
+            levels = np.sort(np.cos(levels + sum(range(500)) % 7))
+        return "planned"
+
+    return work
+
+
+async def test_messages_and_pings_are_answered_while_a_plan_takes_a_second_of_processor_time(
+    hall: Hall,
+) -> None:
+    planner, visitor = hall.clerk(work=busy_for(1.0)), await hall.visitor()
+    agent = hall.machine_agent(planner)
+    await agent.start()
+    visitor.transmit(joining(visitor, planner, "reckon"))
+    for number in range(1, 4):
+        visitor.transmit(joining(visitor, planner, "sum"))
+        await visitor.until(lambda number=number: len(visitor.envelopes) >= number)
+        ping = visitor.client.Iq(sto=f"{agent.bare_jid}/agent", stype="get")  # type: ignore[union-attr]
+        ping.append(ElementTree.Element("{urn:xmpp:ping}ping"))
+        with contextlib.suppress(IqError):  # an error is an answer too: somebody is there
+            await ping.send(timeout=5)
+    assert planner.effects == ["sum"] * 3, "answered before the plan was ready"
+    await visitor.until(lambda: len(visitor.envelopes) == 4)
+    assert parse_body(visitor.envelopes[-1].body) == Reason(reason="planned 4")
 
 
 async def test_what_could_not_be_sent_is_sent_after_the_server_is_back(tmp_path: Path) -> None:
