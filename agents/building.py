@@ -1,4 +1,4 @@
-"""What happens behind one member's meter, slot by slot: load, PV, and the battery that follows a plan."""
+"""Behind one member's meter, slot by slot: load, PV, flexible loads, and the battery that follows a plan."""
 
 from __future__ import annotations
 
@@ -39,7 +39,14 @@ class Building:
         self._stored_kwh = battery.stored_start_kwh if battery else 0.0
         self._lower_kwh = lower_envelope_kwh(battery, slots, slot_hours) if battery else np.zeros(slots)
 
-    def step(self, slot: int, load_kwh: float, pv_kwh: float, planned_stored_kwh: float) -> SlotOutcome:
+    def step(
+        self,
+        slot: int,
+        load_kwh: float,
+        pv_kwh: float,
+        planned_stored_kwh: float,
+        flexible_kwh: float = 0.0,
+    ) -> SlotOutcome:
         """Pass one slot.
 
         Args:
@@ -47,11 +54,12 @@ class Building:
             load_kwh: metered load.
             pv_kwh: metered production.
             planned_stored_kwh: stored energy that the plan wants at the end of the slot.
+            flexible_kwh: what vehicles and appliances draw as planned, on top of the metered load.
 
         Returns:
             What the battery did and what the meter at the grid shows.
         """
-        residual_kwh = load_kwh - pv_kwh
+        residual_kwh = load_kwh - pv_kwh + flexible_kwh
         if self._battery is None:
             return SlotOutcome(0.0, 0.0, residual_kwh)
         before_kwh, lower_kwh = self._stored_kwh, float(self._lower_kwh[slot])

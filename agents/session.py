@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from agents.building import Building, SlotOutcome
 from agents.devices.battery import clip_trajectories, lower_envelope_kwh
 from agents.forecast.member import Foreseen, foresee
+from agents.planning.flexible import beside_loads, loads_kwh
 from agents.planning.limits import limit_prices_eur_per_kwh
 from agents.planning.planner import Planner, planner_for
 from agents.planning.problem import Plan, PlanningProblem, plan_of
@@ -64,6 +65,8 @@ class OwnSession:
         self._earlier = tuple(earlier)
         # Told, not forecast: nothing to be worked out.
         self._foreseen = foresee(config, number) if config.forecast is None else None
+        self._vehicles = tuple(config.sessions[number].vehicles)
+        self._appliances = tuple(config.sessions[number].appliances)
         self._problems: dict[int, PlanningProblem] = {}
         self._plan: Plan | None = None
         self._plan_round: int | None = None
@@ -86,7 +89,8 @@ class OwnSession:
     @property
     def plans_briefly(self) -> bool:
         """Whether a plan takes less time than handing it to another thread."""
-        quick = self._config.battery is None or self._config.strategy != "optimised"
+        devices = self._config.battery is not None or self._vehicles or self._appliances
+        quick = not devices or self._config.strategy != "optimised"
         return quick and self._foreseen is not None
 
     @property
@@ -131,6 +135,8 @@ class OwnSession:
             reference_net_kwh=last.net_kwh if last else None,
             hinges=hinges_of(signal, last.net_kwh if last else None),
             peak_charge_eur_per_kw=signal.demand_charge_eur_per_kw,
+            vehicles=self._vehicles,
+            appliances=self._appliances,
         )
         began = time.perf_counter()
         plan = planner.plan(problem, last)
@@ -138,7 +144,10 @@ class OwnSession:
         if signal.wants_limits:
             grid = self._problems.get(0, problem)
             limits = limit_prices_eur_per_kwh(
-                problem, plan, grid.import_price_eur_per_kwh, grid.export_price_eur_per_kwh
+                beside_loads(problem, plan),
+                plan,
+                grid.import_price_eur_per_kwh,
+                grid.export_price_eur_per_kwh,
             )
         return PlannedRound(foreseen, problem, plan, time.perf_counter() - began, limits)
 
@@ -154,13 +163,23 @@ class OwnSession:
         if not self.plans:  # every round closed before a plan was ready: the battery keeps still
             residual_kwh = self._known().residual_load_kwh
             no_price, hours = np.zeros(self.horizon.slots), self.horizon.slot_hours
-            still = PlanningProblem(residual_kwh, self._config.battery, hours, no_price, no_price)
+            still = PlanningProblem(
+                residual_kwh,
+                self._config.battery,
+                hours,
+                no_price,
+                no_price,
+                vehicles=self._vehicles,
+                appliances=self._appliances,
+            )
             self.plans[0] = planner_for("idle", self._config.seed).plan(still)
         self._plan_round = agreed_round if agreed_round in self.plans else max(self.plans)
         self._plan = self.plans[self._plan_round]
 
     def follow_schedule(self, stored_kwh: list[float]) -> None:
         """Take stored energies that the coordinator planned for the plan to run, made feasible to the digit.
+
+        Vehicles and appliances do as in the member's first plan, which is what it declared.
 
         Raises:
             ProtocolError: another number of slots, or a member without a battery.
@@ -174,12 +193,20 @@ class OwnSession:
         if not self.plans:
             raise ProtocolError("the grid's tariffs were not told yet")
         self._plan_round = None
-        self._plan = plan_of(self._problems[min(self._problems)], feasible)
+        problem, first = self._problems[min(self._problems)], self.plans[min(self.plans)]
+        self._plan = replace(
+            plan_of(beside_loads(problem, first), feasible),
+            vehicle_kwh=first.vehicle_kwh,
+            appliance_start_slot=first.appliance_start_slot,
+            flexible_kwh=first.flexible_kwh,
+        )
 
     @property
     def residual_load_kwh(self) -> FloatArray:
-        """Load − production as foreseen, shape (slots,) [kWh]."""
-        return self._known().residual_load_kwh
+        """Load, with flexible loads as first planned, − production as foreseen, shape (slots,) [kWh]."""
+        residual_kwh = self._known().residual_load_kwh
+        flexible_kwh = self.plans[min(self.plans)].flexible_kwh if self.plans else None
+        return residual_kwh if flexible_kwh is None else residual_kwh + flexible_kwh
 
     def _known(self) -> Foreseen:
         """What the first plan was made with, or is worked out now where no plan was ready in time."""
@@ -213,10 +240,19 @@ class OwnSession:
         slot, foreseen = self.passed, self._known()
         load_kwh = readings_kwh.get("load", float(foreseen.load_kwh[slot]))
         pv_kwh = readings_kwh.get("pv", float(foreseen.pv_kwh[slot]))
-        outcome = self._building.step(slot, load_kwh, pv_kwh, float(self._plan.stored_energy_kwh[slot]))
-        baseline = self.plans[min(self.plans)]
-        alone = self._alone.step(slot, load_kwh, pv_kwh, float(baseline.stored_energy_kwh[slot]))
-        self._load_kwh.append(load_kwh)
+        plan, baseline = self._plan, self.plans[min(self.plans)]
+        flexible_kwh = _flexible_kwh(plan, slot)
+        outcome = self._building.step(
+            slot, load_kwh, pv_kwh, float(plan.stored_energy_kwh[slot]), flexible_kwh
+        )
+        alone = self._alone.step(
+            slot,
+            load_kwh,
+            pv_kwh,
+            float(baseline.stored_energy_kwh[slot]),
+            _flexible_kwh(baseline, slot),
+        )
+        self._load_kwh.append(load_kwh + flexible_kwh)
         self._pv_kwh.append(pv_kwh)
         self._outcomes.append(outcome)
         self._alone_net_kwh.append(alone.net_kwh)
@@ -236,6 +272,7 @@ class OwnSession:
         self.miss_slots(self.horizon.slots)
         assert self._plan is not None, "a slot has passed, so a plan has been chosen"
         has_battery = self._config.battery is not None
+        loads = loads_kwh(self._vehicles, self._appliances, self._plan)
         return MemberSessionRecord(
             session=self.number,
             load_kwh=self._load_kwh,
@@ -252,6 +289,7 @@ class OwnSession:
             planning_seconds=self._planning_seconds,
             forecast=self._foreseen.forecast if self._foreseen else None,
             plan=self._agreed_plan(has_battery),
+            flexible_kwh={name: drawn.tolist() for name, drawn in loads.items()},
         )
 
     def _agreed_plan(self, has_battery: bool) -> AgreedPlan | None:
@@ -274,3 +312,8 @@ class OwnSession:
             certified_loss=self._plan.certified_loss,
             certificate=self._plan.certificate,
         )
+
+
+def _flexible_kwh(plan: Plan, slot: int) -> float:
+    """What vehicles and appliances draw by a plan in a slot [kWh]."""
+    return 0.0 if plan.flexible_kwh is None else float(plan.flexible_kwh[slot])

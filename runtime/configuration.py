@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from runtime.devices import Battery, PvArray
+from runtime.devices import Appliance, Battery, ElectricVehicle, PvArray
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
 from runtime.grid_terms import GridTerms
@@ -134,6 +134,8 @@ class MemberSession(Configuration):
         ghi_w_per_m2: global horizontal irradiance, mean over each slot [W/m²]; goes with a PV array.
         pv_production_kwh: energy produced in each slot [kWh], >= 0; instead of irradiance.
         history: what to forecast from.
+        vehicles: stays of electric vehicles, on top of the load; for the prosumer alone, not its meters.
+        appliances: runs of appliances that can wait, likewise.
     """
 
     horizon: Horizon
@@ -141,6 +143,8 @@ class MemberSession(Configuration):
     ghi_w_per_m2: list[float] | None = None
     pv_production_kwh: list[float] | None = None
     history: MemberHistory | None = None
+    vehicles: list[ElectricVehicle] = []
+    appliances: list[Appliance] = []
 
 
 class MemberConfig(Configuration):

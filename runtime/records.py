@@ -242,7 +242,7 @@ class MemberSessionRecord(Record):
 
     Attributes:
         session: market session, from 0.
-        load_kwh: metered load.
+        load_kwh: consumption: the metered load, and on top of it what vehicles and appliances drew.
         pv_kwh: metered production.
         battery_charge_kwh: energy the battery drew, at the building's side.
         battery_discharge_kwh: energy the battery delivered, at the building's side.
@@ -257,6 +257,7 @@ class MemberSessionRecord(Record):
         planning_seconds: time spent planning [s].
         forecast: how load and production were forecast; None where they were told.
         plan: what the member meant to do, and why; None where no price signal was answered in time.
+        flexible_kwh: what each vehicle and appliance drew, by its name; part of ``load_kwh``.
     """
 
     session: int
@@ -274,6 +275,15 @@ class MemberSessionRecord(Record):
     planning_seconds: float
     forecast: MemberForecast | None = None
     plan: AgreedPlan | None = None
+    flexible_kwh: dict[str, list[float]] = Field(default_factory=dict)
+
+    @property
+    def inflexible_load_kwh(self) -> list[float]:
+        """The metered load alone [kWh]: what a forecast of it can learn from."""
+        if not self.flexible_kwh:
+            return self.load_kwh
+        parts = zip(self.load_kwh, *self.flexible_kwh.values(), strict=True)
+        return [total - sum(drawn) for total, *drawn in parts]
 
 
 class MemberRecord(Record):

@@ -63,7 +63,7 @@ def foresee(config: MemberConfig, number: int, done: Sequence[MemberSessionRecor
     past_load, past_pv = _history_kwh(config, history, horizon)
     for record in done:
         earlier = config.sessions[record.session].horizon
-        _join(past_load, record.load_kwh, record, earlier, horizon)
+        _join(past_load, record.inflexible_load_kwh, record, earlier, horizon)
         _join(past_pv, record.pv_kwh, record, earlier, horizon)
     load = pv = None
     if past_load is not None:

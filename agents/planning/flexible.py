@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.devices.appliance import runs_kwh
+from agents.devices.appliance import run_kwh, runs_kwh
 from agents.devices.battery import (
     building_side_kwh,
     discharge_limit_kwh,
@@ -23,6 +24,7 @@ from agents.planning.tariff import FloatArray
 
 if TYPE_CHECKING:
     from agents.planning.problem import PlanningProblem
+    from runtime.devices import Appliance, ElectricVehicle
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,30 @@ class Schedule:
     stored_energy_kwh: FloatArray | None
     vehicle_kwh: FloatArray
     starts: tuple[int, ...]
+
+
+def loads_kwh(
+    vehicles: Sequence[ElectricVehicle], appliances: Sequence[Appliance], plan: Plan
+) -> dict[str, FloatArray]:
+    """What each vehicle and each appliance draws by a plan, by its name [kWh per slot], shapes (T,).
+
+    Several stays or runs of one name in a session are added up.
+    """
+    slots = plan.net_kwh.size
+    found: dict[str, FloatArray] = {}
+    for vehicle, drawn in zip(vehicles, plan.vehicle_kwh, strict=True):
+        found[vehicle.name] = found.get(vehicle.name, np.zeros(slots)) + drawn
+    for appliance, start in zip(appliances, plan.appliance_start_slot, strict=True):
+        found[appliance.name] = found.get(appliance.name, np.zeros(slots)) + run_kwh(appliance, start, slots)
+    return found
+
+
+def beside_loads(problem: PlanningProblem, plan: Plan) -> PlanningProblem:
+    """The battery's problem where vehicles and appliances do as planned: part of the residual load."""
+    if plan.flexible_kwh is None:
+        return problem
+    residual = problem.residual_load_kwh + plan.flexible_kwh
+    return replace(problem, residual_load_kwh=residual, vehicles=(), appliances=())
 
 
 class Devices:
@@ -180,6 +206,7 @@ class Devices:
             plan,
             vehicle_kwh=schedule.vehicle_kwh,
             appliance_start_slot=tuple(a + b for a, b in zip(first, schedule.starts, strict=True)),
+            flexible_kwh=self.flexible_kwh(schedule),
             lower_bound_eur=lower_bound_eur,
             idle_objective_eur=reference_eur,
         )

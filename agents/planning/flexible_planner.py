@@ -108,6 +108,10 @@ class FlexiblePlanner:
             near = replace(best, starts=starts)
         if not convex:
             best, best_eur = self._polished(devices, best, best_eur)
+        # Where several slots cost the same, a person expects the first of them.
+        tidied = replied(devices, best)
+        if devices.objective_eur(tidied) <= best_eur:
+            best, best_eur = tidied, devices.objective_eur(tidied)
         lower = min(model.lower_bound_eur, best_eur)
         return devices.plan(best, lower, reference_eur=reference_eur)
 

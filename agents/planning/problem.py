@@ -148,6 +148,8 @@ class Plan:
             started at once [EUR]; None where it was not computed.
         vehicle_kwh: energy that each vehicle draws [kWh per slot], shape (V, T).
         appliance_start_slot: slot in which each appliance starts, length A.
+        flexible_kwh: energy that vehicles and appliances draw together [kWh per slot], shape (T,); None
+            without any.
     """
 
     stored_energy_kwh: FloatArray
@@ -162,6 +164,7 @@ class Plan:
     idle_objective_eur: float | None = None
     vehicle_kwh: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     appliance_start_slot: tuple[int, ...] = ()
+    flexible_kwh: FloatArray | None = None
 
     @property
     def gap_eur(self) -> float | None:

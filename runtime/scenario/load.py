@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from runtime.configuration import ClockConfig, Timing
 from runtime.devices import Battery
 from runtime.errors import InputError
+from runtime.scenario.flexible import ApplianceTable, VehicleTable
 from runtime.scenario.grid import GridTable
 from runtime.scenario.model import (
     Community,
@@ -45,6 +46,8 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("member",): Member,
     ("member", "pv"): PvTable,
     ("member", "battery"): Battery,
+    ("member", "vehicle"): VehicleTable,
+    ("member", "appliance"): ApplianceTable,
     ("member", "meter"): MeterTable,
     ("member", "forecast"): ForecastTable,
     ("member", "forecast", "history"): HistoryTable,

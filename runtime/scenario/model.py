@@ -25,6 +25,7 @@ from runtime.conventions import (
 from runtime.devices import Battery, PvArray
 from runtime.horizon import MAX_SLOTS, Horizon
 from runtime.rundir import RESERVED_NAMES
+from runtime.scenario.flexible import ApplianceTable, VehicleTable, flexible_loads
 from runtime.scenario.grid import GridTable
 from runtime.scenario.reach import reachable_end_kwh
 from runtime.scenario.series import (
@@ -262,7 +263,7 @@ class ForecastTable(Section):
 
 
 class Member(Section):
-    """One member; load, photovoltaics and battery are each optional, but one of them there must be.
+    """One member; all that it may have is optional, but something there must be.
 
     Attributes:
         name: also the local part of its account.
@@ -270,7 +271,9 @@ class Member(Section):
         load: what it consumes.
         pv: its photovoltaics.
         battery: its battery.
-        strategy: how it runs the battery in a community; without it, optimised.
+        vehicles: its electric vehicles (written ``[[member.vehicle]]``).
+        appliances: its appliances that can wait (written ``[[member.appliance]]``).
+        strategy: how it runs battery, vehicles and appliances in a community; without it, optimised.
         meter: its meter.
         forecast: how it foresees load and production; what it leaves out is as for all members.
     """
@@ -280,6 +283,8 @@ class Member(Section):
     load: Series | None = None
     pv: PvTable | None = None
     battery: Battery | None = None
+    vehicles: list[VehicleTable] = Field(alias="vehicle", default=[], max_length=20)
+    appliances: list[ApplianceTable] = Field(alias="appliance", default=[], max_length=20)
     strategy: Strategy | None = None
     meter: MeterTable = MeterTable()
     forecast: ForecastTable | None = None
@@ -294,8 +299,8 @@ class Member(Section):
     @model_validator(mode="after")
     def _something(self) -> Self:
         _unit_of(self.load, ENERGY_UNITS, "load")
-        if self.load is None and self.pv is None and self.battery is None:
-            raise ValueError("found nothing, expected at least one of load, pv, battery")
+        if not (self.load or self.pv or self.battery or self.vehicles or self.appliances):
+            raise ValueError("found nothing, expected at least one of load, pv, battery, vehicle, appliance")
         return self
 
 
@@ -363,6 +368,8 @@ class Scenario(Section):
         pv = member.pv
         if pv is not None and pv.array is not None and (pv.irradiance or self.irradiance) is None:
             raise ValueError(f"{place} pv.irradiance: found none, expected one here or an [irradiance] table")
+        for horizon in self.horizon.horizons():
+            flexible_loads(place, member.vehicles, member.appliances, horizon)
         battery = member.battery
         if battery is None or battery.soc_end_min is None:
             return

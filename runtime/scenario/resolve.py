@@ -37,6 +37,7 @@ from runtime.horizon import Horizon
 from runtime.mechanisms import check_mechanism
 from runtime.rundir import RunDirectory, accounts_of
 from runtime.scenario.arrays import SeriesResolver
+from runtime.scenario.flexible import FlexibleLoads, flexible_loads
 from runtime.scenario.generated import generate_series
 from runtime.scenario.history import forecasting, member_history
 from runtime.scenario.load import BUILTIN, find_scenario, parse_scenario, read_scenario
@@ -199,15 +200,27 @@ class ResolvedScenario:
             ],
         )
 
+    def flexible_loads(self, name: str) -> list[FlexibleLoads]:
+        """A member's vehicles and appliances, session by session."""
+        member = self._member(name)
+        return [
+            flexible_loads(name, member.vehicles, member.appliances, horizon) for horizon in self.horizons
+        ]
+
     def _member(self, name: str) -> Member:
         return next(member for member in self.scenario.members if member.name == name)
 
     def _foreseen(self, name: str) -> list[MemberSession]:
-        """What a prosumer is told of the sessions: all, or only the past to forecast from."""
+        """What a prosumer is told of the sessions: all, or only the past to forecast load and PV from."""
         if name not in self.forecasts:
-            return self._sessions(name)
-        pairs = zip(self.horizons, self.forecasts[name][1], strict=True)
-        return [MemberSession(horizon=horizon, history=history) for horizon, history in pairs]
+            sessions = self._sessions(name)
+        else:
+            pairs = zip(self.horizons, self.forecasts[name][1], strict=True)
+            sessions = [MemberSession(horizon=horizon, history=history) for horizon, history in pairs]
+        return [
+            session.model_copy(update={"vehicles": loads.vehicles, "appliances": loads.appliances})
+            for session, loads in zip(sessions, self.flexible_loads(name), strict=True)
+        ]
 
     def _sessions(self, name: str) -> list[MemberSession]:
         return [
