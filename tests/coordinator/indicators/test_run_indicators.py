@@ -21,6 +21,7 @@ from runtime.records import (
     Round,
     SessionRecord,
 )
+from tests.results.synthetic import make_run
 
 # Two members, two half-hours. Slot 0: both import, a 1.0 and b 0.5 kWh. Slot 1: a exports 2.0, b takes 1.5,
 # so 1.5 kWh change hands at 0.20 EUR/kWh and 0.5 kWh go to the grid at 0.10.
@@ -328,3 +329,34 @@ def test_written_as_json_beside_the_records(
         record.save(tmp_path / "records" / "members" / f"{name}.json")
     result = write_indicators(tmp_path)
     assert json.loads((tmp_path / "indicators.json").read_text()) == result
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_members_changes_nothing(seed: int) -> None:
+    record, own = make_run(5, slots=12, slot_minutes=60, seed=seed)
+    turned = record.model_copy(update={"members": record.members[::-1]})
+    one, other = (indicators(r, own)["run"] for r in (record, turned))
+    assert other["members"] == one["members"]
+    for name, value in one["community"].items():
+        assert other["community"][name] == (None if value is None else pytest.approx(value, abs=1e-6)), name
+
+
+def test_a_member_by_itself_has_nothing_more_to_save(
+    coordinator: CoordinatorRecord, members: dict[str, MemberRecord]
+) -> None:
+    session = coordinator.sessions[0]
+    alone = session.model_copy(
+        update={
+            "deliveries": [d for d in session.deliveries if d.member == "b"],
+            "ledger": [],
+            "bills": [bill("b", "0", "0", "2.0", "0", "0.55")],
+        }
+    )
+    single = coordinator.model_copy(update={"members": ["b"], "sessions": [alone]})
+    found = indicators(single, {"b": members["b"]})["run"]["community"]
+    assert found["alone_cost_eur"] == found["optimum_cost_eur"] == pytest.approx(0.55)
+    assert (found["welfare_gap_eur"], found["price_of_decentralisation"]) == (0.0, 0.0)
+    assert found["score"] is None
+    assert found["zhou_value_tapping"] is None
+    assert found["zhou_overall"] is None
+    assert (found["saving_gini"], found["saving_jain"]) == (None, None), "nothing was saved"
