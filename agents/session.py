@@ -290,6 +290,8 @@ class OwnSession:
             forecast=self._foreseen.forecast if self._foreseen else None,
             plan=self._agreed_plan(has_battery),
             flexible_kwh={name: drawn.tolist() for name, drawn in loads.items()},
+            vehicles=self._vehicles,
+            appliances=self._appliances,
         )
 
     def _agreed_plan(self, has_battery: bool) -> AgreedPlan | None:

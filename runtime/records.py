@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from runtime.bookkeeping import AgreedContract, Bill, LedgerEntry, LedgerKind
-from runtime.devices import Battery
+from runtime.devices import Appliance, Battery, ElectricVehicle
 from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
 from runtime.record_base import Record
@@ -42,8 +42,9 @@ Quality = Literal["metered", "estimated", "missing"]
 """How a slot's energy was come by: read from meters, put in by the prosumer for want of a reading, or not
 delivered at all before the deadline (the coordinator then settles the agreed position)."""
 
-RoundKind = Literal["prices", "orders", "turns", "declarations"]
-"""What a round asked of members: positions at prices, orders, positions one after the other, devices."""
+RoundKind = Literal["prices", "orders", "turns", "declarations", "bargaining"]
+"""What a round asked of members: positions at prices, orders, positions one after the other, devices, or to
+bargain among themselves."""
 
 
 class Round(Record):
@@ -90,6 +91,7 @@ class SessionRecord(Record):
         co2_intensity_g_per_kwh: CO₂ that a kWh from the grid causes, by slot [g/kWh]; None if not known.
         grid: local fee, connection limit and demand charge.
         rounds: the negotiation.
+        bargaining_rounds: rounds that members bargained among themselves; 0 where they did not.
         agreed_round: the round whose positions were agreed.
         agreed_net_kwh: the agreed positions, import > 0, shape (slots,) each.
         local_price_eur_per_kwh: price of pooled local trade, by slot; None where there is none.
@@ -109,6 +111,7 @@ class SessionRecord(Record):
     co2_intensity_g_per_kwh: list[float] | None = None
     grid: GridTerms = GridTerms()
     rounds: list[Round]
+    bargaining_rounds: int = 0
     agreed_round: int
     agreed_net_kwh: dict[str, list[float]]
     local_price_eur_per_kwh: list[Decimal | None]
@@ -258,6 +261,8 @@ class MemberSessionRecord(Record):
         forecast: how load and production were forecast; None where they were told.
         plan: what the member meant to do, and why; None where no price signal was answered in time.
         flexible_kwh: what each vehicle and appliance drew, by its name; part of ``load_kwh``.
+        vehicles: the vehicles of the session.
+        appliances: its appliances.
     """
 
     session: int
@@ -276,6 +281,8 @@ class MemberSessionRecord(Record):
     forecast: MemberForecast | None = None
     plan: AgreedPlan | None = None
     flexible_kwh: dict[str, list[float]] = Field(default_factory=dict)
+    vehicles: tuple[ElectricVehicle, ...] = ()
+    appliances: tuple[Appliance, ...] = ()
 
     @property
     def inflexible_load_kwh(self) -> list[float]:

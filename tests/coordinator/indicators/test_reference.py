@@ -12,7 +12,7 @@ import pytest
 from coordinator.indicators.command import indicators
 from coordinator.indicators.reference import reference_optimum, tariff_of
 from coordinator.indicators.traffic import Traffic
-from runtime.devices import Battery
+from runtime.devices import Appliance, Battery, ElectricVehicle
 from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
 from runtime.records import (
@@ -141,6 +141,28 @@ def test_fee_limit_and_demand_charge_are_part_of_it() -> None:
     all_kept = 5 * 0.05 + 0.5
     assert optimum == pytest.approx(min(three_kept, all_kept))
     assert found["score"] == pytest.approx((2.7 - 0.8) / (2.7 - optimum))
+
+
+def test_vehicles_and_appliances_could_have_taken_the_surplus_too() -> None:
+    # home's evening: 1 kWh of a car and 2 kWh of a washing, which could both have run at noon
+    car = ElectricVehicle(name="car", arrival_slot=0, departure_slot=2, energy_kwh=1.0, charge_limit_kw=3.0)
+    washing = Appliance(name="washing", energy_kwh=(2.0,), earliest_start_slot=0, latest_start_slot=1)
+    own = members()
+    own["home"] = member("home", None)
+    drawn = {"car": [0.0, 1.0], "washing": [0.0, 2.0]}
+    evening = (
+        own["home"]
+        .sessions[0]
+        .model_copy(update={"flexible_kwh": drawn, "vehicles": (car,), "appliances": (washing,)})
+    )
+    own["home"] = own["home"].model_copy(update={"sessions": [evening]})
+    found = reference_optimum(list(NET), session(), own, 10.0)
+    assert found is not None
+    # 3 of the roof's 4 kWh are taken at noon, 1 is exported, and its own evening is bought
+    assert found.cost_eur == pytest.approx(-0.1 + 0.3)
+    untold = evening.model_copy(update={"vehicles": ()})
+    own["home"] = own["home"].model_copy(update={"sessions": [untold]})
+    assert reference_optimum(list(NET), session(), own, 10.0) is None
 
 
 @pytest.mark.parametrize("lacking", ["record", "battery"])
