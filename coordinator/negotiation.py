@@ -9,8 +9,10 @@ import numpy as np
 from coordinator.mechanisms import (
     Agreed,
     Answers,
+    Bargain,
     Call,
     Clearing,
+    Contract,
     Declaration,
     Declare,
     InTurn,
@@ -19,6 +21,7 @@ from coordinator.mechanisms import (
 )
 from coordinator.mechanisms.base import Array
 from coordinator.opting_out import who_opts_out
+from coordinator.trades import ReportedTrade, matched_contracts
 from runtime.records import Round, RoundKind
 
 
@@ -30,11 +33,15 @@ class Answer:
         net_kwh: its position, import > 0, shape (slots,) [kWh].
         limit_price_eur_per_kwh: its limit prices, where it was asked for them.
         declaration: its devices, where it was asked for them.
+        trades: what it agreed on with others, where it was asked to bargain.
+        bargaining_rounds: rounds that it bargained.
     """
 
     net_kwh: Array
     limit_price_eur_per_kwh: Array | None = None
     declaration: Declaration | None = None
+    trades: tuple[ReportedTrade, ...] = ()
+    bargaining_rounds: int = 0
 
 
 class Negotiation:
@@ -49,6 +56,8 @@ class Negotiation:
         agreed: how it ended, None before; so are the two below.
         clearing: the terms of settlement.
         opted_out: members that go back to their plans of round 0.
+        bargaining_rounds: rounds that members bargained among themselves; 0 if they did not.
+        disregarded: what members reported and does not count, in words.
     """
 
     def __init__(self, mechanism: Mechanism, members: list[str]) -> None:
@@ -62,11 +71,13 @@ class Negotiation:
         self.mechanism = mechanism
         self.call: Call = Signal(tariff.import_price_eur_per_kwh, tariff.export_price_eur_per_kwh)
         self.number = 0
-        self.asking: dict[str, Signal | Declare] = {}
+        self.asking: dict[str, Signal | Declare | Bargain] = {}
         self.rounds: list[Round] = []
         self.agreed: Agreed | None = None
         self.clearing: Clearing | None = None
         self.opted_out: list[str] = []
+        self.bargaining_rounds = 0
+        self.disregarded: list[str] = []
         self._members = members
         self._position = np.zeros((len(members), tariff.slots))
         self._agreed_kwh = self._position
@@ -122,6 +133,14 @@ class Negotiation:
             for name, answer in self._answers.items():
                 if answer.limit_price_eur_per_kwh is not None:
                     limits[index[name]] = answer.limit_price_eur_per_kwh
+        contracts: tuple[Contract, ...] = ()
+        if isinstance(self.call, Bargain):
+            reports = {name: answer.trades for name, answer in self._answers.items()}
+            tariff = self.mechanism.tariff
+            contracts, self.disregarded = matched_contracts(reports, self._members, tariff)
+            self.bargaining_rounds = max(
+                (answer.bargaining_rounds for answer in self._answers.values()), default=0
+            )
         return Answers(
             net_kwh=self._position.copy(),
             limit_price_eur_per_kwh=limits,
@@ -130,6 +149,7 @@ class Negotiation:
                 for name, answer in self._answers.items()
                 if answer.declaration is not None
             },
+            contracts=contracts,
             late=frozenset(index[name] for name in late),
         )
 
@@ -217,6 +237,8 @@ def _kind_of(call: Call) -> RoundKind:
             return "turns"
         case Declare():
             return "declarations"
+        case Bargain():
+            return "bargaining"
         case Signal(wants_limits=True):
             return "orders"
         case Signal():

@@ -13,27 +13,25 @@ from pathlib import Path
 
 import numpy as np
 
+from coordinator.calls import answer_of, call_body, told
 from coordinator.costs import CommunityTariff
 from coordinator.expected import average_prices
-from coordinator.mechanisms import Agreed, Call, Declaration, Declare, Signal, mechanism_for
-from coordinator.mechanisms.base import Array
-from coordinator.negotiation import Answer, Negotiation
+from coordinator.mechanisms import Agreed, Bargain, Call, Declare, mechanism_for
+from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
 from runtime.configuration import CoordinatorConfig, CoordinatorSession
 from runtime.errors import ProtocolError
+from runtime.protocol.bargain_bodies import BargainReport
 from runtime.protocol.bodies import (
     Acknowledged,
     Admission,
     Agreement,
     AnyBody,
-    DeclarationRequest,
     DeliveryRequest,
     DeviceDeclaration,
     Join,
     MeteredDelivery,
     Position,
-    PriceSignal,
-    PriceStep,
     Reason,
     SessionClosed,
 )
@@ -50,8 +48,12 @@ from runtime.protocol.machine import (
     StopTimer,
     Withdraw,
 )
-from runtime.protocol.pairs import net_of_pair, pair_of_net
+from runtime.protocol.pairs import pair_of_net
 from runtime.records import Bill, CoordinatorRecord, SessionRecord
+
+_AFTER_FIRST_REPORT = 3
+"""Once a first member has reported what it agreed on, the others have so many round deadlines more: those
+that lost a partner on the way needed them."""
 
 
 class Phase(StrEnum):
@@ -91,6 +93,7 @@ class MarketMachine(Machine):
         # Member -> id of the message whose answer is waited for in this round, slot or phase.
         self._asked: dict[str, str] = {}
         self._negotiation: Negotiation
+        self._reported = False
         self._operation: Operation
         self._delivering: dict[str, Envelope] = {}
         self._done: list[SessionRecord] = []
@@ -108,9 +111,11 @@ class MarketMachine(Machine):
         match body:
             case Join():
                 self._join(member, envelope, body)
-            case Position() | DeviceDeclaration() | MeteredDelivery() if member not in self._members:
+            case Position() | DeviceDeclaration() | BargainReport() | MeteredDelivery() if (
+                member not in self._members
+            ):
                 raise ProtocolError(f"{member} has no part in a session that is running")
-            case Position() | DeviceDeclaration():
+            case Position() | DeviceDeclaration() | BargainReport():
                 self._take_answer(member, body)
             case MeteredDelivery():
                 self._take_delivery(member, envelope, body)
@@ -179,6 +184,7 @@ class MarketMachine(Machine):
         session = self._config.sessions[self.session]
         mechanism = self._new_mechanism(_tariff_of(session), len(self._members))
         self._negotiation = Negotiation(mechanism, self._members)
+        self._reported = False
         self._operation = Operation(self.session, session, self._negotiation, self._members)
         self.phase = Phase.NEGOTIATING
         self._ask_round()
@@ -192,60 +198,33 @@ class MarketMachine(Machine):
         bodies: dict[str, AnyBody] = {}
         same: dict[int, AnyBody] = {}  # one body for all who are asked the same
         for member, call in negotiation.asking.items():
-            bodies[member] = same.setdefault(id(call), self._call_body(call))
-        self._ask_all(Performative.CFP, bodies, "market")
-        self.do(StartTimer("round", self._config.timing.round_deadline_s))
+            if id(call) not in same:
+                same[id(call)] = call_body(call, self.session, negotiation, self._members)
+            bodies[member] = same[id(call)]
+        deadline_s = self._round_deadline_s()
+        self._ask_all(Performative.CFP, bodies, "market", deadline_s)
+        self.do(StartTimer("round", deadline_s))
 
-    def _call_body(self, call: Signal | Declare) -> PriceSignal | DeclarationRequest:
-        number = self._negotiation.number
-        if isinstance(call, Declare):
-            return DeclarationRequest(session=self.session, round=number)
-        return PriceSignal(
-            session=self.session,
-            round=number,
-            import_price_eur_per_kwh=_told(call.import_price_eur_per_kwh),
-            export_price_eur_per_kwh=_told(call.export_price_eur_per_kwh),
-            proximal_weight_eur_per_kwh2=call.proximal_weight_eur_per_kwh2,
-            step_limit_kwh=call.step_limit_kwh,
-            steps=[
-                PriceStep(
-                    threshold_kwh=_told(step.threshold_kwh),
-                    above_eur_per_kwh=_told(step.above_eur_per_kwh),
-                    below_eur_per_kwh=_told(step.below_eur_per_kwh),
-                )
-                for step in call.steps
-            ],
-            demand_charge_eur_per_kw=self._negotiation.mechanism.tariff.demand_charge_eur_per_kw,
-            wants_limits=call.wants_limits,
-        )
+    def _round_deadline_s(self) -> float:
+        """How long the running round may take: members that bargain hold rounds of their own in it."""
+        call = self._negotiation.call
+        rounds = call.max_rounds + 1 if isinstance(call, Bargain) else 1
+        return rounds * self._config.timing.round_deadline_s
 
-    def _take_answer(self, member: str, body: Position | DeviceDeclaration) -> None:
+    def _take_answer(self, member: str, body: Position | DeviceDeclaration | BargainReport) -> None:
         negotiation = self._negotiation
         if (self.phase, body.session, body.round) != (Phase.NEGOTIATING, self.session, negotiation.number):
             return  # an answer to a round that closed without it: the member was named late there
         call = negotiation.asking.get(member)
-        if call is None or isinstance(call, Declare) != isinstance(body, DeviceDeclaration):
+        asked = (isinstance(call, Declare), isinstance(call, Bargain))
+        if call is None or asked != (isinstance(body, DeviceDeclaration), isinstance(body, BargainReport)):
             raise ProtocolError(f"{member} was not asked for a {body.type} in round {body.round}")
-        slots = self._config.sessions[self.session].horizon.slots
-        if len(body.grid_import_kwh) != slots:
-            raise ProtocolError(f"{body.type} has {len(body.grid_import_kwh)} slots, expected {slots}")
-        net_kwh = net_of_pair(body.grid_import_kwh, body.grid_export_kwh)
-        limits, declaration = None, None
-        if isinstance(body, DeviceDeclaration):
-            if len(body.residual_load_kwh) != slots:
-                raise ProtocolError(
-                    f"residual_load_kwh has {len(body.residual_load_kwh)} slots, expected {slots}"
-                )
-            declaration = Declaration(np.array(body.residual_load_kwh), body.battery)
-        elif body.limit_price_eur_per_kwh is not None:
-            if len(body.limit_price_eur_per_kwh) != slots:
-                raise ProtocolError(
-                    f"limit_price_eur_per_kwh has {len(body.limit_price_eur_per_kwh)} slots, expected {slots}"
-                )
-            limits = np.array(body.limit_price_eur_per_kwh)
-        negotiation.answer(member, Answer(net_kwh, limits, declaration))
+        negotiation.answer(member, answer_of(body, self._config.sessions[self.session].horizon.slots))
         if negotiation.complete:
             self._end_round()
+        elif isinstance(body, BargainReport) and not self._reported:
+            self._reported = True
+            self.do(StartTimer("round", _AFTER_FIRST_REPORT * self._config.timing.round_deadline_s))
 
     def _declined(self, member: str, envelope: Envelope, body: Reason) -> None:
         """A member refuses or does not understand: it is not waited for until the deadline."""
@@ -273,6 +252,8 @@ class MarketMachine(Machine):
             self._ask_round()
             return
         answers = negotiation.end_round()
+        for note in negotiation.disregarded:
+            self.do(Progress("disregarded", {"what": note}))
         respond = partial(negotiation.mechanism.respond, answers)
         if negotiation.mechanism.computes_long:
             self.do(Compute(f"respond-{self.session}-{negotiation.number}", respond))
@@ -305,9 +286,9 @@ class MarketMachine(Machine):
                 session=self.session,
                 round=agreed.round,
                 position_round=negotiation.agreed_position_round(member),
-                import_price_eur_per_kwh=_told(prices.import_price_eur_per_kwh),
-                export_price_eur_per_kwh=_told(prices.export_price_eur_per_kwh),
-                local_price_eur_per_kwh=[None if np.isnan(price) else price for price in _told(local)],
+                import_price_eur_per_kwh=told(prices.import_price_eur_per_kwh),
+                export_price_eur_per_kwh=told(prices.export_price_eur_per_kwh),
+                local_price_eur_per_kwh=[None if np.isnan(price) else price for price in told(local)],
                 grid_import_kwh=imports,
                 grid_export_kwh=exports,
                 stored_kwh=None if schedule is None else schedule.tolist(),
@@ -407,6 +388,7 @@ class MarketMachine(Machine):
             co2_intensity_g_per_kwh=session.co2_intensity_g_per_kwh,
             grid=session.grid,
             rounds=negotiation.rounds,
+            bargaining_rounds=negotiation.bargaining_rounds,
             agreed_round=negotiation.agreed.round,
             agreed_net_kwh=dict(agreed_kwh),
             local_price_eur_per_kwh=operation.local_price_eur_per_kwh,
@@ -438,8 +420,17 @@ class MarketMachine(Machine):
 
     # -- talking ---------------------------------------------------------------------------------------
 
-    def _ask_all(self, performative: Performative, bodies: Mapping[str, AnyBody], protocol: str) -> None:
+    def _ask_all(
+        self,
+        performative: Performative,
+        bodies: Mapping[str, AnyBody],
+        protocol: str,
+        deadline_s: float | None = None,
+    ) -> None:
         timing = self._config.timing
+        if deadline_s is None:
+            operation = protocol == "operation"
+            deadline_s = timing.delivery_deadline_s if operation else timing.round_deadline_s
         self._asked = {
             member: self.send(
                 f"{member}@{self._domain}",
@@ -448,9 +439,7 @@ class MarketMachine(Machine):
                 protocol=protocol,
                 conversation=f"session-{self.session}",
                 expects_reply=True,
-                reply_within_s=(
-                    timing.delivery_deadline_s if protocol == "operation" else timing.round_deadline_s
-                ),
+                reply_within_s=deadline_s,
             )
             for member, body in bodies.items()
         }
@@ -489,9 +478,3 @@ def _tariff_of(session: CoordinatorSession) -> CommunityTariff:
         excess_price_eur_per_kwh=float(grid.excess_price_eur_per_kwh),
         demand_charge_eur_per_kw=float(grid.demand_charge_eur_per_kw),
     )
-
-
-def _told(values: Array) -> list[float]:
-    """Numbers as they are told: to nine decimals, as prices and energies are settled."""
-    told: list[float] = values.round(9).tolist()
-    return told

@@ -62,3 +62,20 @@ class Preference(BaseModel):
         if self.weights and not any(self.weights.values()):
             raise ValueError("weights: found nothing but 0, expected one above 0")
         return self
+
+
+class TradePreferences(BaseModel):
+    """What energy of neighbours is worth to a member beyond its price, where members trade bilaterally.
+
+    Source: E. Sorin, L. Bobo, P. Pinson, *Consensus-based approach to peer-to-peer electricity markets with
+    product differentiation*, IEEE Trans. Power Syst. 34 (2019).
+
+    Attributes:
+        local_eur_per_kwh: of any neighbour, instead of the grid [EUR/kWh].
+        green_eur_per_kwh: on top, of a neighbour that produces energy from the sun [EUR/kWh].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    local_eur_per_kwh: float = Field(default=0.0, ge=0, le=10)
+    green_eur_per_kwh: float = Field(default=0.0, ge=0, le=10)

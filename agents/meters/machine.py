@@ -16,7 +16,6 @@ from runtime.configuration import MeterRole
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.protocol.bodies import (
-    MAX_SLOT_ENERGY_KWH,
     Acknowledged,
     AnyBody,
     MeterAttach,
@@ -28,6 +27,7 @@ from runtime.protocol.bodies import (
     Reason,
     SenmlRecord,
 )
+from runtime.protocol.body_base import MAX_SLOT_ENERGY_KWH
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.machine import (
     Compute,

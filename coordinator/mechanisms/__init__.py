@@ -7,6 +7,7 @@ entry point of the group ``peerwatt.mechanisms`` gives it its name in scenarios.
 from coordinator.mechanisms.base import (
     Agreed,
     Answers,
+    Bargain,
     Call,
     Clearing,
     Contract,
@@ -23,6 +24,7 @@ from coordinator.mechanisms.base import (
 __all__ = [
     "Agreed",
     "Answers",
+    "Bargain",
     "Call",
     "Clearing",
     "Contract",

@@ -73,7 +73,22 @@ class Declare:
     """Members are asked for what they foresee and the devices they have."""
 
 
-Call = Signal | InTurn | Declare
+@dataclass(frozen=True)
+class Bargain:
+    """Members are asked to bargain among themselves and to report what they agreed on.
+
+    Attributes:
+        max_rounds: rounds of bargaining, at most.
+        tolerance_kwh: bargaining ends once everybody's residual is within this.
+        penalty_eur_per_kwh2: ρ, by which prices follow disagreement, shape (slots,), above 0.
+    """
+
+    max_rounds: int
+    tolerance_kwh: float
+    penalty_eur_per_kwh2: Array
+
+
+Call = Signal | InTurn | Declare | Bargain
 """What a round asks of the members."""
 
 
@@ -120,12 +135,14 @@ class Answers:
         limit_price_eur_per_kwh: limit prices, shape (members, slots), where the round asked for them; NaN of
             members that gave none.
         declarations: by member, where the round asked for them.
+        contracts: what members agreed on among themselves, where the round had them bargain.
         late: members that were asked and did not answer.
     """
 
     net_kwh: Array
     limit_price_eur_per_kwh: Array | None = None
     declarations: dict[int, Declaration] = field(default_factory=dict)
+    contracts: tuple[Contract, ...] = ()
     late: frozenset[int] = frozenset()
 
 

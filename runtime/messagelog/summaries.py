@@ -99,6 +99,27 @@ def _declaration(body: Fields) -> str:
     return f"needs {_energy(needs)} in {len(needs)} slots; has {has}"
 
 
+def _bargain_call(body: Fields) -> str:
+    who = _count(len(body["members"]), "member")
+    return f"bargain among yourselves: {who}, at most {_count(body['max_rounds'], 'round')}"
+
+
+def _trade_proposal(body: Fields) -> str:
+    taken, given = body["purchase_kwh"], body["sale_kwh"]
+    prices = _price_range(body["price_eur_per_kwh"])
+    return f"would take {_energy(taken)}, give {_energy(given)} in {len(taken)} slots at {prices} EUR/kWh"
+
+
+def _bargain_report(body: Fields) -> str:
+    held = _count(body["rounds"], "round")
+    if not body["trades"]:
+        return f"no trade in {held}; {_net(body)}"
+    taken = _energy([energy for trade in body["trades"] for energy in trade["purchase_kwh"]])
+    given = _energy([energy for trade in body["trades"] for energy in trade["sale_kwh"]])
+    partners = ", ".join(trade["partner"] for trade in body["trades"])
+    return f"agreed in {held} with {partners}: buys {taken}, sells {given}; {_net(body)}"
+
+
 def _agreement(body: Fields) -> str:
     earlier = body["position_round"]
     counted = "" if earlier == body["round"] else f" with the position of round {earlier}"
@@ -145,6 +166,9 @@ SUMMARISERS: dict[str, Callable[[Fields], str]] = {
     "position": _net,
     "declaration-request": lambda body: "what do you foresee, and which devices have you?",
     "declaration": _declaration,
+    "bargain-call": _bargain_call,
+    "trade-proposal": _trade_proposal,
+    "bargain-report": _bargain_report,
     "agreement": _agreement,
     "acknowledged": lambda body: "taken in",
     "delivery-request": lambda body: "what did the meter measure?",

@@ -10,34 +10,25 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from runtime.devices import Battery
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
+from runtime.protocol.bargain_bodies import BargainCall, BargainReport, TradeProposal
+from runtime.protocol.body_base import (
+    Body,
+    Energy,
+    ExactEnergy,
+    Index,
+    NetEnergies,
+    NetEnergy,
+    Price,
+)
 from runtime.records import Quality
-
-MAX_SLOT_ENERGY_KWH = 1e6
-"""Above this an energy of one slot is taken for a unit error."""
 
 Role = Literal["load", "pv"]
 """What a meter measures."""
-
-Energy = Annotated[float, Field(ge=0, le=MAX_SLOT_ENERGY_KWH)]
-NetEnergy = Annotated[float, Field(ge=-MAX_SLOT_ENERGY_KWH, le=MAX_SLOT_ENERGY_KWH)]
-Price = Annotated[float, Field(ge=-1e3, le=1e3)]
-ExactEnergy = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
-Index = Annotated[int, Field(ge=0, le=1_000_000)]
-
-
-class Body(BaseModel):
-    """Base of all bodies: immutable, no unknown keys, no NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def to_json(self) -> str:
-        """The body as it travels (ASCII JSON)."""
-        return self.model_dump_json(ensure_ascii=True)
 
 
 class Join(Body):
@@ -109,22 +100,6 @@ class PriceSignal(Body):
     steps: Annotated[list[PriceStep], Field(max_length=4)] = []
     demand_charge_eur_per_kw: Price = 0.0
     wants_limits: bool = False
-
-
-class NetEnergies(Body):
-    """Net energy per slot as a non-negative pair, at most one of them above zero in a slot."""
-
-    grid_import_kwh: list[Energy]
-    grid_export_kwh: list[Energy]
-
-    @model_validator(mode="after")
-    def _one_direction_a_slot(self) -> Self:
-        if len(self.grid_import_kwh) != len(self.grid_export_kwh):
-            raise ValueError("grid_import_kwh and grid_export_kwh differ in length")
-        for slot, pair in enumerate(zip(self.grid_import_kwh, self.grid_export_kwh, strict=True)):
-            if min(pair) > 0:
-                raise ValueError(f"slot {slot} both imports and exports")
-        return self
 
 
 class Position(NetEnergies):
@@ -359,6 +334,9 @@ AnyBody = (
     | Position
     | DeclarationRequest
     | DeviceDeclaration
+    | BargainCall
+    | TradeProposal
+    | BargainReport
     | Agreement
     | Acknowledged
     | DeliveryRequest

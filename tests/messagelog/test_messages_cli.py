@@ -24,7 +24,7 @@ from runtime.errors import InputError, LogError
 from runtime.messagelog.facts import body_facts
 from runtime.messagelog.summaries import SUMMARISERS, summarise
 from runtime.messagelog.writer import MessageLog
-from runtime.protocol import bodies
+from runtime.protocol import bargain_bodies, bodies
 from runtime.protocol.envelope import Envelope, Performative
 
 PROGRAM = "import typer; from runtime.cli.messages import messages; typer.run(messages)"
@@ -289,6 +289,32 @@ SAID = [
             session=0, round=1, residual_load_kwh=[1.0, 0.5], battery=Battery(capacity_kwh=5.0), **NET
         ),
         "needs 1.500 kWh in 2 slots; has a battery of 5 kWh",
+    ),
+    (
+        bargain_bodies.BargainCall(
+            session=0, round=1, members=["school", "house"], max_rounds=40, tolerance_kwh=0.01,
+            penalty_eur_per_kwh2=[0.1, 0.1], **PRICES,
+        ),
+        "bargain among yourselves: 2 members, at most 40 rounds",
+    ),
+    (
+        bargain_bodies.TradeProposal(
+            session=0, round=2, purchase_kwh=[1.0, 0.0], sale_kwh=[0.0, 0.25], price_eur_per_kwh=[0.15, 0.2],
+            residual_kwh=None, green=True,
+        ),
+        "would take 1.000 kWh, give 0.250 kWh in 2 slots at 0.1500 to 0.2000 EUR/kWh",
+    ),
+    (
+        bargain_bodies.BargainReport(
+            session=0, round=1, rounds=17, **NET,
+            trades=[
+                bargain_bodies.AgreedTrade(
+                    partner="house", slots=[1], purchase_kwh=[0.0], sale_kwh=[0.3], price_eur_per_kwh=[0.2]
+                )
+            ],
+        ),
+        "agreed in 17 rounds with house: buys 0.000 kWh, sells 0.300 kWh; "
+        "takes 1.500 kWh, gives 0.000 kWh in 2 slots",
     ),
     (bodies.Acknowledged(), "taken in"),
     (bodies.DeliveryRequest(**SLOT), "what did the meter measure?"),

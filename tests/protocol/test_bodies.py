@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from runtime.devices import Battery
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
+from runtime.protocol.bargain_bodies import AgreedTrade, BargainCall, BargainReport, TradeProposal
 from runtime.protocol.bodies import (
     Acknowledged,
     Admission,
@@ -72,6 +73,38 @@ BODIES: list[AnyBody] = [
     DeclarationRequest(session=0, round=1),
     DeviceDeclaration(
         session=0, round=1, residual_load_kwh=[0.3, -0.1], battery=Battery(capacity_kwh=5.0), **NET
+    ),
+    BargainCall(
+        session=0,
+        round=1,
+        members=["school", "house"],
+        max_rounds=40,
+        tolerance_kwh=0.01,
+        penalty_eur_per_kwh2=[0.1, 0.3],
+        suspended_slots=[1],
+        local_fee_eur_per_kwh=0.02,
+        demand_charge_eur_per_kw=0.5,
+        **PRICES,
+    ),
+    TradeProposal(
+        session=0,
+        round=2,
+        purchase_kwh=[0.1 + 0.2, 0.0],
+        sale_kwh=[0.0, 1e-9],
+        price_eur_per_kwh=[0.2, -0.1],
+        residual_kwh=0.5,
+        green=True,
+    ),
+    BargainReport(
+        session=0,
+        round=1,
+        rounds=17,
+        trades=[
+            AgreedTrade(
+                partner="house", slots=[1], purchase_kwh=[0.0], sale_kwh=[0.3], price_eur_per_kwh=[0.2]
+            )
+        ],
+        **NET,
     ),
     Acknowledged(),
     DeliveryRequest(session=0, slot=95),
@@ -174,6 +207,41 @@ def test_decimals_travel_exactly(amount: Decimal, energy_kwh: Decimal) -> None:
         ("price-signal", {"import_price_eur_per_kwh": [1e4, 0]}, "price-signal.import_price_eur_per_kwh.0"),
         ("price-signal", {"proximal_weight_eur_per_kwh2": -1}, "price-signal.proximal_weight_eur_per_kwh2"),
         ("price-signal", {"export_price_eur_per_kwh": "cheap"}, "price-signal.export_price_eur_per_kwh"),
+        ("trade-proposal", {"purchase_kwh": [0.3, 0.1]}, "slot 1 both buys and sells"),
+        ("trade-proposal", {"sale_kwh": [0.0]}, "differ in length"),
+        ("trade-proposal", {"round": 0}, "trade-proposal.round"),
+        ("bargain-call", {"penalty_eur_per_kwh2": [0.0, 0.1]}, "bargain-call.penalty_eur_per_kwh2.0"),
+        ("bargain-call", {"local_fee_eur_per_kwh": -0.1}, "bargain-call.local_fee_eur_per_kwh"),
+        (
+            "bargain-report",
+            {
+                "trades": [
+                    {
+                        "partner": "a",
+                        "slots": [1, 1],
+                        "purchase_kwh": [0, 0],
+                        "sale_kwh": [1, 1],
+                        "price_eur_per_kwh": [0, 0],
+                    }
+                ]
+            },
+            "slots are not ascending",
+        ),
+        (
+            "bargain-report",
+            {
+                "trades": [
+                    {
+                        "partner": "a",
+                        "slots": [1],
+                        "purchase_kwh": [0, 0],
+                        "sale_kwh": [1, 1],
+                        "price_eur_per_kwh": [0],
+                    }
+                ]
+            },
+            "differ in length",
+        ),
         ("delivery", {"grid_import_kwh": "-1"}, "delivery.grid_import_kwh"),
         ("delivery", {"grid_import_kwh": "1.0000000001"}, "delivery.grid_import_kwh"),
         ("delivery", {"grid_import_kwh": "1000001"}, "delivery.grid_import_kwh"),
@@ -207,6 +275,8 @@ def test_a_wrong_field_is_refused_by_name(name: str, changes: dict[str, Any], fi
         ("position", "grid_export_kwh"),
         ("price-signal", "import_price_eur_per_kwh"),
         ("agreement", "grid_import_kwh"),
+        ("trade-proposal", "price_eur_per_kwh"),
+        ("bargain-report", "grid_import_kwh"),
     ],
 )
 def test_numbers_that_are_none_are_refused_by_name(name: str, key: str, number: str) -> None:

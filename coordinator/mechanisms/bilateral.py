@@ -1,0 +1,94 @@
+"""Decentralised market: members bargain pair by pair among themselves; the coordinator only settles.
+
+After round 0 the coordinator has the members bargain; each answers with the position it then plans and the
+trades it agreed on. A trade counts if both sides report the same (``coordinator.trades``); energy that trades
+do not cover is at the grid's tariffs. What happens between members is in ``agents.bargaining``: the
+alternating direction method of multipliers on pairs. No member sees the community's connection limit, which
+nobody owns, so it is not respected. Sources: T. Baroche et al., *Prosumer markets: a unified formulation*,
+IEEE PowerTech 2019; T. Sousa et al., Renew. Sustain. Energy Rev. 104 (2019).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from pydantic import Field
+
+from coordinator.costs import CommunityTariff
+from coordinator.mechanisms.base import (
+    Agreed,
+    Answers,
+    Array,
+    Bargain,
+    Clearing,
+    Contract,
+    Mechanism,
+    Parameters,
+)
+
+_LEAST_SPREAD, _LEAST_ENERGY = 0.1, 0.2
+"""Shares of the mean below which a slot's spread and energy do not count for its penalty."""
+
+_LEAST_PENALTY_EUR_PER_KWH2 = 1e-6
+
+
+class BilateralParameters(Parameters):
+    """What a scenario may set.
+
+    Attributes:
+        max_rounds: rounds of bargaining, at most.
+        tolerance: bargaining ends once no member is apart from its partners, or moves, by more than this
+            share of the mean energy per slot.
+        penalty: ρ of a slot, as a multiple of (members − 1) · tariff spread / mean energy of a position.
+    """
+
+    max_rounds: int = Field(default=40, ge=1, le=1000)
+    tolerance: float = Field(default=2e-3, ge=0)
+    penalty: float = Field(default=0.1, gt=0)
+
+
+class Bilateral(Mechanism):
+    """See the module."""
+
+    parameters_model = BilateralParameters
+
+    def __init__(self, tariff: CommunityTariff, parameters: Parameters, members: int) -> None:
+        """Begin a session of so many members at this tariff."""
+        super().__init__(tariff, parameters, members)
+        self._own = cast(BilateralParameters, parameters)
+        self._bargained = False
+        self._contracts: tuple[Contract, ...] = ()
+
+    def respond(self, answers: Answers) -> Bargain | Agreed:
+        """Have members bargain after the grid's tariffs, and take what they agreed on."""
+        if self._bargained:
+            self._contracts = answers.contracts
+            return Agreed(1)
+        self._bargained = True
+        scale_kwh = float(np.abs(answers.net_kwh).mean())
+        if self.members < 2 or scale_kwh == 0 or self.tariff.suspended.all():
+            return Agreed(0)
+        return Bargain(
+            max_rounds=self._own.max_rounds,
+            tolerance_kwh=self._own.tolerance * scale_kwh,
+            penalty_eur_per_kwh2=self._penalties(answers.net_kwh),
+        )
+
+    def _penalties(self, net_kwh: Array) -> Array:
+        tariff = self.tariff
+        spread = np.maximum(tariff.import_price_eur_per_kwh - tariff.export_price_eur_per_kwh, 0.0)
+        energy = np.abs(net_kwh).mean(axis=0)
+        share = np.maximum(spread, _LEAST_SPREAD * spread.mean()) / np.maximum(
+            energy, _LEAST_ENERGY * energy.mean()
+        )
+        penalties = self._own.penalty * (self.members - 1) * share
+        return np.asarray(np.maximum(penalties, _LEAST_PENALTY_EUR_PER_KWH2))
+
+    def clear(self, net_kwh: Array) -> Clearing:
+        """The contracts; what they do not cover is at the grid's tariffs.
+
+        Contracts of members that go back to their plans alone are cancelled by who asks for the clearing
+        (``coordinator.opting_out``).
+        """
+        return Clearing(np.full(self.tariff.slots, np.nan), self._contracts)
