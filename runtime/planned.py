@@ -45,6 +45,7 @@ class PlannedDay(Configuration):
         net_kwh: energy at the meter [kWh], import > 0.
         battery_kwh: battery energy at the building's side [kWh], discharge > 0.
         stored_energy_kwh: at the end of each slot [kWh].
+        flexible_kwh: what each vehicle and appliance draws, by its name, on top of the load [kWh].
     """
 
     cost_eur: float
@@ -54,6 +55,7 @@ class PlannedDay(Configuration):
     net_kwh: list[float]
     battery_kwh: list[float]
     stored_energy_kwh: list[float]
+    flexible_kwh: dict[str, list[float]] = Field(default_factory=dict)
 
     def value(self, objective: Objective) -> float:
         """One of its objectives, in the objective's unit."""
@@ -75,7 +77,7 @@ class PlanAnswer(Configuration):
         objectives: what the plans were judged by.
         method: how they were found, in words.
         battery_capacity_kwh: nominal capacity [kWh]; None without a battery.
-        load_kwh: load that was planned with [kWh].
+        load_kwh: load that was planned with, without vehicles and appliances [kWh].
         pv_kwh: production that was planned with [kWh].
         import_price_eur_per_kwh: as asked.
         export_price_eur_per_kwh: as asked.
@@ -109,5 +111,5 @@ class PlanAnswer(Configuration):
 
     def self_sufficiency(self, plan: PlannedDay) -> float | None:
         """Share of the load not imported (eq. 11); None without load."""
-        load_kwh = sum(self.load_kwh)
+        load_kwh = sum(self.load_kwh) + sum(map(sum, plan.flexible_kwh.values()))
         return 1.0 - plan.grid_import_kwh / load_kwh if load_kwh > 0 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from agents.forecast.member import Foreseen, foresee
 from agents.planning.ageing import wear_eur
 from agents.planning.ageing_planner import AgeingPlanner
+from agents.planning.flexible import beside_loads, loads_kwh
 from agents.planning.planner import IdlePlanner, planner_for
 from agents.planning.problem import Plan, PlanningProblem
 from runtime.errors import InputError
@@ -32,6 +34,8 @@ def print_plan(request_path: Path) -> None:
 
 def answer(request: PlanRequest) -> PlanAnswer:
     """Plan what is asked.
+
+    Wear, and a front, are planned for the battery alone, beside vehicles and appliances as they cost least.
 
     One objective alone is met at the least cost that goes with it. Cost and wear, both money, are met as
     their sum unless a preference weighs them.
@@ -57,6 +61,8 @@ def answer(request: PlanRequest) -> PlanAnswer:
         slot_hours=member.sessions[request.session].horizon.slot_hours,
         import_price_eur_per_kwh=np.array(request.import_price_eur_per_kwh),
         export_price_eur_per_kwh=np.array(request.export_price_eur_per_kwh),
+        vehicles=tuple(member.sessions[request.session].vehicles),
+        appliances=tuple(member.sessions[request.session].appliances),
     )
     wishes = request.front or request.preference is not None or request.objectives != ["cost"]
     if wishes and member.strategy != "optimised":
@@ -64,17 +70,35 @@ def answer(request: PlanRequest) -> PlanAnswer:
             f"{member.name}: found strategy {member.strategy!r}, expected 'optimised' where objectives, a "
             "preference or a front are asked for"
         )
-    if not request.front and request.preference is None:
-        if request.objectives == ["cost"]:
-            plan = planner_for(member.strategy, member.seed).plan(problem)
-            return _answer(request, foreseen, problem, [plan], None, member.strategy, plan.certified_loss)
-        if set(request.objectives) == {"cost", "wear"}:
-            plan = AgeingPlanner(request.ageing, member.seed).plan(problem)
-            return _answer(request, foreseen, problem, [plan], None, "least cost and wear together")
-    return _front_answer(request, foreseen, problem)
+    if not request.front and request.preference is None and request.objectives == ["cost"]:
+        plan = planner_for(member.strategy, member.seed).plan(problem)
+        return _answer(request, foreseen, problem, [plan], None, member.strategy, plan.certified_loss)
+    loads = (
+        planner_for(member.strategy, member.seed).plan(problem)
+        if (problem.vehicles or problem.appliances)
+        else None
+    )
+    beside = problem if loads is None else beside_loads(problem, loads)
+    if not request.front and request.preference is None and set(request.objectives) == {"cost", "wear"}:
+        plans = [AgeingPlanner(request.ageing, member.seed).plan(beside)]
+        chosen, method = None, "least cost and wear together"
+    else:
+        plans, chosen, method = _front(request, beside)
+    if loads is not None:
+        plans = [
+            replace(
+                plan,
+                vehicle_kwh=loads.vehicle_kwh,
+                appliance_start_slot=loads.appliance_start_slot,
+                flexible_kwh=loads.flexible_kwh,
+            )
+            for plan in plans
+        ]
+    return _answer(request, foreseen, problem, plans, chosen, method)
 
 
-def _front_answer(request: PlanRequest, foreseen: Foreseen, problem: PlanningProblem) -> PlanAnswer:
+def _front(request: PlanRequest, problem: PlanningProblem) -> tuple[list[Plan], int | None, str]:
+    """Plans of the front, or the one chosen from it; which is chosen; and how they were found."""
     from agents.planning.choice import choose
     from agents.planning.front import plan_front
 
@@ -89,9 +113,8 @@ def _front_answer(request: PlanRequest, foreseen: Foreseen, problem: PlanningPro
     if request.front:
         chosen = choose(front, preference) if preference else None
         plans = [front.plan(index) for index in range(len(front.values))]
-        return _answer(request, foreseen, problem, plans, chosen, "front")
-    plan = front.plan(choose(front, preference or KNEE))
-    return _answer(request, foreseen, problem, [plan], None, "chosen from a front")
+        return plans, chosen, "front"
+    return [front.plan(choose(front, preference or KNEE))], None, "chosen from a front"
 
 
 def _answer(
@@ -134,4 +157,8 @@ def _day(plan: Plan, problem: PlanningProblem, request: PlanRequest) -> PlannedD
         net_kwh=plan.net_kwh.tolist(),
         battery_kwh=plan.battery_kwh.tolist(),
         stored_energy_kwh=plan.stored_energy_kwh.tolist(),
+        flexible_kwh={
+            name: drawn.tolist()
+            for name, drawn in loads_kwh(problem.vehicles, problem.appliances, plan).items()
+        },
     )

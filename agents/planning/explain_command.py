@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from agents.planning.load_reasons import load_reasons
 from agents.planning.problem import Plan, PlanningProblem, plan_of
 from agents.planning.reasons import reasons
+from agents.planning.tariff import FloatArray
 from runtime.configuration import MemberConfig
 from runtime.devices import Battery
 from runtime.errors import InputError
@@ -50,7 +52,10 @@ def print_reasons(run: Path, member: str, session: int) -> None:
             f"{path}, session {session + 1}: found no plan: {member} answered no price signal in time"
         )
     horizon = config.sessions[session].horizon
-    problem, plan = restored(own.plan, config.battery, horizon.slot_hours)
+    flexible = np.array(list(own.flexible_kwh.values())).reshape(-1, horizon.slots).sum(axis=0)
+    problem, plan = restored(own.plan, config.battery, horizon.slot_hours, flexible)
+    inputs = config.sessions[session]
+    loads = load_reasons(problem, plan.net_kwh, own.flexible_kwh, inputs.vehicles, inputs.appliances)
     answer = {
         "member": member,
         "strategy": config.strategy,
@@ -59,17 +64,21 @@ def print_reasons(run: Path, member: str, session: int) -> None:
         "horizon": horizon.model_dump(mode="json"),
         "battery": config.battery.model_dump(mode="json") if config.battery else None,
         "slots": [asdict(reason) for reason in reasons(problem, plan)],
+        "flexible_loads": [asdict(reason) for reason in loads],
     }
     print(json.dumps(answer, allow_nan=False))
 
 
-def restored(agreed: AgreedPlan, battery: Battery | None, slot_hours: float) -> tuple[PlanningProblem, Plan]:
-    """The problem and the plan that a record keeps.
+def restored(
+    agreed: AgreedPlan, battery: Battery | None, slot_hours: float, flexible_kwh: FloatArray | float = 0.0
+) -> tuple[PlanningProblem, Plan]:
+    """The problem and the plan that a record keeps, for the battery beside vehicles and appliances.
 
     Args:
         agreed: what was kept.
         battery: the member's.
         slot_hours: length of a slot [h].
+        flexible_kwh: what vehicles and appliances drew as planned [kWh per slot], shape (T,).
 
     Raises:
         InputError: the record does not fit the battery, or its arrays each other.
@@ -78,7 +87,7 @@ def restored(agreed: AgreedPlan, battery: Battery | None, slot_hours: float) -> 
         raise InputError("record: found a plan that does not fit the member's battery")
     reference = agreed.reference_net_kwh
     problem = PlanningProblem(
-        residual_load_kwh=np.array(agreed.residual_load_kwh),
+        residual_load_kwh=np.array(agreed.residual_load_kwh) + flexible_kwh,
         battery=battery,
         slot_hours=slot_hours,
         import_price_eur_per_kwh=np.array(agreed.import_price_eur_per_kwh),

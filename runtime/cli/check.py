@@ -70,8 +70,25 @@ def _print(summary: dict[str, Any]) -> None:
             *energies,
         )
     console.print(table)
+    for member in summary["members"]:
+        for words in _flexible_loads(member):
+            console.print(words, markup=False)
     for notice in summary["notices"]:
         console.print(f"Notice: {notice}", markup=False)
+
+
+def _flexible_loads(member: dict[str, Any]) -> list[str]:
+    """A member's vehicles and appliances, a line each; they come on top of its load."""
+    lines = [
+        f"{member['name']}: {vehicle['name']} takes {vehicle['energy_kwh']:g} kWh at up to "
+        f"{vehicle['charge_limit_kw']:g} kW between {vehicle['arrival'][:5]} and {vehicle['departure'][:5]}"
+        for vehicle in member["vehicles"]
+    ]
+    return lines + [
+        f"{member['name']}: {appliance['name']} runs once between {appliance['earliest'][:5]} and "
+        f"{appliance['latest'][:5]}"
+        for appliance in member["appliances"]
+    ]
 
 
 def _grid(terms: dict[str, float | None]) -> list[str]:

@@ -181,6 +181,8 @@ def show(answer: PlanAnswer) -> None:
             f"The front is a single plan: it is the best in {_listed(answer.objectives)} at once, "
             "so there is nothing to trade off."
         )
+    for words in _flexible_loads(answer):
+        console.print(words)
     if len(answer.plans) > SHOWN_PLANS:
         console.print(f"{len(answer.plans)} plans in all; the table shows some, front.csv has them all.")
 
@@ -190,16 +192,37 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _how(answer: PlanAnswer) -> str:
-    if answer.battery_capacity_kwh is None:
+    if answer.battery_capacity_kwh is None and not answer.idle.flexible_kwh:
         return "no battery, so there is nothing to plan"
     loss = answer.certified_loss
     if answer.method == "optimised" and loss is not None and loss <= CERTAIN_LOSS:
         return "least cost, proven"
     if answer.method == "optimised" and loss is not None:
-        return f"least cost, at most {loss:.2%} of the battery's value from the optimum"
+        return f"least cost, at most {loss:.2%} of what planning saves from the optimum"
     if answer.method == "front":
         return f"front of {', '.join(answer.objectives)}"
     return answer.method
+
+
+def _flexible_loads(answer: PlanAnswer) -> list[str]:
+    """When each vehicle and appliance draws, a line each; the same in all plans of a front."""
+    plan = answer.shown or answer.plans[0]
+    lines = []
+    for name, drawn in plan.flexible_kwh.items():
+        busy = [slot for slot, energy in enumerate(drawn) if energy > 1e-6]
+        spans: list[list[int]] = []
+        for slot in busy:
+            if spans and spans[-1][1] == slot:
+                spans[-1][1] = slot + 1
+            else:
+                spans.append([slot, slot + 1])
+        times = ", ".join(
+            f"{answer.horizon.local(first):%H:%M} to {answer.horizon.local(last):%H:%M}"
+            for first, last in spans[:6]
+        )
+        more = ", ..." if len(spans) > 6 else ""
+        lines.append(f"{name}: {sum(drawn):.3f} kWh, {times}{more}" if busy else f"{name}: nothing")
+    return lines
 
 
 def _cells(answer: PlanAnswer, plan: PlannedDay) -> list[str]:

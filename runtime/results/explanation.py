@@ -54,7 +54,43 @@ def explain_all(answer: Answer, slot: int | None = None) -> list[str]:
 def explain_slot(answer: Answer, reason: Answer) -> str:
     """The reason of one slot as a sentence."""
     words = _Words(answer, reason)
-    return f"{words.time(reason['slot'])} {words.action()}: {words.sentence()}."
+    loads = answer.get("flexible_loads", [])
+    also = [
+        load_sentence(answer, load, reason["slot"]) for load in loads if load["energy_kwh"][reason["slot"]]
+    ]
+    return " ".join([f"{words.time(reason['slot'])} {words.action()}: {words.sentence()}.", *also])
+
+
+def load_sentence(answer: Answer, load: Answer, slot: int) -> str:
+    """Why a vehicle or an appliance draws in a slot, as a sentence.
+
+    Args:
+        answer: the reasons.
+        load: one of its ``flexible_loads``.
+        slot: a slot in which it draws.
+    """
+    words = _Words(answer, answer["slots"][slot])
+    name, energy = load["name"].capitalize(), load["energy_kwh"][slot]
+    planned = answer["strategy"] == "optimised"
+    if load["kind"] == "vehicle":
+        draws = f"{name} charges {energy:.3g} kWh"
+        if not planned:
+            return f"{draws}: it charges as soon as it has arrived, at {words.time(load['arrival_slot'])}."
+        paid, left = load["dearest_paid_eur_per_kwh"], load["cheapest_left_eur_per_kwh"]
+        until = words.time(load["departure_slot"])
+        if left is None:
+            return f"{draws}: it needs every slot until it leaves at {until}."
+        rest = f"a kWh more in another slot of its stay would cost {_eur(left)} or more"
+        return f"{draws}: it pays {_eur(paid)} at most until it leaves at {until}; {rest}."
+    draws = f"{name} draws {energy:.3g} kWh of its run from {words.time(load['start_slot'])}"
+    if not planned:
+        return f"{draws}: it starts as soon as it may."
+    if load["best_other_slot"] is None:
+        return f"{draws}: its window has room for no other start."
+    other = (
+        f"{load['best_other_eur']:.4f} EUR from {words.time(load['best_other_slot'])}, the best other start"
+    )
+    return f"{draws}: the run costs {load['cost_eur']:.4f} EUR then, {other}."
 
 
 class _Words:

@@ -99,7 +99,8 @@ def _draw_power(panel: Axes, axis: Axis, answer: PlanAnswer, plan: PlannedDay) -
     panel.stairs(
         idle, axis.edges_hours, baseline=None, color=GREY, lw=1.0, label="net with the battery\nleft alone"
     )
-    load, pv = np.array(answer.load_kwh) / hours, np.array(answer.pv_kwh) / hours
+    flexible = np.array(list(plan.flexible_kwh.values())).reshape(-1, net.size).sum(axis=0)
+    load, pv = (np.array(answer.load_kwh) + flexible) / hours, np.array(answer.pv_kwh) / hours
     panel.stairs(load, axis.edges_hours, baseline=None, color=BLACK, lw=0.8, label="load")
     panel.stairs(pv, axis.edges_hours, baseline=None, color=ORANGE, lw=1.1, label="PV")
     panel.axhline(0, color=BLACK, lw=0.4)

@@ -75,7 +75,8 @@ def session_of(record: MemberRecord, session: SessionRecord) -> MemberSessionRec
     own = next((s for s in record.sessions if s.session == session.session), None)
     if own is None:
         return None
-    for field, value in own:
+    arrays = [*own, *((f"flexible_kwh.{name}", drawn) for name, drawn in own.flexible_kwh.items())]
+    for field, value in arrays:
         optional = field == "stored_kwh" and not value
         if isinstance(value, list) and len(value) != session.horizon.slots and not optional:
             raise InputError(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from runtime.files import write_text_atomically
 from runtime.records import CoordinatorRecord, MemberRecord
+from runtime.results.flexible_loads import flexible_table
 from runtime.results.money_tables import decimal_text, money_tables, slot_starts
 from runtime.results.plan_certificates import plans_table
 from runtime.results.reading import session_of
@@ -21,7 +22,7 @@ from runtime.results.table import Cell, Table
 
 
 def tables(coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]) -> list[Table]:
-    """All tables of a run: positions, prices, deliveries, profiles, batteries, plans, and those of money.
+    """All tables of a run: the negotiation, what was metered and done, plans, and those of money.
 
     Args:
         coordinator: the coordinator's record.
@@ -92,6 +93,7 @@ def tables(coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]) 
             member_slot,
             list(_batteries(coordinator, members)),
         ),
+        flexible_table(coordinator, members),
         plans_table(coordinator, members),
         *money_tables(coordinator),
     ]

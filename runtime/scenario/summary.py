@@ -98,6 +98,8 @@ def describe(resolved: ResolvedScenario) -> dict[str, Any]:
                 "kind": member.kind,
                 "strategy": strategy_in(resolved.setting, member.strategy),
                 "battery_kwh": member.battery.capacity_kwh if member.battery else None,
+                "vehicles": [vehicle.model_dump(mode="json") for vehicle in member.vehicles],
+                "appliances": [appliance.model_dump(mode="json") for appliance in member.appliances],
                 "pv_area_m2": member.pv.area_m2 if member.pv else None,
                 "load_kwh": [_total(series.load_kwh) for series in resolved.series[member.name]],
                 "pv_kwh": [
