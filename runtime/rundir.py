@@ -146,6 +146,15 @@ class RunDirectory:
         return self.path / "bills.csv"
 
     @property
+    def bills_html(self) -> Path:
+        """All members' bills on one page, which leads to their own."""
+        return self.path / "bills.html"
+
+    def bill_html(self, member: str) -> Path:
+        """One member's bill as a page."""
+        return self.path / "bills" / f"{member}.html"
+
+    @property
     def indicators_json(self) -> Path:
         """Indicators of the community and of each member."""
         return self.path / "indicators.json"

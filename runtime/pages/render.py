@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,15 +25,22 @@ def render_page(template: Path, **values: object) -> str:
     Returns:
         The page as HTML.
     """
+    environment = _environment(template.parent)
+    return environment.get_template(template.name).render(version=version("peerwatt"), **values)
+
+
+@lru_cache
+def _environment(folder: Path) -> Environment:
+    """Where a folder's templates are compiled, each once, however many pages are made of it."""
     environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(template.parent), FileSystemLoader(BASE)]),
+        loader=ChoiceLoader([FileSystemLoader(folder), FileSystemLoader(BASE)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(number=number, signed=signed, percent=percent)
-    return environment.get_template(template.name).render(version=version("peerwatt"), **values)
+    return environment
 
 
 def picture(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 
 def write_results(run: Path, *, figures: bool = True) -> dict[str, Any]:
-    """Check the ledger of a finished run, then write its tables, database and figures.
+    """Check the ledger of a finished run, then write its tables, database, bills and figures.
 
     Args:
         run: the run's directory, with ``records/`` and ``indicators.json`` in it.
@@ -26,6 +26,7 @@ def write_results(run: Path, *, figures: bool = True) -> dict[str, Any]:
         LedgerError: the ledger does not balance; nothing is written.
         InputError: records or indicators are missing or cannot be read.
     """
+    from runtime.results.bill_pages import write_bill_pages
     from runtime.results.database import write_database
     from runtime.results.ledger import check_ledger
     from runtime.results.plan_certificates import certificates
@@ -41,6 +42,7 @@ def write_results(run: Path, *, figures: bool = True) -> dict[str, Any]:
     all_tables = tables(coordinator, members)
     files = [directory.indicators_json, *write_tables(run, all_tables)]
     files.append(write_database(directory.results_sqlite, all_tables, indicators))
+    files.extend(write_bill_pages(run, coordinator, members, indicators))
     if figures:
         from runtime.results.figures import write_figures
 

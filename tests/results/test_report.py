@@ -52,6 +52,7 @@ def test_report_by_name_writes_everything(run: Path, monkeypatch: pytest.MonkeyP
         result["files"]
     )
     assert "figures/figure-7-state-of-charge.png" in result["files"]
+    assert {"bills.html", "bills/house-1.html"} <= set(result["files"])
     community, members = result["run"]["community"], result["run"]["members"]
     assert community["bill_eur"] == pytest.approx(sum(m["bill_eur"] for m in members.values()))
     assert any("office-2 (3 rounds)" in n for n in result["notices"])
