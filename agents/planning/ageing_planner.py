@@ -2,13 +2,15 @@
 
 Rainflow's wear is no sum over slots, so no dynamic programme holds it. What does the work here is a child
 that plans one band of cycle depths of a parent exactly (:mod:`agents.planning.depth_bands`), at random
-depths; the others blend parents and exchange segments. Every child is judged by the true objective.
+depths; the others blend parents and exchange segments. Every child is judged by the true objective. Before
+that, sweeps over all depths with averaged kinks (:mod:`agents.planning.smoothing`) lead one start most of the
+way.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ from runtime.devices import Battery
 from runtime.errors import InputError
 from runtime.preferences import BatteryAgeing
 
+_GRADING = 1.3
+
 
 @dataclass(frozen=True)
 class AgeingBudget:
@@ -42,15 +46,18 @@ class AgeingBudget:
         least_gain: gain worth having, as a share of the battery's value.
         population: trajectories kept.
         children: trajectories made in a generation.
-        first_bands: numbers of bands of the sweeps over all depths that one start goes through.
+        first_bands: number of bands of the first sweeps over all depths.
+        first_sweeps: the first sweeps: over what width the slots' slopes are averaged, as a share of what a
+            slot can change, and how many sweeps; 0 averages nothing.
     """
 
-    max_generations: int = 120
-    stall_generations: int = 40
+    max_generations: int = 80
+    stall_generations: int = 25
     least_gain: float = 1e-5
     population: int = 16
     children: int = 4
-    first_bands: tuple[int, ...] = (6, 8)
+    first_bands: int = 8
+    first_sweeps: tuple[tuple[float, int], ...] = ((0.05, 4), (0.025, 8), (0.012, 6), (0.0, 2))
 
 
 def throughput_priced_trajectory(
@@ -137,16 +144,19 @@ class AgeingPlanner:
         return clip_trajectories(np.stack(rows, axis=1), battery, problem.slot_hours, lower_kwh)
 
     def _swept(self, task: _AgeingProblem, bands: DepthBands, starts_kwh: FloatArray) -> FloatArray:
-        """The best start after planning all its depths band by band, shallow ones first; shape (T, 1)."""
+        """What the best start becomes at best when its depths are planned band by band; shape (T, 1)."""
         reached = task.objectives_eur(starts_kwh)
-        best, best_eur = starts_kwh[:, int(reached.argmin())], float(reached.min())
-        for count in self.budget.first_bands:
-            edges = np.linspace(0.0, bands.span_kwh, count + 1).tolist()
-            for shallow, deep in pairwise(edges):
-                child = bands.replanned(best, shallow, deep)
-                child_eur = float(task.objectives_eur(child[:, None])[0])
-                if child_eur < best_eur:
-                    best, best_eur = child, child_eur
+        now = starts_kwh[:, int(reached.argmin())]
+        best, best_eur = now, float(reached.min())
+        # Shallow cycles are the many, so their bands are narrower.
+        edges = bands.span_kwh * np.linspace(0.0, 1.0, self.budget.first_bands + 1) ** _GRADING
+        for share, sweeps in self.budget.first_sweeps:
+            curves = bands.smoothed_curves(share) if share else bands.curves
+            for shallow, deep in chain.from_iterable(repeat(list(pairwise(edges.tolist())), sweeps)):
+                now = bands.replanned(now, shallow, deep, curves)
+                now_eur = float(task.objectives_eur(now[:, None])[0])
+                if now_eur < best_eur:
+                    best, best_eur = now, now_eur
         return best[:, None]
 
     def _search(

@@ -15,6 +15,7 @@ from agents.devices.battery import clip_trajectories, retention, stored_change_k
 from agents.planning.ageing import cycle_wear_eur
 from agents.planning.problem import PlanningProblem
 from agents.planning.rainflow import taut_string_kwh
+from agents.planning.smoothing import smoothed
 from agents.planning.stages import Curve, Stages
 from agents.planning.tariff import FloatArray
 from agents.planning.water_values import water_value_plan
@@ -41,6 +42,18 @@ class DepthBands:
     def span_kwh(self) -> float:
         """Deepest cycle within the SOC bounds [kWh]."""
         return self.stages.battery.stored_max_kwh - self.stages.battery.stored_min_kwh
+
+    def smoothed_curves(self, share: float) -> list[Curve]:
+        """Staircases of the slots with averaged kinks (:func:`agents.planning.smoothing.smoothed`).
+
+        Args:
+            share: width of the average as a share of what a slot can change, above 0.
+        """
+        problem = self.stages.problem
+        width = share * float(np.median(self.stages.greatest_kwh - self.stages.least_kwh))
+        prices = np.concatenate([problem.import_price_eur_per_kwh, problem.export_price_eur_per_kwh])
+        beyond = 2.0 * float(np.abs(prices).max())
+        return [smoothed(curve, width, beyond) for curve in self.curves]
 
     def wear_slope_eur_per_kwh(self, from_kwh: float, to_kwh: float) -> float:
         """Mean wear of a full cycle per kWh of depth between two depths [EUR/kWh]."""

@@ -6,13 +6,15 @@ from planning_cases import lorient_problem, lossy, random_problem
 from pydantic import ValidationError
 
 from agents.bench.battery_programme import BatteryProgramme
+from agents.bench.suites import intraday_instances
 from agents.devices.battery import clip_trajectories, lower_envelope_kwh
 from agents.planning.ageing import wear_eur
 from agents.planning.ageing_planner import AgeingBudget, AgeingPlanner
 from agents.planning.depth_bands import DepthBands
 from agents.planning.planner import EvolutionaryPlanner, IdlePlanner
 from agents.planning.problem import objectives_eur
-from agents.planning.stages import Stages
+from agents.planning.smoothing import smoothed
+from agents.planning.stages import Curve, Stages
 from runtime.devices import Battery
 from runtime.errors import InputError
 from runtime.preferences import BatteryAgeing
@@ -71,16 +73,43 @@ def test_five_percent_more_battery_value_than_throughput_prices(lorient_folder, 
     best_eur = best_throughput_priced_eur(problem, np.linspace(0, 0.08, 41))
     without_eur = float(Stages(problem, problem.battery).objective_eur(np.zeros(144)).sum())
     value_eur = without_eur - best_eur
-    assert best_eur - plan.objective_eur >= 0.05 * value_eur
-    # The first sweeps over all depths give most of it, evolution a percent more.
+    assert best_eur - plan.objective_eur >= 0.06 * value_eur
+    # The first sweeps over all depths give most of it, evolution the rest.
     swept = AgeingPlanner(AGEING, seed=1, budget=AgeingBudget(max_generations=0)).plan(problem)
-    assert best_eur - swept.objective_eur >= 0.045 * value_eur
-    assert swept.objective_eur - plan.objective_eur >= 0.007 * value_eur
-    # The programme with rainflow wear inside says how much more there is: a few percent of the value.
+    assert best_eur - swept.objective_eur >= 0.055 * value_eur
+    assert swept.objective_eur - plan.objective_eur >= 0.0005 * value_eur
+    # The programme with rainflow wear inside says how much more there is: a percent of the value.
     programme = BatteryProgramme(problem)
     programme.price_wear(AGEING, widths=12)
     optimal_eur = objective_eur(problem, repaired(problem, programme.solve()[0]))
-    assert plan.objective_eur - optimal_eur <= 0.02 * (without_eur - optimal_eur)
+    assert plan.objective_eur - optimal_eur <= 0.012 * (without_eur - optimal_eur)
+
+
+def test_averaged_kinks_free_the_parts_of_a_plan_from_each_other():
+    problem = list(intraday_instances(3))[2].problem
+    value_eur = objective_eur(
+        problem, IdlePlanner().plan(problem).stored_energy_kwh
+    ) - best_throughput_priced_eur(problem, np.linspace(0, 0.08, 41))
+    averaged, sharp = (
+        AgeingPlanner(AGEING, seed=1, budget=AgeingBudget(max_generations=0, **changes)).plan(problem)
+        for changes in ({}, {"first_sweeps": ((0.0, 20),)})
+    )
+    assert sharp.objective_eur - averaged.objective_eur >= 0.03 * value_eur
+
+
+def test_a_smoothed_slot_has_the_average_slope_within_its_limits():
+    curve = Curve(np.array([0.1, 0.1, 0.3, 0.3]), np.array([-2.0, 0.0, 0.0, 2.0]))
+    found = smoothed(curve, 0.5, beyond_eur_per_kwh=1.0)
+    change, value = found.change_kwh, found.value_eur_per_kwh
+    assert (change[0], change[-1]) == (-2.0, 2.0)
+    assert np.all(np.diff(value) >= -1e-12)
+    at = np.interp([-1.0, 1.0], 0.5 * (change[::2] + change[1::2]), value[::2])
+    assert at == pytest.approx([0.1, 0.3])  # away from kinks and limits nothing is averaged
+    middle = 0.5 * (change[::2] + change[1::2])
+    near = np.abs(middle) < 0.5
+    np.testing.assert_allclose(value[::2][near], 0.2 + 0.2 * middle[near], atol=1e-12)
+    assert value[0] < 0.1 - 0.3
+    assert value[-1] > 0.3 + 0.3
 
 
 @pytest.mark.parametrize("seed", range(4))
