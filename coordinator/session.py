@@ -276,8 +276,9 @@ class MarketMachine(Machine):
         self._tell("agreement", round=agreed.round)
         negotiation = self._negotiation
         assert negotiation.clearing is not None, "what is agreed is cleared"
-        local = negotiation.clearing.local_price_eur_per_kwh
-        prices = average_prices(negotiation.agreed_kwh, local, negotiation.mechanism.tariff)
+        tariff = negotiation.mechanism.tariff
+        local = np.where(tariff.suspended, np.nan, negotiation.clearing.local_price_eur_per_kwh)
+        prices = average_prices(negotiation.agreed_kwh, local, tariff)
         bodies: dict[str, AnyBody] = {}
         for member in self._members:
             imports, exports = pair_of_net(negotiation.agreed_position_kwh(member))

@@ -130,6 +130,12 @@ def write_bill_pages(
             market=market,
             bars={name: _bar(flows, bill) for name, flows in (("in", bill.incoming), ("out", bill.outgoing))},
             charts=_charts(bill.member, coordinator),
+            contracts=any(session.contracts for session in coordinator.sessions),
+            pooled=any(
+                price is not None
+                for session in coordinator.sessions
+                for price in session.local_price_eur_per_kwh
+            ),
             slot_minutes=coordinator.sessions[0].horizon.slot_minutes if coordinator.sessions else 0,
         )
         write_text_atomically(path, page)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from coordinator.mechanisms import Clearing
+from coordinator.mechanisms.mid_market_rate import MidMarketRate
 from runtime.configuration import Timing
 from runtime.grid_terms import GridTerms, mean_power_kw
-from runtime.protocol.bodies import BillLine, PriceSignal, SessionClosed, parse_body
+from runtime.protocol.bodies import Agreement, BillLine, PriceSignal, SessionClosed, parse_body
 from runtime.results.ledger import check_ledger
 from tests.machines.communities import Community
 from tests.machines.network import Network
@@ -87,6 +90,22 @@ def test_a_fee_above_every_spread_suspends_all_trade():
     assert {entry.kind for entry in session.ledger} <= {
         "grid-import", "grid-export", "excess-charge", "demand-charge",
     }  # fmt: skip
+
+
+def test_a_mechanism_cannot_trade_where_trade_is_suspended(monkeypatch):
+    monkeypatch.setattr(
+        MidMarketRate, "clear", lambda self, net_kwh: Clearing(np.full(net_kwh.shape[1], 0.2))
+    )
+    dear = GRID.model_copy(update={"local_fee_eur_per_kwh": Decimal("0.31")})
+    network = Network()
+    session = Community(3, members=5, grid=dear).run(network)[0].sessions[0]
+    assert session.local_price_eur_per_kwh == [None] * 6
+    agreements = [body for _, body in seen(network, Agreement)]
+    assert len(agreements) == 5
+    assert all(each.local_price_eur_per_kwh == [None] * 6 for each in agreements)
+    assert not [
+        entry for entry in session.ledger if entry.kind in ("local-purchase", "local-sale", "local-fee")
+    ]
 
 
 @few

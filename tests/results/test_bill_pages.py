@@ -136,6 +136,8 @@ def test_every_kind_of_line_has_its_words(tmp_path: Path) -> None:
         "Evened out among all members",
     ):
         assert words in buyer
+    assert "What neighbours agreed with each other counts first" in buyer
+    assert "What neighbours can still cover among themselves" in buyer
     assert "Sold to neighbours, as agreed with them" in seller
     assert "Sold to the grid" in seller
     assert "your own system left no record" in buyer
@@ -163,6 +165,16 @@ def test_many_sessions_are_drawn_day_by_day(tmp_path: Path) -> None:
     assert period_words(record.sessions[:2]) == "21 June 2024 and 22 June 2024"
     for day in range(21, 27):
         assert f"{day} June 2024" in text_of(page)
+
+
+def test_how_it_is_settled_is_told_as_it_was(tmp_path: Path, written: dict[str, str]) -> None:
+    pooled = text_of(written["house-1"])
+    assert "What neighbours can cover among themselves is traded at the community's price." in pooled
+    assert "agreed with each other" not in pooled
+    sessions = [s.model_copy(update={"local_price_eur_per_kwh": [None] * 24}) for s in COORDINATOR.sessions]
+    apart = pages(tmp_path, COORDINATOR.model_copy(update={"sessions": sessions}), MEMBERS)["house-1"]
+    assert "cover among themselves" not in text_of(apart)
+    assert "you get the rest from the grid at its price" in text_of(apart)
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
