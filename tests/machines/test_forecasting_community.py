@@ -77,3 +77,8 @@ def test_the_record_keeps_the_plan_and_the_problem_it_answers() -> None:
             if config.battery is not None and config.strategy == "optimised":
                 best = planner_for("optimised", config.seed).plan(problem)
                 assert plan.objective_eur == pytest.approx(best.objective_eur, abs=1e-6)
+                assert kept.certificate == "optimal"
+                assert kept.certified_loss == pytest.approx(best.certified_loss, abs=1e-9)
+                assert kept.lower_bound_eur == pytest.approx(kept.objective_eur, abs=1e-6)
+            assert kept.objective_eur == pytest.approx(plan.objective_eur)
+            assert kept.cost_eur == pytest.approx(plan.cost_eur)
