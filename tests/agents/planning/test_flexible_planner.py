@@ -16,8 +16,10 @@ from agents.devices.battery import (
     stored_change_limits_kwh,
 )
 from agents.devices.vehicle import charge_at_once_kwh
+from agents.planning.flexible import Devices
 from agents.planning.planner import EvolutionaryPlanner, IdlePlanner, RulePlanner
 from agents.planning.problem import PlanningProblem
+from agents.planning.replies import replied
 from agents.planning.tariff import BlockTariff
 from agents.planning.wear import StandingPrice, WearCost
 from runtime.devices import Appliance, Battery, ElectricVehicle
@@ -168,26 +170,27 @@ def test_a_warm_plan_of_other_slots_or_vehicles_is_refused():
 
 
 def test_battery_and_vehicle_do_not_wait_for_each_other_at_a_kink():
-    """One device at a time gets stuck here: surplus in one slot, each device in the other's way.
-
-    The vehicle may charge in slots 0 and 1, the battery must end as full as it started. Both slots before
-    the last have a surplus that a single device uses up.
-    """
+    """Taking turns ends at 1.00 EUR here: battery and car each stand on a kink that the other made."""
+    car = ElectricVehicle(name="car", arrival_slot=0, departure_slot=4, energy_kwh=1.0, charge_limit_kw=1.0)
     problem = PlanningProblem(
-        residual_load_kwh=np.array([-1.0, 0.0, 2.0]),
-        battery=Battery(capacity_kwh=10.0, soc_min=0.0, soc_max=1.0, soc_start=0.0, charge_limit_kw=1.0),
-        slot_hours=1.0,
-        import_price_eur_per_kwh=np.array([0.30, 0.10, 0.40]),
-        export_price_eur_per_kwh=np.array([0.05, 0.05, 0.05]),
-        vehicles=(
-            ElectricVehicle(
-                name="car", arrival_slot=0, departure_slot=2, energy_kwh=1.0, charge_limit_kw=1.0
-            ),
+        residual_load_kwh=np.array([0.0, 2.0, 2.0, -1.0]),
+        battery=Battery(
+            capacity_kwh=2.0, soc_min=0, soc_max=1, soc_end_min=0.5, charge_limit_kw=1, discharge_limit_kw=1
         ),
+        slot_hours=1.0,
+        import_price_eur_per_kwh=np.array([0.1, 0.3, 0.3, 0.4]),
+        export_price_eur_per_kwh=np.full(4, 0.05),
+        vehicles=(car,),
     )
+    devices = Devices(problem)
+    turns = replied(devices, devices.at_once)
+    for _ in range(5):
+        alone = EvolutionaryPlanner(1).plan(devices.beside(devices.flexible_kwh(turns)))
+        turns = replied(devices, replace(turns, stored_energy_kwh=alone.stored_energy_kwh))
+    assert devices.objective_eur(turns) == pytest.approx(1.0)
     plan = EvolutionaryPlanner(1).plan(problem)
-    # Surplus into the battery or the car, one more kWh each at 0.10 in slot 1; nothing at 0.30.
-    assert plan.objective_eur == pytest.approx(optimum_eur(problem))
+    assert plan.objective_eur == pytest.approx(0.8)
+    assert optimum_eur(problem) == pytest.approx(0.8)
     assert plan.certificate == "optimal"
 
 
