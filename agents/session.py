@@ -11,17 +11,19 @@ import numpy as np
 from agents.building import Building, SlotOutcome
 from agents.devices.battery import clip_trajectories, lower_envelope_kwh
 from agents.forecast.member import Foreseen, foresee
+from agents.planning.ageing_planner import AgeingPlanner
 from agents.planning.flexible import beside_loads, loads_kwh
 from agents.planning.limits import limit_prices_eur_per_kwh
 from agents.planning.planner import Planner, planner_for
+from agents.planning.preferred import Terms, aged, terms_of, with_terms
 from agents.planning.problem import Plan, PlanningProblem, plan_of
 from agents.planning.signals import hinges_of
-from agents.planning.tariff import FloatArray
+from agents.planning.tariff import FloatArray, Hinge
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.protocol.bodies import PriceSignal, Role
-from runtime.records import AgreedPlan, MemberSessionRecord, Quality
+from runtime.records import AgreedPlan, MemberSessionRecord, PriceChange, Quality
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class PlannedRound:
     problem: PlanningProblem
     plan: Plan
     planning_seconds: float
+    terms: Terms
     limit_price_eur_per_kwh: FloatArray | None = None
 
 
@@ -71,6 +74,7 @@ class OwnSession:
         self._plan: Plan | None = None
         self._plan_round: int | None = None
         self._planning_seconds = 0.0
+        self._terms: Terms | None = None
         self._building = self._new_building()
         self._alone = self._new_building()
         self._load_kwh: list[float] = []
@@ -116,13 +120,16 @@ class OwnSession:
             if len(values) != self.horizon.slots:
                 raise ProtocolError(f"{name} has {len(values)} slots, expected {self.horizon.slots}")
 
-    def plan_at(self, signal: PriceSignal, last: Plan | None, planner: Planner) -> PlannedRound:
+    def plan_at(
+        self, signal: PriceSignal, last: Plan | None, planner: Planner, hinges: tuple[Hinge, ...] = ()
+    ) -> PlannedRound:
         """Plan at a round's prices; changes nothing here, so it may run beside the event loop.
 
         Args:
             signal: the round's prices, one of each a slot.
             last: the plan of the latest round when the signal came: what the proximal term holds on to.
             planner: the member's planner.
+            hinges: changes of price beside those of the signal.
         """
         foreseen = self._foreseen or foresee(self._config, self.number, self._earlier)
         problem = PlanningProblem(
@@ -133,13 +140,16 @@ class OwnSession:
             export_price_eur_per_kwh=np.array(signal.export_price_eur_per_kwh),
             proximal_weight_eur_per_kwh2=signal.proximal_weight_eur_per_kwh2 if last else 0.0,
             reference_net_kwh=last.net_kwh if last else None,
-            hinges=hinges_of(signal, last.net_kwh if last else None),
+            hinges=hinges_of(signal, last.net_kwh if last else None) + hinges,
             peak_charge_eur_per_kw=signal.demand_charge_eur_per_kw,
             vehicles=self._vehicles,
             appliances=self._appliances,
         )
         began = time.perf_counter()
-        plan = planner.plan(problem, last)
+        # Worked out at the first prices, which are the grid's, and held on to.
+        terms = self._terms or self._terms_at(problem)
+        problem = with_terms(problem, terms)
+        plan = self._heeding(planner, terms).plan(problem, last)
         limits = None
         if signal.wants_limits:
             grid = self._problems.get(0, problem)
@@ -149,13 +159,27 @@ class OwnSession:
                 grid.import_price_eur_per_kwh,
                 grid.export_price_eur_per_kwh,
             )
-        return PlannedRound(foreseen, problem, plan, time.perf_counter() - began, limits)
+        return PlannedRound(foreseen, problem, plan, time.perf_counter() - began, terms, limits)
+
+    def _terms_at(self, problem: PlanningProblem) -> Terms:
+        wishes = self._config.planning
+        if wishes.preference is None or self._config.strategy != "optimised":
+            return Terms()
+        return terms_of(problem, wishes.preference, wishes.ageing, self._config.seed)
+
+    def _heeding(self, planner: Planner, terms: Terms) -> Planner:
+        """The planner, or one that counts ageing where the member wants it counted."""
+        ageing = self._config.planning.ageing
+        if ageing is None or self._config.strategy != "optimised":
+            return planner
+        return AgeingPlanner(aged(ageing, terms), self._config.seed)
 
     def keep(self, number: int, planned: PlannedRound) -> None:
         """Keep a round's plan."""
         self._foreseen = self._foreseen or planned.foreseen
         self._problems[number] = planned.problem
         self.plans[number] = planned.plan
+        self._terms = self._terms or planned.terms
         self._planning_seconds += planned.planning_seconds
 
     def choose_plan(self, agreed_round: int | None) -> None:
@@ -308,6 +332,15 @@ class OwnSession:
             export_price_eur_per_kwh=problem.export_price_eur_per_kwh.tolist(),
             proximal_weight_eur_per_kwh2=weight,
             reference_net_kwh=problem.reference_kwh.tolist() if weight > 0 else None,
+            steps=[
+                PriceChange(
+                    threshold_kwh=hinge.at_kwh.tolist(),
+                    above_eur_per_kwh=hinge.above_eur_per_kwh.tolist(),
+                    below_eur_per_kwh=hinge.below_eur_per_kwh.tolist(),
+                )
+                for hinge in problem.hinges
+            ],
+            demand_charge_eur_per_kw=problem.peak_charge_eur_per_kw,
             cost_eur=self._plan.cost_eur,
             objective_eur=self._plan.objective_eur,
             lower_bound_eur=self._plan.lower_bound_eur,

@@ -19,6 +19,7 @@ from runtime.errors import InputError
 from runtime.files import write_text_atomically
 from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
+from runtime.preferences import PlanningWishes, TradePreferences
 
 Setting = Literal["community", "pv-only", "pv-battery-rule", "pv-battery-optimised"]
 """How members live: as a community market, or each alone against the grid (the paper's three scenarios)."""
@@ -164,6 +165,8 @@ class MemberConfig(Configuration):
             forecast perfect, or the history that it forecasts from.
         roles: what it has meters for; ``pv`` also with a production series instead of an array.
         forecast: how it forecasts; None has a perfect forecast.
+        planning: what its plans heed beside their cost.
+        preferences: what neighbours' energy is worth to it beyond its price, where members bargain.
     """
 
     name: str
@@ -178,6 +181,8 @@ class MemberConfig(Configuration):
     sessions: list[MemberSession]
     roles: list[MeterRole]
     forecast: ForecastMethod | None = None
+    planning: PlanningWishes = PlanningWishes()
+    preferences: TradePreferences = TradePreferences()
 
 
 class MeterConfig(Configuration):

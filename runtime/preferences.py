@@ -64,6 +64,26 @@ class Preference(BaseModel):
         return self
 
 
+class PlanningWishes(BaseModel):
+    """What a member's plans are to heed beside their cost.
+
+    Attributes:
+        preference: how import, peak and wear weigh against cost.
+        ageing: what cycles of its battery cost, counted by rainflow; None leaves wear out of account.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    preference: Preference | None = None
+    ageing: BatteryAgeing | None = None
+
+    @model_validator(mode="after")
+    def _wear_is_counted(self) -> Self:
+        if self.preference is not None and self.preference.weights.get("wear") and self.ageing is None:
+            raise ValueError("preference.weights.wear: found a weight, expected an ageing table beside it")
+        return self
+
+
 class TradePreferences(BaseModel):
     """What energy of neighbours is worth to a member beyond its price, where members trade bilaterally.
 

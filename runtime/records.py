@@ -30,6 +30,7 @@ __all__ = [
     "MemberForecast",
     "MemberRecord",
     "MemberSessionRecord",
+    "PriceChange",
     "Quality",
     "Record",
     "Round",
@@ -205,6 +206,20 @@ Certificate = Literal["optimal", "bounded", "none"]
 """What is proven of a plan: optimal to rounding, within its certified loss of the optimum, or nothing."""
 
 
+class PriceChange(Record):
+    """A change of price at a threshold of net energy n, for each slot: above [n − a]₊ + below [a − n]₊.
+
+    Attributes:
+        threshold_kwh: a, import > 0.
+        above_eur_per_kwh: price of each kWh beyond it.
+        below_eur_per_kwh: price of each kWh short of it.
+    """
+
+    threshold_kwh: list[float]
+    above_eur_per_kwh: list[float]
+    below_eur_per_kwh: list[float]
+
+
 class AgreedPlan(Record):
     """The plan a member ran, and the problem it was made for, so that its reasons can be told later.
 
@@ -218,6 +233,8 @@ class AgreedPlan(Record):
         export_price_eur_per_kwh: price of the round for energy given.
         proximal_weight_eur_per_kwh2: weight of the term that holds on to an earlier position.
         reference_net_kwh: that position; None without the term.
+        steps: changes of price at thresholds, told in the round or by the member's preference.
+        demand_charge_eur_per_kw: price of the greatest import power, told or by preference.
         cost_eur: cost at the round's prices; None, as all below, in a record without it.
         objective_eur: all that the member counted: cost, proximal term, demand charge, wear.
         lower_bound_eur: no plan has an objective below this; None where nothing is proven.
@@ -233,6 +250,8 @@ class AgreedPlan(Record):
     export_price_eur_per_kwh: list[float]
     proximal_weight_eur_per_kwh2: float = 0.0
     reference_net_kwh: list[float] | None = None
+    steps: list[PriceChange] = []  # noqa: RUF012 - pydantic copies it
+    demand_charge_eur_per_kw: float = 0.0
     cost_eur: float | None = None
     objective_eur: float | None = None
     lower_bound_eur: float | None = None

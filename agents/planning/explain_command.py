@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from agents.planning.load_reasons import load_reasons
 from agents.planning.problem import Plan, PlanningProblem, plan_of
 from agents.planning.reasons import reasons
-from agents.planning.tariff import FloatArray
+from agents.planning.tariff import FloatArray, Hinge
 from runtime.configuration import MemberConfig
 from runtime.devices import Battery
 from runtime.errors import InputError
@@ -94,5 +94,14 @@ def restored(
         export_price_eur_per_kwh=np.array(agreed.export_price_eur_per_kwh),
         proximal_weight_eur_per_kwh2=agreed.proximal_weight_eur_per_kwh2,
         reference_net_kwh=None if reference is None else np.array(reference),
+        hinges=tuple(
+            Hinge(
+                np.array(step.threshold_kwh),
+                np.array(step.above_eur_per_kwh),
+                np.array(step.below_eur_per_kwh),
+            )
+            for step in agreed.steps
+        ),
+        peak_charge_eur_per_kw=agreed.demand_charge_eur_per_kw,
     )
     return problem, plan_of(problem, None if agreed.stored_kwh is None else np.array(agreed.stored_kwh))

@@ -66,7 +66,7 @@ def terms_of(
         ageing: what cycles cost; None where wear does not count.
         seed: seed of the random numbers of planning.
     """
-    if problem.battery is None:
+    if problem.battery is None and not problem.vehicles and not problem.appliances:
         return Terms()
     objectives = objectives_of(preference, ageing is not None)
     plans = [_best_plan(problem, objective, seed) for objective in objectives]
@@ -95,6 +95,12 @@ def with_terms(problem: PlanningProblem, terms: Terms) -> PlanningProblem:
         hinges=(*problem.hinges, premium),
         peak_charge_eur_per_kw=problem.peak_charge_eur_per_kw + terms.peak_charge_eur_per_kw,
     )
+
+
+def aged(ageing: BatteryAgeing, terms: Terms) -> BatteryAgeing:
+    """What cycles count by a preference."""
+    price = ageing.replacement_eur_per_kwh * terms.wear_factor
+    return ageing.model_copy(update={"replacement_eur_per_kwh": price})
 
 
 def plane_normal(corners: FloatArray) -> FloatArray:

@@ -307,7 +307,8 @@ class _Explainer:
         kinks: list[Kink] = []
         if abs(net) <= self.same_kwh:
             kinks.append("zero-net")
-        if problem.block is not None and abs(net - problem.block.threshold_kwh[slot]) <= self.same_kwh:
+        thresholds = [float(hinge.at_kwh[slot]) for hinge in problem.tariff.hinges]
+        if any(abs(net - threshold) <= self.same_kwh for threshold in thresholds if threshold != 0):
             kinks.append("block-threshold")
         if upward and net >= self.peak_kwh - self.same_kwh:
             kinks.append("peak")

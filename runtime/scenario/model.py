@@ -24,6 +24,7 @@ from runtime.conventions import (
 )
 from runtime.devices import Battery, PvArray
 from runtime.horizon import MAX_SLOTS, Horizon
+from runtime.preferences import PlanningWishes, TradePreferences
 from runtime.rundir import RESERVED_NAMES
 from runtime.scenario.flexible import ApplianceTable, VehicleTable, flexible_loads
 from runtime.scenario.grid import GridTable
@@ -274,8 +275,10 @@ class Member(Section):
         vehicles: its electric vehicles (written ``[[member.vehicle]]``).
         appliances: its appliances that can wait (written ``[[member.appliance]]``).
         strategy: how it runs battery, vehicles and appliances in a community; without it, optimised.
+        planning: what its plans heed beside their cost: a preference, the battery's ageing.
         meter: its meter.
         forecast: how it foresees load and production; what it leaves out is as for all members.
+        preferences: what neighbours' energy is worth to it beyond its price, where members bargain.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
@@ -286,8 +289,10 @@ class Member(Section):
     vehicles: list[VehicleTable] = Field(alias="vehicle", default=[], max_length=20)
     appliances: list[ApplianceTable] = Field(alias="appliance", default=[], max_length=20)
     strategy: Strategy | None = None
+    planning: PlanningWishes = PlanningWishes()
     meter: MeterTable = MeterTable()
     forecast: ForecastTable | None = None
+    preferences: TradePreferences = TradePreferences()
 
     @field_validator("name")
     @classmethod
@@ -301,6 +306,13 @@ class Member(Section):
         _unit_of(self.load, ENERGY_UNITS, "load")
         if not (self.load or self.pv or self.battery or self.vehicles or self.appliances):
             raise ValueError("found nothing, expected at least one of load, pv, battery, vehicle, appliance")
+        if self.planning.ageing is not None and self.battery is None:
+            raise ValueError("planning.ageing: found a table, expected none without a battery")
+        if self.planning.ageing is not None and (self.vehicles or self.appliances):
+            raise ValueError(
+                "planning.ageing: found a table beside vehicles or appliances, expected one of the two: "
+                "ageing is planned for a battery alone"
+            )
         return self
 
 

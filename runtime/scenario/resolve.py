@@ -35,6 +35,7 @@ from runtime.files import write_text_atomically
 from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
 from runtime.mechanisms import check_mechanism
+from runtime.preferences import PlanningWishes
 from runtime.rundir import RunDirectory, accounts_of
 from runtime.scenario.arrays import SeriesResolver
 from runtime.scenario.flexible import FlexibleLoads, flexible_loads
@@ -151,6 +152,8 @@ class ResolvedScenario:
             sessions=self._foreseen(name),
             roles=_roles(member),
             forecast=self.forecasts[name][0] if name in self.forecasts else None,
+            preferences=member.preferences,
+            planning=member.planning if self.setting != "pv-only" else PlanningWishes(),
         )
 
     def meters_config(self) -> MetersConfig:
