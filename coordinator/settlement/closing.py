@@ -95,7 +95,7 @@ def sharing(
                 given[entry.member] += energy
                 paid[entry.member] -= amount
                 revenue += amount if entry.kind == "grid-export" else 0
-        costs, revenues = _in_proportion(taken, cost), _in_proportion(given, revenue)
+        costs, revenues = ration(taken, cost), ration(given, revenue)
         missing = {member: costs[member] - revenues[member] - paid[member] for member in members}
         return [
             LedgerEntry(
@@ -112,9 +112,3 @@ def sharing(
             for member, steps in missing.items()
             if steps
         ]
-
-
-def _in_proportion(weights: dict[str, int], total: int) -> dict[str, int]:
-    if total >= 0:
-        return ration(weights, total)
-    return {member: -part for member, part in ration(weights, -total).items()}

@@ -78,6 +78,7 @@ def test_equal_remainders_go_by_the_order_given() -> None:
     assert ration({"b": 1, "a": 1, "c": 1}, 2) == {"b": 1, "a": 1, "c": 0}
     assert ration({"a": 3, "b": 3}, 3) == {"a": 2, "b": 1}
     assert ration({"a": 5}, 0) == {"a": 0}
+    assert ration({"a": 1, "b": 2}, -4) == {"a": -1, "b": -3}  # of −1⅓ and −2⅔
 
 
 @given(net_kwh=COMMUNITIES, buy=PRICES, sell=PRICES)
