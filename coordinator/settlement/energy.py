@@ -141,8 +141,8 @@ def exchange_energy(
 def ration(wanted: Mapping[K, int], total: int) -> dict[K, int]:
     """Split ``total`` in proportion to ``wanted``, in whole steps that add up to ``total``.
 
-    Largest remainders get the steps that rounding down leaves, also of a total below 0; equal remainders in the
-    order given. Nobody gets more than wanted as long as ``total`` is at most the sum.
+    Largest remainders get the steps that rounding down leaves, also of a total below 0; equal remainders in
+    the order given. Nobody gets more than wanted as long as ``total`` is at most the sum.
     """
     everything = sum(wanted.values())
     if total == 0 or everything == 0:
