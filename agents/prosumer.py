@@ -1,19 +1,23 @@
 """A prosumer as a state machine: join, plan at each round's prices, run the plan, deliver what was metered.
 
-It listens to the coordinator and to its own meters, and to nobody else. It discloses its net position and its
-metered net energy; load, production and battery stay in its own record.
+It listens to the coordinator, to its own meters, and to members that the coordinator has it bargain with
+(``agents.bargainer``). It discloses its net position and its metered net energy; load, production and battery
+stay in its own record.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from agents import bargainer
+from agents.bargainer import Bargainer
+from agents.metering import OwnMeters, SlotReadings
 from agents.planning.planner import Planner, planner_for
 from agents.session import OwnSession, PlannedRound
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
+from runtime.protocol.bargain_bodies import BargainCall
 from runtime.protocol.bodies import (
     Acknowledged,
     Admission,
@@ -34,7 +38,6 @@ from runtime.protocol.bodies import (
     Reading,
     ReadingRequest,
     Reason,
-    Role,
     SessionClosed,
 )
 from runtime.protocol.envelope import Envelope, Performative
@@ -51,25 +54,10 @@ from runtime.protocol.machine import (
 )
 from runtime.protocol.pairs import exact_pair_of_net, pair_of_net
 from runtime.records import MemberRecord, MemberSessionRecord, Quality
-from runtime.rundir import COORDINATOR, attached_meter_account, meter_account
+from runtime.rundir import COORDINATOR
 
 READING_SHARE_OF_DEADLINE = 0.5
 """Share of the delivery deadline that meters get; the rest is the delivery's own way."""
-
-MISSES_OF_ATTACHED_METER = 3
-"""After so many slots in a row without a reading an attached meter is taken for gone."""
-
-
-@dataclass
-class _Slot:
-    """A slot whose readings are being gathered."""
-
-    slot: int
-    request: Envelope
-    asked: dict[str, str] = field(default_factory=dict)
-    asked_roles: dict[str, list[Role]] = field(default_factory=dict)
-    readings_kwh: dict[Role, float] = field(default_factory=dict)
-    meters: dict[Role, str] = field(default_factory=dict)
 
 
 class ProsumerMachine(Machine):
@@ -82,16 +70,14 @@ class ProsumerMachine(Machine):
         self._record_path = record_path
         domain = jid.split("@", 1)[1]
         self._coordinator = f"{COORDINATOR}@{domain}"
-        self._own_meter = f"{meter_account(config.name)}@{domain}"
-        self._attached_meter = f"{attached_meter_account(config.name)}@{domain}"
-        self._meter_of: dict[Role, str] = dict.fromkeys(config.roles, self._own_meter)
-        self._missed_in_a_row = 0
+        self._meters = OwnMeters(config, domain)
         self._planner: Planner = planner_for(config.strategy, config.seed)
+        self._bargainer = Bargainer(self, config, self._planner)
         self._horizons: list[Horizon] = []
         self._early: list[tuple[Envelope, AnyBody]] = []
         self._asked_for_plan: dict[str, tuple[Envelope, PriceSignal]] = {}
         self._session: OwnSession | None = None
-        self._reading: _Slot | None = None
+        self._reading: SlotReadings | None = None
         self._done: list[MemberSessionRecord] = []
 
     # -- events ----------------------------------------------------------------------------------------
@@ -108,16 +94,19 @@ class ProsumerMachine(Machine):
         )
 
     def on_message(self, envelope: Envelope, body: AnyBody) -> None:
-        """Take a message of the coordinator or of one of the member's own meters."""
+        """Take a message of the coordinator, of one of the member's own meters, or of a partner."""
         if envelope.sender == self._coordinator:
             self._from_coordinator(envelope, body)
-        elif envelope.sender in (self._own_meter, self._attached_meter):
+        elif envelope.sender in (self._meters.own, self._meters.attached):
             self._from_meter(envelope, body)
         else:
-            raise ProtocolError(f"{envelope.sender} is neither the coordinator nor a meter of this member")
+            self._bargainer.hear(envelope, body, open_session=len(self._done))
 
     def on_timer(self, name: str) -> None:
-        """Go on without the readings that did not come."""
+        """Go on without the readings, or the proposals, that did not come."""
+        if name == bargainer.TIMER:
+            self._bargainer.deadline()
+            return
         if name != "reading":
             super().on_timer(name)
         slot = self._reading
@@ -125,21 +114,16 @@ class ProsumerMachine(Machine):
             return
         for asked in slot.asked.values():
             self.do(Withdraw(asked))
-        self._count_miss_of_attached_meter(slot)
+        missed = self._meters.missed(slot)
+        if missed:
+            self.do(Progress("meter-lost", {"meter": self._meters.attached, "slots": missed}))
         self._deliver(slot)
-
-    def _count_miss_of_attached_meter(self, slot: _Slot) -> None:
-        """Go back to the member's own meter once an attached one has fallen silent."""
-        asked = slot.asked_roles.get(self._attached_meter)
-        if asked is None or all(role in slot.readings_kwh for role in asked):
-            return
-        self._missed_in_a_row += 1
-        if self._missed_in_a_row >= MISSES_OF_ATTACHED_METER:
-            self._meter_of = dict.fromkeys(self._config.roles, self._own_meter)
-            self.do(Progress("meter-lost", {"meter": self._attached_meter, "slots": self._missed_in_a_row}))
 
     def on_computed(self, name: str, result: PlannedRound) -> None:
         """Propose the position of a plan that is ready."""
+        if name.startswith(bargainer.COMPUTATION):
+            self._bargainer.planned(name, result)
+            return
         envelope, signal = self._asked_for_plan.pop(name)
         session = self._session
         if session is None or session.number != signal.session:
@@ -169,6 +153,8 @@ class ProsumerMachine(Machine):
                 self._plan_at(envelope, body)
             case DeclarationRequest():
                 self._declare(envelope, body)
+            case BargainCall():
+                self._bargainer.begin(envelope, body, self._session_of(body.session))
             case Agreement():
                 self._agree(envelope, body)
             case DeliveryRequest():
@@ -239,11 +225,13 @@ class ProsumerMachine(Machine):
         return OwnSession(self._config, number, self._horizons[number], self._done)
 
     def _end_session(self, session: OwnSession) -> None:
+        self._bargainer.settled(session.number)
         self._done.append(session.end())
         self._session = self._reading = None
 
     def _agree(self, envelope: Envelope, body: Agreement) -> None:
         session = self._session_of(body.session)
+        self._bargainer.settled(body.session)
         if body.stored_kwh is None:
             session.choose_plan(body.position_round)
         else:
@@ -257,9 +245,9 @@ class ProsumerMachine(Machine):
         if not session.passed <= body.slot < session.horizon.slots:
             raise ProtocolError(f"slot {body.slot} is not one to come ({session.passed} are passed)")
         session.miss_slots(until=body.slot)  # settled without this member while it was away
-        slot = self._reading = _Slot(body.slot, envelope)
+        slot = self._reading = SlotReadings(body.slot, envelope)
         seconds = self._config.timing.delivery_deadline_s * READING_SHARE_OF_DEADLINE
-        for role, meter in self._meter_of.items():
+        for role, meter in self._meters.reader_of.items():
             slot.asked_roles.setdefault(meter, []).append(role)
         for meter, roles in slot.asked_roles.items():
             slot.asked[meter] = self.send(
@@ -285,13 +273,12 @@ class ProsumerMachine(Machine):
                 raise ProtocolError(f"{envelope.sender} was not asked for {record.n} of slot {body.slot}")
         for record in body.e:
             slot.readings_kwh[record.n], slot.meters[record.n] = record.v, envelope.sender
-        if envelope.sender == self._attached_meter:
-            self._missed_in_a_row = 0
+        self._meters.heard(envelope.sender)
         if set(slot.readings_kwh) == set(self._config.roles):
             self.do(StopTimer("reading"))
             self._deliver(slot)
 
-    def _deliver(self, slot: _Slot) -> None:
+    def _deliver(self, slot: SlotReadings) -> None:
         session = self._session
         assert session is not None, "slots are delivered within a session"
         self._reading = None
@@ -322,7 +309,7 @@ class ProsumerMachine(Machine):
             sessions=self._done,
         )
         self.do(Save(self._record_path, record))
-        for meter in sorted({self._own_meter, *self._meter_of.values()} if self._config.roles else ()):
+        for meter in self._meters.all:
             self.send(
                 meter, Performative.INFORM, MeteringEnded(), protocol="metering", conversation="metering"
             )
@@ -337,7 +324,7 @@ class ProsumerMachine(Machine):
             case MeterAttach():
                 self._attach(envelope, body)
             case MeterDetach():
-                self._meter_of = dict.fromkeys(self._config.roles, self._own_meter)
+                self._meters.detach()
                 self.do(Progress("meter-detached", {"meter": envelope.sender}))
                 self.reply(envelope, Performative.CONFIRM, Acknowledged())
             case Reason():
@@ -346,14 +333,7 @@ class ProsumerMachine(Machine):
                 raise ProtocolError(f"a meter may not send {body.type}")
 
     def _attach(self, envelope: Envelope, body: MeterAttach) -> None:
-        if envelope.sender != self._attached_meter:
-            raise ProtocolError("the member's own meter needs no attaching")
-        foreign = sorted(set(body.roles) - set(self._config.roles))
-        if foreign:
-            raise ProtocolError(f"{self._config.name} has no {' and no '.join(foreign)} to be metered")
-        self._meter_of = dict.fromkeys(self._config.roles, self._own_meter)
-        self._meter_of.update(dict.fromkeys(body.roles, envelope.sender))
-        self._missed_in_a_row = 0
+        self._meters.attach(envelope.sender, body.roles)
         session = self._session
         passed = session.passed + (self._reading is not None) if session else 0
         number = session.number if session else len(self._done)

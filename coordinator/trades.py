@@ -81,7 +81,7 @@ def matched_contracts(
             energy, price, refused = _common(one, other, tariff)
             if refused:
                 notes.append(
-                    f"{first} and {second}: in {refused} slots no trade that both report alike and that may be"
+                    f"{first} and {second} report no trade alike, or none that may be, in {refused} slots"
                 )
             here, there = members.index(first), members.index(second)
             for seller, buyer, taken in ((there, here, energy > 0), (here, there, energy < 0)):
