@@ -46,8 +46,8 @@ class SearchBudget:
             them gets stuck in, another often does not.
     """
 
-    max_generations: int = 60
-    stall_generations: int = 8
+    max_generations: int = 24
+    stall_generations: int = 6
     warm_stall_generations: int = 4
     least_gain: float = 1e-6
     certified_gap: float = 1e-9
