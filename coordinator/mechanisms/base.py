@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from runtime.devices import Battery
 from runtime.mechanisms import check_parameters, load_mechanism
 
 Array = NDArray[np.float64]
+
+Family = Literal["community", "auction", "coordinated", "decentralised", "hybrid", "none"]
+"""Kinds of market, after Table I of the paper; ``none`` is each member alone against the grid."""
 
 
 # -- what members are asked ----------------------------------------------------------------------------
@@ -209,10 +212,23 @@ class Mechanism(ABC):
         parameters: as the scenario gives them, checked.
         members: number of members.
         computes_long: whether ``respond`` takes long enough to be done off the event loop.
+        title: what people call it.
+        summary: what it does, in one plain sentence.
+        discloses: what a member tells of itself, in one plain sentence.
+        family: which kind of market it is.
+        individually_rational: whether, at agreed positions and before anybody opts out, its prices alone keep
+            every member from paying more than the same position costs at the grid.
+        minimises_cost: whether its rounds bring down what the community pays.
     """
 
     parameters_model: ClassVar[type[BaseModel]] = Parameters
     computes_long: ClassVar[bool] = False
+    title: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    discloses: ClassVar[str] = "Net energy per slot, planned in every round and then metered."
+    family: ClassVar[Family] = "community"
+    individually_rational: ClassVar[bool] = False
+    minimises_cost: ClassVar[bool] = False
 
     def __init__(self, tariff: CommunityTariff, parameters: Parameters, members: int) -> None:
         """Begin a session of so many members at this tariff."""
