@@ -36,6 +36,22 @@ def test_the_small_scenario_itself_is_fine(tmp_path: Path) -> None:
             ["tariff.import[1].price:", "'price_eur_per_kwh'"],
         ),
         ("[tariff]", "[clock]\nsped = 3\n[tariff]", ["clock.sped", "'speed'"]),
+        # wishes
+        (
+            HOUSE_LOAD,
+            HOUSE_LOAD + "\nplanning = { ageing = {} }",
+            ['member[1] "house"', "planning.ageing", "without a battery"],
+        ),
+        (
+            HOUSE_LOAD,
+            HOUSE_LOAD + "\nplanning = { preference = { weights = { wear = 1 } } }",
+            ['"house" planning', "preference.weights.wear", "an ageing table"],
+        ),
+        (
+            HOUSE_LOAD,
+            HOUSE_LOAD + "\nplanning = { preference = { knee = false } }",
+            ['"house" planning.preference', "knee or weights"],
+        ),
         # values
         (
             "soc_max = 0.8",
