@@ -10,6 +10,7 @@ from runtime.cli.bench import app as bench
 from runtime.cli.check import check
 from runtime.cli.compare import compare
 from runtime.cli.compose import compose
+from runtime.cli.dataset import app as dataset
 from runtime.cli.explain import explain
 from runtime.cli.forecast import forecast
 from runtime.cli.messages import messages
@@ -39,6 +40,7 @@ app.command()(check)
 app.command()(messages)
 app.add_typer(meter, name="meter")
 app.command()(compare)
+app.add_typer(dataset, name="dataset")
 app.command()(report)
 app.command()(replicate)
 app.command()(explain)

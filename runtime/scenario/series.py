@@ -127,6 +127,9 @@ class IrradianceSeries(Section):
         longitude_deg: east positive [°].
         altitude_m: above sea level [m].
         sky: ``cloudy``, or ``clear`` for no clouds at all.
+        clearness_shift: how much clearer than over the middle of Europe the sky is over the year, in
+            standard deviations of the latent weather; 0.75 in Seville, below 0 where it is duller.
+        season_shift: how much clearer still it is in summer, and duller in winter, in the same measure.
     """
 
     model: Literal["irradiance"]
@@ -134,6 +137,8 @@ class IrradianceSeries(Section):
     longitude_deg: float = Field(ge=-180, le=180)
     altitude_m: float = Field(default=0.0, ge=-430, le=9000)
     sky: Literal["cloudy", "clear"] = "cloudy"
+    clearness_shift: float = Field(default=0.0, ge=-3, le=3)
+    season_shift: float = Field(default=0.3, ge=-3, le=3)
 
 
 SERIES_BY_TAG: dict[str, type[Section]] = {

@@ -26,7 +26,8 @@ CLOUD_MINUTES = 90.0
 """Time constant of passing clouds [min]."""
 
 SEASON_SHIFT = 0.3
-"""Summer's latent weather above the year's mean, and winter's below, in standard deviations."""
+"""Summer's latent weather above the year's mean, and winter's below, in standard deviations, in the middle of
+Europe."""
 
 _LATENT = np.array([-3.5, -2.0, -1.28, -0.67, 0.0, 0.52, 0.84, 1.64, 3.5])
 _INDEX = np.array([0.05, 0.12, 0.2, 0.38, 0.68, 0.9, 0.99, 1.04, 1.12])
@@ -43,7 +44,14 @@ def _autoregression(noise: FloatArray, correlation: float) -> FloatArray:
     return result
 
 
-def clear_sky_index(day: date, step_minutes: int, northern: bool, seed: int) -> FloatArray:
+def clear_sky_index(
+    day: date,
+    step_minutes: int,
+    northern: bool,
+    seed: int,
+    clearness_shift: float = 0.0,
+    season_shift: float = SEASON_SHIFT,
+) -> FloatArray:
     """Clear-sky index through one day, from its solar midnight on.
 
     A day's values depend on the seed and the day alone, so any horizon sees the same weather.
@@ -53,6 +61,8 @@ def clear_sky_index(day: date, step_minutes: int, northern: bool, seed: int) -> 
         step_minutes: distance of values [min], a divisor of 1440.
         northern: whether summer is in July.
         seed: of the place's weather.
+        clearness_shift: the climate's latent weather above that of middle Europe [standard deviations].
+        season_shift: summer's latent weather above the year's mean, and winter's below [standard deviations].
 
     Returns:
         Index, shape (1440 / step_minutes,), between 0.05 and 1.12.
@@ -66,4 +76,7 @@ def clear_sky_index(day: date, step_minutes: int, northern: bool, seed: int) -> 
     clouds = _autoregression(minutes.standard_normal(1440 // step_minutes), correlation)
     latent = DAY_SHARE**0.5 * weather + (1 - DAY_SHARE) ** 0.5 * clouds + SEASON_SHIFT * season
     index: FloatArray = np.interp(latent, _LATENT, _INDEX)
+    climate = clearness_shift + (season_shift - SEASON_SHIFT) * season
+    if climate != 0.0:  # makes the sky clear more often, but never brighter than clear
+        index = np.minimum(np.interp(latent + climate, _LATENT, _INDEX), np.maximum(index, 1.0))
     return index

@@ -51,6 +51,8 @@ def _index(series: IrradianceSeries, starts: list[datetime], seed: int) -> Float
         moment = start.astimezone(UTC) + solar
         day = moment.date()
         if day not in days:
-            days[day] = clear_sky_index(day, 5, series.latitude_deg >= 0, seed)
+            days[day] = clear_sky_index(
+                day, 5, series.latitude_deg >= 0, seed, series.clearness_shift, series.season_shift
+            )
         result[at] = days[day][(moment.hour * 60 + moment.minute) // 5]
     return result
