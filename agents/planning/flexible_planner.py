@@ -30,6 +30,7 @@ class FlexibleBudget:
         warm_starts: the same with one.
         unproven_starts: the same where the problem proves not to be convex, so that none can be certified.
         peak_starts: the same under a demand charge, where each takes a search of its own.
+        warm_peak_starts: likewise, with an earlier plan.
         certified_share: gap to the lower bound at which a plan is as good as optimal, as a share of the
             devices' value.
         polish_rounds: rounds of replies of one device at a time, where the problem is not convex.
@@ -38,7 +39,8 @@ class FlexibleBudget:
     cold_starts: int = 16
     warm_starts: int = 6
     unproven_starts: int = 4
-    peak_starts: int = 5
+    peak_starts: int = 4
+    warm_peak_starts: int = 2
     certified_share: float = 1e-5
     polish_rounds: int = 3
 
@@ -73,17 +75,19 @@ class FlexiblePlanner:
         joint = VehicleValues(devices)
         near = first
         values = None
+        peak_kw = None if warm is None else float(warm.net_kwh.max()) / problem.slot_hours
         tries = self.budget.cold_starts if warm is None else self.budget.warm_starts
         if problem.peak_charge_eur_per_kw:
-            tries = min(tries, self.budget.peak_starts)
+            tries = self.budget.peak_starts if warm is None else self.budget.warm_peak_starts
         convex = True
         for number in range(tries):
             if not convex and number >= self.budget.unproven_starts:
                 break
-            answer = joint_plan(joint, near, values)
+            answer = joint_plan(joint, near, values, peak_kw)
             found, multiplier = answer.found, answer.multiplier_eur_per_kwh
             values = found.vehicle_value_eur_per_kwh
             reached = devices.objective_eur(found.schedule)
+            peak_kw = float(devices.net_kwh(found.schedule).max()) / problem.slot_hours
             improved = reached < best_eur
             if improved:
                 best, best_eur = found.schedule, reached

@@ -18,8 +18,10 @@ from agents.planning.tariff import FloatArray, Hinge
 from agents.planning.vehicle_values import JointPlan, VehicleValues
 
 _MOST_CAPS = 14
-_STEP = 0.05
-_GAP_SHARE = 1e-7
+_NEAR_CAPS = 6
+_STEP, _NEAR_STEP = 0.05, 0.01
+_GAIN_SHARE = 1e-5
+_GAP_SHARE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +42,20 @@ class PeakJointPlan:
     multiplier_eur_per_kwh: FloatArray | None
 
 
-def joint_plan(values: VehicleValues, near: Schedule, value_eur_per_kwh: FloatArray | None) -> PeakJointPlan:
+def joint_plan(
+    values: VehicleValues,
+    near: Schedule,
+    value_eur_per_kwh: FloatArray | None,
+    peak_kw: float | None = None,
+) -> PeakJointPlan:
     """Best battery and vehicles beside a schedule's appliances, with the demand charge where there is one.
 
     Args:
         values: plans them without.
         near: a feasible schedule.
         value_eur_per_kwh: values of a kWh in each vehicle to start from, shape (V,), or None.
+        peak_kw: a cap near the best one [kW], for instance that beside other starts; None takes the peak of
+            ``near``.
 
     Returns:
         The plan, and its prices.
@@ -56,13 +65,13 @@ def joint_plan(values: VehicleValues, near: Schedule, value_eur_per_kwh: FloatAr
     if not problem.peak_charge_eur_per_kw:
         return PeakJointPlan(values.plan(near, values_eur_per_kwh=value_eur_per_kwh), None)
     hours, reached = problem.slot_hours, problem.peak_reached_kw
-    cap = max(float(devices.net_kwh(near).max()) / hours, reached)
-    low, high, step = reached, np.inf, _STEP
+    cap = max(float(devices.net_kwh(near).max()) / hours if peak_kw is None else peak_kw, reached)
+    low, high, step = reached, np.inf, _STEP if peak_kw is None else _NEAR_STEP
     falling: _Line | None = None
     rising: _Line | None = None
     best, best_eur = near, devices.objective_eur(near)
-    for _ in range(_MOST_CAPS):
-        found = values.plan(best, (_hinge(devices, cap),), value_eur_per_kwh)
+    for _ in range(_MOST_CAPS if peak_kw is None else _NEAR_CAPS):
+        found = values.plan(best, (_hinge(devices, cap),), value_eur_per_kwh, _GAIN_SHARE)
         value_eur_per_kwh = found.vehicle_value_eur_per_kwh
         objective = devices.objective_eur(found.schedule)
         if objective < best_eur:

@@ -235,6 +235,7 @@ def objectives_eur(stored_energy_kwh: FloatArray, problem: PlanningProblem) -> F
     Returns:
         Objectives [EUR], shape (P,).
     """
+    _check_settled(problem)
     battery = _battery_of(problem)
     change = stored_change_kwh(stored_energy_kwh, battery)
     net = problem.residual_load_kwh[:, None] - building_side_kwh(change, battery)
@@ -269,6 +270,7 @@ def plan_of(
     Returns:
         The plan, with its balance (eq. 3) and its cost (eq. 1).
     """
+    _check_settled(problem)
     wear = 0.0
     if stored_energy_kwh is None:
         stored, delivered = np.zeros(problem.slots), np.zeros(problem.slots)
@@ -307,6 +309,12 @@ def _wear_eur(
     cost = wear.discharge_cost_eur(change_kwh, battery, hours)
     total: FloatArray = (cost + wear.standing_cost_eur(stored_kwh, battery, hours)).sum(axis=0)
     return total
+
+
+def _check_settled(problem: PlanningProblem) -> None:
+    """A trajectory alone says nothing of vehicles and appliances: they must be part of the residual load."""
+    if problem.vehicles or problem.appliances:
+        raise ValueError("vehicles and appliances are not settled; see agents.planning.flexible.beside_loads")
 
 
 def _battery_of(problem: PlanningProblem) -> Battery:

@@ -29,7 +29,7 @@ from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray, Hinge
 from agents.planning.water_values import water_value_plan
 
-_GAIN_SHARE = 1e-6
+_GAIN_SHARE, _BENT_GAIN_SHARE = 1e-6, 1e-5
 _WIDEN = 6.0
 _SAME_KWH = 1e-9
 
@@ -83,7 +83,7 @@ class VehicleValues:
         near: Schedule,
         hinges: tuple[Hinge, ...] = (),
         values_eur_per_kwh: FloatArray | None = None,
-        gain_share: float = _GAIN_SHARE,
+        gain_share: float | None = None,
     ) -> JointPlan:
         """Best battery and vehicles beside a schedule's appliances.
 
@@ -92,7 +92,8 @@ class VehicleValues:
             hinges: further prices on net energy.
             values_eur_per_kwh: values of a kWh in each vehicle to start from, shape (V,), for instance of
                 the same loads beside other appliances; None takes them from ``near``.
-            gain_share: gain that is worth another plan, as a share of what the vehicles' energy may cost.
+            gain_share: gain that is worth another plan, as a share of what the vehicles' energy may cost;
+                None chooses by whether a proximal term bends the costs, so that plans never end exactly.
 
         Returns:
             The plan; optimal where the cost of net energy is convex, else for its convex hull.
@@ -106,6 +107,8 @@ class VehicleValues:
             return JointPlan(
                 schedule, column.price_range_eur_per_kwh, column.water_value_eur_per_kwh, np.zeros(0), 1
             )
+        if gain_share is None:
+            gain_share = _BENT_GAIN_SHARE if devices.base.weight_eur_per_kwh2.any() else _GAIN_SHARE
         return self._mixture(near, net, other, values_eur_per_kwh, gain_share)
 
     def _mixture(
