@@ -27,9 +27,10 @@ def checked_row(name: str, values: ArrayLike, slots: int | None = None) -> Float
     if row.ndim != 1 or row.size == 0 or (slots is not None and row.size != slots):
         expected = "one value per slot" if slots is None else f"{slots} values, one per slot"
         raise InputError(f"{name}: expected {expected}, found an array of shape {row.shape}")
-    bad = np.flatnonzero(~np.isfinite(row))
-    if bad.size:
-        raise InputError(f"{name}, slot {int(bad[0])}: expected a finite number, found {row[bad[0]]}")
+    finite = np.isfinite(row)
+    if not finite.all():
+        bad = int(finite.argmin())
+        raise InputError(f"{name}, slot {bad}: expected a finite number, found {row[bad]}")
     row.flags.writeable = False
     return row
 
