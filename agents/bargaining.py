@@ -77,8 +77,8 @@ class Bargaining:
     Attributes:
         terms: what is bargained on.
         round: the running round, from 1.
-        residual_kwh: mean over slots of what its pairs are apart, or of how far they moved if that is more,
-            after the last round; None before.
+        residual_kwh: mean over slots of what its pairs are apart, or of how far its net energy moved if that
+            is more, in the last round; None before.
         active: names of the partners that are still there.
     """
 
@@ -102,6 +102,7 @@ class Bargaining:
         self._net_kwh = np.round(alone_net_kwh, DECIMALS)
         shape = (len(terms.partners), alone_net_kwh.size)
         middle = (terms.import_price_eur_per_kwh + terms.export_price_eur_per_kwh) / 2
+        self._moved_kwh = np.zeros(alone_net_kwh.size)
         self._level = middle
         self._price = np.tile(np.round(middle, DECIMALS), (shape[0], 1))
         self._told_price = self._price
@@ -201,7 +202,8 @@ class Bargaining:
             net_kwh: the plan's net energy, import > 0, shape (slots,).
         """
         terms = self.terms
-        self._net_kwh = net = np.round(net_kwh, DECIMALS)
+        net = np.round(net_kwh, DECIMALS)
+        self._moved_kwh, self._net_kwh = np.abs(net - self._net_kwh), net
         self._told_price = self._price.copy()
         self._own[:] = 0.0
         if self.active:
@@ -236,7 +238,7 @@ class Bargaining:
         told = [self.residual_kwh, *(theirs[name].residual_kwh for name in self.active if name in theirs)]
         complete = all(name in theirs for name in self.active)
         self._theirs.update({name: theirs[name] for name in self.active if name in theirs})
-        apart, moved = np.zeros(self._net_kwh.size), np.zeros(self._net_kwh.size)
+        apart = np.zeros(self._net_kwh.size)
         for name in self.active:
             row, other = terms.partners.index(name), self._theirs.get(name)
             self._silent[name] = 0 if name in theirs else self._silent[name] + 1
@@ -250,12 +252,11 @@ class Bargaining:
             # Two that both take, or both give, have nothing to trade.
             target = np.where(own * other.trade_kwh > 0, 0.0, (ours - yours) / 2)
             apart += np.abs(own + other.trade_kwh)
-            moved += np.abs(target - last)
             # Far beyond the tariffs nobody trades; further than that no claim can drive a price.
             bounded = np.clip(price + rise, low - (high - low), high + (high - low))
             self._price[row], self._target[row] = np.round(bounded, DECIMALS), target
         self.active = [name for name in self.active if self._silent[name] < SILENT_ROUNDS]
-        self.residual_kwh = round(float(np.maximum(apart, moved).mean()), DECIMALS)
+        self.residual_kwh = round(float(np.maximum(apart, self._moved_kwh).mean()), DECIMALS)
         agreed = complete and all(each is not None and each <= terms.tolerance_kwh for each in told)
         if agreed or self.round == terms.max_rounds or not self.active:
             return True

@@ -10,7 +10,7 @@ IEEE PowerTech 2019; T. Sousa et al., Renew. Sustain. Energy Rev. 104 (2019).
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +23,7 @@ from coordinator.mechanisms.base import (
     Bargain,
     Clearing,
     Contract,
+    Family,
     Mechanism,
     Parameters,
 )
@@ -38,13 +39,13 @@ class BilateralParameters(Parameters):
 
     Attributes:
         max_rounds: rounds of bargaining, at most.
-        tolerance: bargaining ends once no member is apart from its partners, or moves, by more than this
-            share of the mean energy per slot.
+        tolerance: bargaining ends once no member is apart from its partners, or changes its plan, by more
+            than this share of the mean energy per slot.
         penalty: ρ of a slot, as a multiple of (members − 1) · tariff spread / mean energy of a position.
     """
 
     max_rounds: int = Field(default=40, ge=1, le=1000)
-    tolerance: float = Field(default=2e-3, ge=0)
+    tolerance: float = Field(default=5e-3, ge=0)
     penalty: float = Field(default=0.1, gt=0)
 
 
@@ -52,6 +53,15 @@ class Bilateral(Mechanism):
     """See the module."""
 
     parameters_model = BilateralParameters
+    title: ClassVar[str] = "Bilateral bargaining"
+    summary: ClassVar[str] = (
+        "Members bargain pair by pair among themselves; the coordinator settles what both sides report."
+    )
+    discloses: ClassVar[str] = (
+        "To every other member, the energy it would trade and at which price in every round; to the "
+        "coordinator, its position, what it agreed on, and metered net energy."
+    )
+    family: ClassVar[Family] = "decentralised"
 
     def __init__(self, tariff: CommunityTariff, parameters: Parameters, members: int) -> None:
         """Begin a session of so many members at this tariff."""
