@@ -150,6 +150,7 @@ def test_half_the_fee_is_on_either_side_of_pool_and_contract() -> None:
     assert (buyer.local_purchase_kwh, buyer.contract_purchase_kwh, buyer.grid_import_kwh) == (2, 1, 1)
     assert (buyer.contract_eur, buyer.local_fee_eur) == (D("0.18"), D("0.04"))
     assert buyer.amount_eur == D("0.18") + D("0.20") + D("0.30") + D("0.04")
+    assert seller.local_fee_eur == D("0.04")
     assert (seller.contract_eur, seller.amount_eur) == (D("-0.18"), D("-0.18") - D("0.20") + D("0.04"))
 
 

@@ -74,6 +74,20 @@ def test_members_plan_with_the_demand_charge():
     assert {signal.demand_charge_eur_per_kw for signal in signals} == {0.2}
 
 
+def test_what_a_round_is_said_to_cost_is_what_is_paid_if_positions_are_kept():
+    met, above = 0, Decimal(0)
+    for seed in range(8):
+        session = Community(seed, members=5, grid=GRID, deviation=0.0).run()[0].sessions[0]
+        if not session.opted_out:
+            met += 1
+            paid = float(sum(bill.exact_eur for bill in session.bills))
+            told = session.rounds[session.agreed_round].community_cost_eur
+            assert paid == pytest.approx(told, abs=1e-6)
+            above += sum(bill.exact_of("excess-charge") for bill in session.bills)
+    assert met > 2
+    assert above > 0
+
+
 def test_every_kind_of_charge_is_met():
     kinds = set()
     for seed in range(6):
