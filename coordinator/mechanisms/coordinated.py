@@ -12,7 +12,16 @@ import numpy as np
 from pydantic import Field
 
 from coordinator.costs import CommunityTariff
-from coordinator.mechanisms.base import Agreed, Answers, Array, Clearing, Declare, Mechanism, Parameters
+from coordinator.mechanisms.base import (
+    Agreed,
+    Answers,
+    Array,
+    Clearing,
+    Declare,
+    Family,
+    Mechanism,
+    Parameters,
+)
 from coordinator.mechanisms.dual_price import dual_price_eur_per_kwh
 
 
@@ -29,6 +38,17 @@ class CoordinatedParameters(Parameters):
 class Coordinated(Mechanism):
     """See the module."""
 
+    title: ClassVar[str] = "Coordinated"
+    summary: ClassVar[str] = (
+        "Members tell the coordinator what they foresee and which devices they have; it plans for all at the "
+        "least cost, and neighbours trade at the price of the balance."
+    )
+    discloses: ClassVar[str] = (
+        "Load and production foreseen in every slot, all data of the batteries, and metered net energy."
+    )
+    family: ClassVar[Family] = "coordinated"
+    individually_rational: ClassVar[bool] = True
+    minimises_cost: ClassVar[bool] = True
     parameters_model = CoordinatedParameters
     computes_long: ClassVar[bool] = True
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from runtime.configuration import GRID_ONLY, Setting
 from runtime.devices import Battery
 from runtime.errors import InputError
-from runtime.mechanisms import check_mechanism, mechanism_names
+from runtime.mechanisms import check_mechanism, load_mechanism, mechanism_names
 from runtime.scenario.model import Mechanism, Member
 from runtime.scenario.resolve import MemberSeries, ResolvedScenario
 
@@ -21,6 +21,9 @@ ALONE: tuple[tuple[Setting, str], ...] = (
     ("pv-battery-optimised", "alone, battery optimised"),
 )
 """The paper's three scenarios, which every comparison starts from."""
+
+FAMILIES = ("community", "auction", "decentralised", "hybrid", "coordinated", "none")
+"""Kinds of market, in the order in which they are shown."""
 
 SweepKind = Literal["battery", "pv", "members"]
 
@@ -46,7 +49,8 @@ class Case:
 
 def comparable_mechanisms() -> list[str]:
     """Mechanisms that a community can be compared under: all that are installed but the grid alone."""
-    return [name for name in mechanism_names() if name != GRID_ONLY]
+    names = [name for name in mechanism_names() if name != GRID_ONLY]
+    return sorted(names, key=lambda name: FAMILIES.index(load_mechanism(name).family))
 
 
 def comparison_cases(resolved: ResolvedScenario, mechanisms: Sequence[str] | None) -> list[Case]:

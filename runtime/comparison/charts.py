@@ -77,12 +77,12 @@ def savings_chart(sheet: Sheet) -> Figure:
     """What each market saves against each member alone, and how much could be saved at most."""
     ways = sorted(sheet.markets, key=lambda way: way.community["saving_eur"] or 0.0)
     savings = [way.community["saving_eur"] or 0.0 for way in ways]
-    height = 0.9 + 0.34 * len(ways)
+    height = 1.0 + 0.34 * len(ways)
     figure = Figure(figsize=(8.0, height))
     panel = figure.subplots()
-    figure.subplots_adjust(left=0.34, right=0.93, top=1 - 0.2 / height, bottom=0.55 / height)
-    bars = panel.barh([way.title for way in ways], savings, color=GREEN, alpha=0.75, height=0.66)
-    panel.bar_label(bars, [f"{saving:.2f}" for saving in savings], padding=4)
+    figure.subplots_adjust(left=0.34, right=0.93, top=1 - 0.3 / height, bottom=0.55 / height)
+    bars = panel.barh([way.title for way in ways], savings, color=GREEN, height=0.66)
+    panel.bar_label(bars, [f"{saving:.2f}" for saving in savings], label_type="center", color="white")
     panel.axvline(0, color=BLACK, lw=0.6)
     best = [
         alone - optimum
@@ -93,10 +93,10 @@ def savings_chart(sheet: Sheet) -> Figure:
     if best:
         panel.axvline(max(best), color=BLACK, lw=1.0, ls=(0, (4, 2)))
         panel.annotate(
-            "all that could be saved", (max(best), 0), (-4, 0), textcoords="offset points", ha="right",
-            va="center", rotation=90 if len(ways) > 3 else 0, fontsize=7,
+            "all that could be saved", (max(best), 1.0), (0, 3), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha="center",
         )  # fmt: skip
-    panel.margins(x=0.12)
+    panel.margins(x=0.06)
     panel.set_xlabel("saved against each member alone [EUR]")
     panel.tick_params(axis="y", length=0)
     return figure

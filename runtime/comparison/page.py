@@ -11,6 +11,9 @@ from runtime.pages import number, percent, picture, render_page
 
 TEMPLATE = Path(__file__).with_name("page.html.template")
 
+AGAINST_ALONE = frozenset({"saving_eur", "score", "members_worse_off", "saving_min_eur", "saving_max_eur"})
+"""Rows that compare with being alone: they say nothing of those who are."""
+
 FAMILIES = {
     "none": "no trade",
     "community": "community market: a coordinator tells prices, members decide",
@@ -56,7 +59,7 @@ def write_page(folder: Path, sheet: Sheet, charts: Mapping[str, Path], command: 
 
 def shown(row: Row, way: Way) -> str:
     """A value as the table shows it."""
-    value = way.community.get(row.key)
+    value = way.community.get(row.key) if way.market or row.key not in AGAINST_ALONE else None
     return percent(value, row.digits) if row.percent else number(value, row.digits)
 
 
