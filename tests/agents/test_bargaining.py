@@ -208,6 +208,18 @@ def test_bargaining_goes_on_while_anybody_is_not_content():
         assert content.end_round({"a": Proposal(zero, price, residual, False)}) is over
 
 
+def test_bargaining_does_not_end_by_a_round_in_which_somebody_said_nothing():
+    content = Bargaining(terms_of(["a", "b"]), NOTHING, False, np.zeros(SLOTS))
+    zero = np.zeros(SLOTS)
+    calm = Proposal(zero, np.full(SLOTS, 0.2), 0.0, False)
+    content.propose(zero)
+    assert not content.end_round({"a": calm, "b": calm})
+    content.propose(zero)
+    assert not content.end_round({"a": calm})
+    content.propose(zero)
+    assert content.end_round({"a": calm, "b": calm})
+
+
 def test_no_told_price_or_energy_drives_a_pair_beyond_all_bounds():
     member = Bargaining(terms_of(["a", "b"]), NOTHING, False, np.ones(SLOTS))
     absurd = Proposal(np.full(SLOTS, -1e6), np.full(SLOTS, -1e3), None, False)
@@ -218,7 +230,8 @@ def test_no_told_price_or_energy_drives_a_pair_beyond_all_bounds():
     for trade in member.trades():
         assert (trade.trade_kwh <= 1.0 + 1e-9).all()
         assert (trade.price_eur_per_kwh >= 0.1).all()
-    assert np.abs(member.propose(np.ones(SLOTS))["b"].price_eur_per_kwh).max() < 1
+    told = member.propose(np.ones(SLOTS))
+    assert all(np.abs(each.price_eur_per_kwh).max() <= 0.5 for each in told.values())
 
 
 @pytest.mark.parametrize("seed", range(8))

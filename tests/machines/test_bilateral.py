@@ -280,6 +280,31 @@ def test_a_member_that_falls_silent_is_left_out_and_the_others_go_on() -> None:
     assert session.agreed_net_kwh["m1"] == session.rounds[0].net_kwh["m1"]
 
 
+def test_a_member_that_was_left_out_is_told_so_when_it_comes_back() -> None:
+    drawn, network = community(3), Network()
+    drawn.put_on(network)
+    post, held = network._post, []
+
+    def delayed(envelope: Envelope) -> None:
+        body = parse_body(envelope.body)
+        number = body.round if isinstance(body, TradeProposal) else 0
+        if envelope.sender == f"m1@{DOMAIN}" and number >= 5:
+            held.append(envelope)
+            return
+        post(envelope)
+        if envelope.sender == f"m0@{DOMAIN}" and number == 9:
+            while held:
+                post(held.pop())
+
+    network._post = delayed  # type: ignore[method-assign]
+    network.run()
+    refusals = [each for each in network.sent if each.recipient == f"m1@{DOMAIN}" and "left out" in each.body]
+    assert refusals
+    (session,) = record_of(network).sessions
+    assert session.contracts
+    assert all("m1" not in (each.seller, each.buyer) for each in session.contracts)
+
+
 # -- lies ----------------------------------------------------------------------------------------------
 
 
