@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 
 WIDTH = 120
 
+SET = "Over a reference set"
+
 
 def compare(
     scenario: Annotated[
-        str, typer.Argument(help="A scenario file, or the name of a built-in one: example, lorient.")
-    ] = "example",
+        str | None,
+        typer.Argument(
+            help="A scenario file, or the name of a built-in one: example (without any), lorient.",
+            show_default=False,
+        ),
+    ] = None,
     mechanisms: Annotated[
         str | None, typer.Option(help="Names with commas between; without it, all that are installed.")
     ] = None,
@@ -48,8 +54,48 @@ def compare(
         int | None, typer.Option(min=1, help="Fleets at a time; without it, as many as there are cores.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            help="A set made by `peerwatt dataset make`: compare on its communities.", rich_help_panel=SET
+        ),
+    ] = None,
+    places: Annotated[str | None, typer.Option(help="Only these of the set.", rich_help_panel=SET)] = None,
+    seasons: Annotated[str | None, typer.Option(help="Only these of the set.", rich_help_panel=SET)] = None,
+    sizes: Annotated[str | None, typer.Option(help="Only these of the set.", rich_help_panel=SET)] = None,
+    tariffs: Annotated[str | None, typer.Option(help="Only these of the set.", rich_help_panel=SET)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Only so many of these, a mixed sample.", rich_help_panel=SET)
+    ] = None,
+    keep_runs: Annotated[
+        bool,
+        typer.Option(
+            "--keep-runs", help="Keep records, tables and logs of every run of a set.", rich_help_panel=SET
+        ),
+    ] = False,
 ) -> None:
     """Compare ways of trading: run each, and write a page, tables and charts for those who choose."""
+    if dataset is not None:
+        from runtime.cli.compare_set import compare_set
+
+        _only_with_a_scenario(scenario=scenario, days=days, sweep=sweep, data=data)
+        compare_set(
+            dataset,
+            mechanisms=None if mechanisms is None else _parts(mechanisms),
+            places=places,
+            seasons=seasons,
+            sizes=sizes,
+            tariffs=tariffs,
+            limit=limit,
+            name=name,
+            resume=resume,
+            runs=runs,
+            parallel=parallel,
+            keep_runs=keep_runs,
+            as_json=as_json,
+        )
+        return
+    _only_with_a_set(places=places, seasons=seasons, sizes=sizes, tariffs=tariffs, limit=limit)
     from runtime.cli.run import new_directory
     from runtime.comparison.cases import Case, choose_days, comparison_cases, sweep_cases
     from runtime.comparison.charts import write_charts
@@ -61,7 +107,7 @@ def compare(
     from runtime.scenario.resolve import resolve
     from runtime.scenario.summary import notices
 
-    resolved = resolve(scenario, data)
+    resolved = resolve(scenario or "example", data)
     if days is not None:
         resolved = choose_days(resolved, _parts(days))
     cases = comparison_cases(resolved, None if mechanisms is None else _parts(mechanisms))
@@ -88,6 +134,19 @@ def compare(
     failed = [way for way in [*sheet.ways, *sheet.sweeps] if way.failure is not None]
     if failed:
         raise FleetError("; ".join(f"{way.title}: {way.failure}" for way in failed))
+
+
+def _only_with_a_scenario(**given: object) -> None:
+    for option, value in given.items():
+        if value:
+            words = "a scenario" if option == "scenario" else f"--{option}"
+            raise InputError(f"--dataset: found {words} beside it, expected one or the other")
+
+
+def _only_with_a_set(**given: object) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise InputError(f"--{option}: found {value} without --dataset, expected both or neither")
 
 
 def _parts(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.comparison.cases import Case
+from runtime.files import write_text_atomically
 from runtime.rundir import RunDirectory
 from runtime.scenario.resolve import write_configs
 
@@ -39,20 +41,35 @@ class Outcome:
     failure: str | None = None
 
 
+OUTCOME = "outcome.json"
+"""Marks a run of which the indicators alone were kept, and holds how long it took."""
+
+KEPT_OF_A_RUN = frozenset({"run.json", "scenario.toml", "indicators.json", OUTCOME})
+"""What is kept of a run where only its indicators are wanted; a large community's log is tens of MB."""
+
+
 def is_finished(path: Path) -> bool:
-    """Whether a run directory holds a run with all its results."""
+    """Whether a run directory holds a run with all its results, or all that was to be kept of it."""
     directory = RunDirectory(path)
+    if (path / OUTCOME).is_file():
+        return directory.indicators_json.is_file()
     return directory.coordinator_record.is_file() and directory.results_sqlite.is_file()
 
 
-def run_cases(cases: Sequence[Case], folder: Path, parallel: int, on_news: OnNews) -> list[Outcome]:
+def run_cases(
+    cases: Sequence[Case], folder: Path, parallel: int, on_news: OnNews, *, indicators_only: bool = False
+) -> list[Outcome]:
     """Run cases, ``parallel`` at a time; those whose folder holds a finished run are taken as they are.
+
+    A run that was stopped on the way is run again from its start.
 
     Args:
         cases: what to run.
         folder: each case has the folder of its key in it.
         parallel: how many fleets at a time.
         on_news: told every step.
+        indicators_only: whether to keep only the indicators of each run, once its ledger is checked:
+            no tables, figures, records and logs.
 
     Returns:
         One outcome a case, in their order.
@@ -68,12 +85,16 @@ def run_cases(cases: Sequence[Case], folder: Path, parallel: int, on_news: OnNew
         path = folder / case.key
         if is_finished(path):
             tell(case.key, "done", {})
-            return Outcome(case, path, None)
+            return Outcome(case, path, _wall_seconds(path))
         began_s = time.monotonic()
+        if RunDirectory(path).coordinator_config.is_file():
+            shutil.rmtree(path)
         write_configs(case.resolved, RunDirectory(path))
         failure: str | None = "its process ended without a word"
         with (path / "comparison.stderr").open("wb") as errors:
             command = [sys.executable, "-m", "runtime.comparison.worker", str(path)]
+            if indicators_only:
+                command.append("--indicators-only")
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
             processes[case.key] = process
             assert process.stdout is not None, "standard output is a pipe"
@@ -86,8 +107,11 @@ def run_cases(cases: Sequence[Case], folder: Path, parallel: int, on_news: OnNew
                 else:
                     tell(case.key, phase, detail)
             process.wait()
+        wall_seconds = time.monotonic() - began_s
+        if indicators_only and failure is None:
+            _keep_indicators(path, wall_seconds)
         tell(case.key, "done" if failure is None else "failed", {"reason": failure})
-        return Outcome(case, path, time.monotonic() - began_s, failure)
+        return Outcome(case, path, wall_seconds, failure)
 
     with ThreadPoolExecutor(parallel) as pool:
         futures = [pool.submit(run, case) for case in cases]
@@ -98,3 +122,20 @@ def run_cases(cases: Sequence[Case], folder: Path, parallel: int, on_news: OnNew
             for process in processes.values():
                 process.send_signal(signal.SIGINT)  # a fleet leaves no process behind on Ctrl-C
             raise
+
+
+def _keep_indicators(path: Path, wall_seconds: float) -> None:
+    """Mark a run as finished, then drop what is not to be kept of it."""
+    write_text_atomically(path / OUTCOME, json.dumps({"wall_seconds": round(wall_seconds, 3)}) + "\n")
+    for item in path.iterdir():
+        if item.is_dir():
+            shutil.rmtree(item)
+        elif item.name not in KEPT_OF_A_RUN:
+            item.unlink()
+
+
+def _wall_seconds(path: Path) -> float | None:
+    """How long a finished run took; None if it does not say."""
+    if not (path / OUTCOME).is_file():
+        return None
+    return float(json.loads((path / OUTCOME).read_text("utf-8"))["wall_seconds"])

@@ -196,9 +196,7 @@ def sheet_of(resolved: ResolvedScenario, outcomes: Sequence[Outcome], swept: Seq
 
 def _way(outcome: Outcome, definitions: dict[str, Any]) -> Way:
     case = outcome.case
-    way = Way(
-        **_description(case), failure=outcome.failure, wall_seconds=outcome.wall_seconds, sweep=case.sweep
-    )
+    way = Way(**describe(case), failure=outcome.failure, wall_seconds=outcome.wall_seconds, sweep=case.sweep)
     if outcome.failure is not None:
         return way
     indicators = read_indicators(outcome.path)
@@ -213,7 +211,8 @@ def _way(outcome: Outcome, definitions: dict[str, Any]) -> Way:
     )
 
 
-def _description(case: Case) -> dict[str, str]:
+def describe(case: Case) -> dict[str, str]:
+    """A case in words: key, title, family, summary and what members disclose."""
     if case.mechanism is None:
         title = dict(ALONE)[case.setting]
         summary = {

@@ -22,12 +22,12 @@ def write_tables(folder: Path, sheet: Sheet) -> list[Path]:
         The files.
     """
     files = [
-        _csv(folder / "comparison.csv", _community_rows(sheet.done)),
-        _csv(folder / "members.csv", _member_rows(sheet.done)),
+        write_csv(folder / "comparison.csv", _community_rows(sheet.done)),
+        write_csv(folder / "members.csv", _member_rows(sheet.done)),
     ]
     if sheet.sweeps:
         swept = [way for way in sheet.sweeps if way.failure is None]
-        files.append(_csv(folder / "sweeps.csv", _sweep_rows(swept)))
+        files.append(write_csv(folder / "sweeps.csv", _sweep_rows(swept)))
     path = folder / "comparison.json"
     write_text_atomically(path, sheet.model_dump_json(indent=1) + "\n")
     return [*files, path]
@@ -55,7 +55,8 @@ def _sweep_rows(ways: list[Way]) -> list[Sequence[object]]:
     return [["varied", "value", "way", *keys], *body]
 
 
-def _csv(path: Path, rows: list[Sequence[object]]) -> Path:
+def write_csv(path: Path, rows: list[Sequence[object]]) -> Path:
+    """Write rows as CSV; returns the path."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_text_atomically(path, text.getvalue())

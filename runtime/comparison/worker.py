@@ -1,5 +1,6 @@
 """One run of a comparison in a process of its own: ``python -m runtime.comparison.worker RUN``.
 
+With ``--indicators-only`` after it, the ledger is checked and the indicators computed, but nothing is drawn.
 Tells its steps as JSON lines on standard output: ``[phase, detail]``; the last is ``done`` or ``failed``.
 """
 
@@ -14,6 +15,8 @@ from runtime.errors import PeerwattError
 from runtime.fleet.supervisor import Fleet
 from runtime.results import write_results
 from runtime.results.indicators import compute_indicators
+from runtime.results.ledger import check_ledger
+from runtime.results.reading import read_records
 from runtime.rundir import RunDirectory
 
 
@@ -22,13 +25,17 @@ def tell(phase: str, detail: dict[str, Any]) -> None:
     print(json.dumps([phase, detail]), flush=True)
 
 
-def main(run: Path) -> int:
+def main(run: Path, indicators_only: bool = False) -> int:
     """Run a prepared run directory to its results; 0 when all went well."""
     try:
         Fleet(RunDirectory(run), lambda agent, phase, detail: tell(phase, {"agent": agent, **detail})).run()
         tell("results", {})
         compute_indicators(run)
-        write_results(run, figures=True)
+        if indicators_only:
+            coordinator, _ = read_records(run)
+            check_ledger(coordinator)
+        else:
+            write_results(run, figures=True)
     except PeerwattError as error:
         tell("failed", {"reason": str(error)})
         return error.exit_code
@@ -39,4 +46,4 @@ def main(run: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), "--indicators-only" in sys.argv[2:]))

@@ -38,6 +38,15 @@ def check_dataset(
     return manifest, problems
 
 
+def file_problems(folder: Path, community: Community) -> list[str]:
+    """What is wrong with a community's files, each naming its file; empty where all is well."""
+    return [
+        problem
+        for entry in community.files
+        for problem in _file_problems(folder, entry.path, entry.bytes, entry.sha256)
+    ]
+
+
 def _file_problems(folder: Path, path: str, size: int, sha256: str) -> list[str]:
     if not (folder / path).is_file():
         return [f"{path}: found no file, expected one of {size} bytes"]
@@ -50,11 +59,7 @@ def _file_problems(folder: Path, path: str, size: int, sha256: str) -> list[str]
 
 
 def _community_problems(folder: Path, community: Community) -> list[str]:
-    problems = [
-        problem
-        for entry in community.files
-        for problem in _file_problems(folder, entry.path, entry.bytes, entry.sha256)
-    ]
+    problems = file_problems(folder, community)
     if problems:
         return problems
     try:
