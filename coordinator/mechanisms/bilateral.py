@@ -27,11 +27,15 @@ from coordinator.mechanisms.base import (
     Mechanism,
     Parameters,
 )
+from runtime.errors import InputError
 
 _LEAST_SPREAD, _LEAST_ENERGY = 0.1, 0.2
 """Shares of the mean below which a slot's spread and energy do not count for its penalty."""
 
 _LEAST_PENALTY_EUR_PER_KWH2 = 1e-6
+
+MOST_TRADES = 4800
+"""Partners times slots that a member's report has room for in one message."""
 
 
 class BilateralParameters(Parameters):
@@ -64,7 +68,16 @@ class Bilateral(Mechanism):
     family: ClassVar[Family] = "decentralised"
 
     def __init__(self, tariff: CommunityTariff, parameters: Parameters, members: int) -> None:
-        """Begin a session of so many members at this tariff."""
+        """Begin a session of so many members at this tariff.
+
+        Raises:
+            InputError: too many members and slots for members to report all trades in one message.
+        """
+        if (members - 1) * tariff.slots > MOST_TRADES:
+            raise InputError(
+                f"mechanism: found {members} members that would bargain over {tariff.slots} slots, expected "
+                f"(members − 1) × slots of at most {MOST_TRADES}"
+            )
         super().__init__(tariff, parameters, members)
         self._own = cast(BilateralParameters, parameters)
         self._bargained = False

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from runtime.configuration import ClockConfig, Timing
 from runtime.devices import Battery
 from runtime.errors import InputError
-from runtime.preferences import BatteryAgeing, PlanningWishes, Preference
+from runtime.preferences import BatteryAgeing, PlanningWishes, Preference, TradePreferences
 from runtime.scenario.flexible import ApplianceTable, VehicleTable
 from runtime.scenario.grid import GridTable
 from runtime.scenario.model import (
@@ -53,6 +53,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("member", "planning"): PlanningWishes,
     ("member", "planning", "preference"): Preference,
     ("member", "planning", "ageing"): BatteryAgeing,
+    ("member", "preferences"): TradePreferences,
     ("member", "forecast"): ForecastTable,
     ("member", "forecast", "history"): HistoryTable,
 }

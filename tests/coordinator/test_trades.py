@@ -8,7 +8,7 @@ import pytest
 from coordinator.costs import CommunityTariff
 from coordinator.mechanisms import Answers, Bargain, mechanism_for
 from coordinator.trades import ReportedTrade, matched_contracts, reported_trade
-from runtime.errors import ProtocolError
+from runtime.errors import InputError, ProtocolError
 from runtime.protocol.bargain_bodies import AgreedTrade
 
 MEMBERS = ["a", "b", "c"]
@@ -109,3 +109,8 @@ def test_the_mechanism_has_members_bargain_once_and_settles_their_contracts() ->
 def test_without_anything_to_trade_nobody_bargains(members: int, net: list[list[float]]) -> None:
     mechanism = mechanism_for("bilateral", {})(TARIFF, members)
     assert mechanism.respond(Answers(np.array(net))).round == 0
+
+
+def test_more_trades_than_a_report_has_room_for_are_an_error_of_the_scenario() -> None:
+    with pytest.raises(InputError, match="found 2000 members that would bargain over 3 slots"):
+        mechanism_for("bilateral", {})(TARIFF, 2000)

@@ -29,6 +29,16 @@ def test_the_small_scenario_itself_is_fine(tmp_path: Path) -> None:
         ),
         ("seed = 3", "sed = 3", ["sed: unknown key", "'seed'"]),
         ("slot_minutes = 60", "slot_minutes = 60\nslot = 24", ["horizon.slot: unknown key", "'slots'"]),
+        (
+            HOUSE_LOAD,
+            HOUSE_LOAD + "\npreferences = { green = 0.02 }",
+            ['member[1] "house" preferences.green: unknown key', "'green_eur_per_kwh'"],
+        ),
+        (
+            HOUSE_LOAD,
+            HOUSE_LOAD + "\npreferences = { local_eur_per_kwh = -0.02 }",
+            ['member[1] "house" preferences.local_eur_per_kwh', "-0.02"],
+        ),
         (HOUSE_LOAD, 'load = { constant = 0.5, uni = "kW" }', ['member[1] "house" load.uni', "'unit'"]),
         (
             "import = 0.25",

@@ -152,3 +152,11 @@ def test_the_file_of_a_meters_source_starts_from_the_scenarios_folder(tmp_path: 
     path = write(tmp_path, ('name = "house"', f'name = "house"\n{meter}'))
     source = resolve(path).meters_config().meters[0].source
     assert source == f"csv:{quote(str(tmp_path / 'own meter.csv'))}?load=a"
+
+
+def test_a_member_is_told_its_own_preferences(tmp_path: Path) -> None:
+    wanted = HOUSE_LOAD + "\npreferences = { local_eur_per_kwh = 0.01, green_eur_per_kwh = 0.02 }"
+    resolved = resolve(write(tmp_path, (HOUSE_LOAD, wanted)))
+    house = resolved.member_config("house").preferences
+    assert (house.local_eur_per_kwh, house.green_eur_per_kwh) == (0.01, 0.02)
+    assert resolved.member_config("school").preferences.green_eur_per_kwh == 0
