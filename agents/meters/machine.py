@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from agents.meters.energy import SlotEnergy
 from agents.meters.source import MeterSource, ReadingError
 from runtime.configuration import MeterRole
 from runtime.errors import ProtocolError
@@ -266,17 +267,27 @@ def take_reading(
     foreign = [role for role in asked if role not in roles]
     if foreign or not asked:
         return Reason(reason=f"found {' and '.join(foreign) or 'nothing'} to read, expected of {roles}")
-    records = []
+    records, estimated = [], False
     for role in asked:
         try:
-            energy_kwh = source.read(request.session, request.slot, horizon, role)
+            energy = source.read(request.session, request.slot, horizon, role)
         except ReadingError as error:
             return Reason(reason=f"{role}: {error}")
         except Exception as error:  # a source is anybody's code, and its failure no reason to leave
             return Reason(reason=f"{role}: the source failed: {type(error).__name__}: {error}")
+        energy_kwh = energy.energy_kwh if isinstance(energy, SlotEnergy) else energy
+        if energy_kwh is None:
+            return Reason(reason=f"{role}: the source has no value of this slot")
+        estimated |= isinstance(energy, SlotEnergy) and energy.quality == "estimated"
         if not (math.isfinite(energy_kwh) and 0 <= energy_kwh <= MAX_SLOT_ENERGY_KWH):
             expected = f"0 to {MAX_SLOT_ENERGY_KWH:g}"
             return Reason(reason=f"{role}: the source measured {energy_kwh!r} kWh, expected {expected}")
         records.append(SenmlRecord(n=role, v=round(energy_kwh, READING_DECIMALS)))
     start_s = horizon.slot_start(request.slot).timestamp()
-    return Reading(session=request.session, slot=request.slot, bt=start_s, e=records)
+    return Reading(
+        session=request.session,
+        slot=request.slot,
+        bt=start_s,
+        quality="estimated" if estimated else "metered",
+        e=records,
+    )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.meters.machine import AttachedMeterMachine, MeterMachine
-from agents.meters.source import open_source, roles_to_measure
+from agents.meters.source import BackgroundSource, MeterSource, open_source, roles_to_measure
 from runtime.clock import SimulatedClock
 from runtime.configuration import ClockConfig, MeterConfig, MetersConfig
 from runtime.errors import FleetError, InputError
@@ -116,7 +116,9 @@ def _built_in_meter(
         [session.horizon for session in meter.sessions],
     )
     log = _open_log(directory, account, clock)
-    return MachineAgent(connection, account, machine, log, SimulatedClock(), partial(watcher.tell, account))
+    agent = MachineAgent(connection, account, machine, log, SimulatedClock(), partial(watcher.tell, account))
+    _start(source, clock)
+    return agent
 
 
 def run_attached_meter(
@@ -158,6 +160,7 @@ def run_attached_meter(
             id_prefix=f"{secrets.token_hex(4)}-",
         )
         log = _open_log(directory, account, config.clock)
+        _start(source, config.clock)
         return [AttachedMeterAgent(connection, account, machine, log, partial(watcher.tell, account))]
 
     return serve(agents, watcher)
@@ -174,6 +177,11 @@ def meter_of(config: MetersConfig, member: str, path: Path) -> MeterConfig:
             return meter
     names = ", ".join(meter.member for meter in config.meters) or "none"
     raise InputError(f"{path}: found no member {member!r}, expected one of {names}")
+
+
+def _start(source: MeterSource, clock: ClockConfig) -> None:
+    if isinstance(source, BackgroundSource):
+        source.start(clock)
 
 
 def _open_log(directory: RunDirectory, account: str, clock: ClockConfig) -> MessageLog:

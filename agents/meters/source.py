@@ -1,8 +1,8 @@
 """Where a meter's readings come from: the interface of a source, and how a URL names one.
 
-A source is named by a URL whose scheme says its kind. This module knows the built-in kinds; others are
-added by installing a package with an entry point in the group ``peerwatt.meter_sources``, named by the
-scheme, that gives an ``OpenSource``.
+A source is named by a URL whose scheme says its kind. ``simulated:`` and ``csv:`` are built in; all others,
+of this project or of a package of yours, are entry points of the group ``peerwatt.meter_sources``, named by
+the scheme, that give an ``OpenSource``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 from urllib.parse import parse_qsl, unquote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from runtime.configuration import MeterConfig, MeterRole
+from agents.meters.energy import SlotEnergy
+from runtime.configuration import ClockConfig, MeterConfig, MeterRole
 from runtime.errors import InputError, PeerwattError
 from runtime.horizon import Horizon
 
@@ -50,8 +51,8 @@ class MeterSource(Protocol):
     def immediate(self) -> bool:
         """Whether ``read`` returns at once, from memory."""
 
-    def read(self, session: int, slot: int, horizon: Horizon, role: MeterRole) -> float:
-        """Energy measured in a slot [kWh], >= 0.
+    def read(self, session: int, slot: int, horizon: Horizon, role: MeterRole) -> float | SlotEnergy:
+        """Energy measured in a slot [kWh], >= 0, and how good it is; a mere number is metered.
 
         May be asked again for a slot it has read, also one long passed: by a meter that is restarted.
 
@@ -64,6 +65,27 @@ class MeterSource(Protocol):
         Raises:
             ReadingError: there is no reading.
         """
+
+
+@runtime_checkable
+class BackgroundSource(Protocol):
+    """A source that goes on by itself, besides being a ``MeterSource``."""
+
+    def start(
+        self, clock: ClockConfig, listener: Callable[[Any, dict[str, Any]], None] | None = None
+    ) -> None:
+        """Begin; called once, with the event loop running.
+
+        Args:
+            clock: the community's clock.
+            listener: told what happens, by name and detail.
+
+        Raises:
+            InputError: it cannot serve a community with this clock.
+        """
+
+    async def close(self) -> None:
+        """End."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +206,12 @@ def _opener(url: SourceUrl) -> OpenSource:
     installed = entry_points(group=ENTRY_POINTS)
     for entry in installed:
         if entry.name == url.scheme:
-            added: OpenSource = entry.load()
+            try:
+                added: OpenSource = entry.load()
+            except ModuleNotFoundError as error:
+                raise InputError(
+                    f"source {url.text!r}: needs the library {error.name}: pip install 'peerwatt[meters]'"
+                ) from error
             return added
     known = ", ".join(f"{name}:" for name in sorted({*BUILT_IN, *installed.names}))
     raise InputError(f"source {url.text!r}: found the kind {url.scheme!r}, expected one of {known}")

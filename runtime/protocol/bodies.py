@@ -316,6 +316,7 @@ class Reading(Body):
         session: market session, from 0.
         slot: slot measured.
         bt: SenML base time: the slot's start, seconds since 1970-01-01T00:00Z.
+        quality: whether all of it was metered, or the meter had to bridge a gap.
         e: the energies.
     """
 
@@ -323,6 +324,7 @@ class Reading(Body):
     session: Index
     slot: Index
     bt: float
+    quality: Literal["metered", "estimated"] = "metered"
     e: Annotated[list[SenmlRecord], Field(min_length=1)]
 
 
