@@ -18,7 +18,7 @@ The round with the least cost is agreed on. The grid is the slack in every round
 
 Local trade is settled at the dual price: the pool's import tariff where the community imports, its export
 tariff where it exports, the price of the balance in between. Where the connection is at its limit that price
-is beyond the tariffs; there the tariff counts, and the excess charge is borne beside it by those who cause it.
+is beyond the tariffs; there the tariff counts, and the excess charge comes beside it, on those who cause it.
 A negotiation stopped in time leaves prices inexact by a little, by which a member who hardly gains could be
 worse off than alone: prices are then moved by as little as it takes (``fair_prices``).
 
@@ -57,6 +57,9 @@ _LEAST_SAVING_SHARE = 0.01
 _BALANCED = 10.0
 """Members and pool count as one once what they differ by is worth this many times the tolerance."""
 
+_BALANCING_RATIO = 2.0
+_BALANCING_FACTOR = 1.5
+
 _GAIN_EUR = 1e-9
 """A cost counts as lower from this difference on; below it is rounding."""
 
@@ -69,7 +72,7 @@ class AdmmParameters(Parameters):
         price_rounds: rounds of the first kind, at most.
         smoothed_turns: rounds of the second kind, at most.
         damping: proximal weight of price rounds, as a multiple of mean tariff spread / mean energy per slot.
-        turn_damping: that of smoothed turns, likewise.
+        turn_damping: first one of smoothed turns, likewise; it then adapts by residual balancing.
         over_relaxation: of price rounds.
         tolerance: go on to the next kind of round, and at last stop, once a round changes the community's
             cost by less than this share of the saving so far.
@@ -120,6 +123,7 @@ class Admm(Mechanism):
         self._answered = np.zeros(members, dtype=int)
         self._price: Array = self._pool.middle_eur_per_kwh
         self._pool_kwh: Array | None = None
+        self._boundary_kwh = np.zeros(tariff.slots)
         self._value_eur = self._imbalance_eur = 0.0
         self._weight = self._turn_weight = 0.0
 
@@ -177,16 +181,30 @@ class Admm(Mechanism):
         """The dual step after a round of prices; a block tariff leaves the price where it was."""
         if self._kind == "block":
             return
-        boundary_kwh, weight = net_kwh.sum(axis=0), self._turn_weight
+        boundary_kwh = net_kwh.sum(axis=0)
         relaxed_kwh = boundary_kwh
-        if self._kind != "smoothed":
+        if self._kind == "smoothed":
+            self._balance_weight(boundary_kwh)
+            weight = self._turn_weight
+        else:
             weight = self._weight / self.members
             if self._pool_kwh is not None:
                 beyond = self._own.over_relaxation - 1
                 relaxed_kwh = boundary_kwh + beyond * (boundary_kwh - self._pool_kwh)
+        self._boundary_kwh = boundary_kwh
         self._pool_kwh, self._price = self._pool.proximal(relaxed_kwh, self._price, weight)
         apart_kwh = np.abs(boundary_kwh - self._pool_kwh)
         self._imbalance_eur = self._pool.spread_eur_per_kwh * float(apart_kwh.sum())
+
+    def _balance_weight(self, boundary_kwh: Array) -> None:
+        """Residual balancing (Boyd et al. 2011, §3.4.1): heavier while the balance lags behind the moves."""
+        assert self._pool_kwh is not None, "the price has moved at least once"
+        apart_kwh = float(np.abs(boundary_kwh - self._pool_kwh).sum())
+        moved_kwh = float(np.abs(boundary_kwh - self._boundary_kwh).sum())
+        if apart_kwh > _BALANCING_RATIO * moved_kwh:
+            self._turn_weight *= _BALANCING_FACTOR
+        elif moved_kwh > _BALANCING_RATIO * apart_kwh:
+            self._turn_weight /= _BALANCING_FACTOR
 
     def _pull(self, net_kwh: Array, weight: float) -> Array:
         """The price that draws members from where they are towards the pool's energy."""
