@@ -200,7 +200,7 @@ class ProsumerMachine(Machine):
             raise ProtocolError("the grid's tariffs were not told yet")
         imports, exports = pair_of_net(alone.net_kwh)
         steered = self._config.strategy == "optimised"  # else the battery runs as it always does
-        residual_kwh = session.residual_load_kwh if steered else alone.net_kwh
+        residual_kwh = session.foreseen_residual_kwh if steered else alone.net_kwh
         declaration = DeviceDeclaration(
             session=body.session,
             round=body.round,
@@ -208,6 +208,8 @@ class ProsumerMachine(Machine):
             grid_export_kwh=exports,
             residual_load_kwh=residual_kwh.tolist(),
             battery=self._config.battery if steered else None,
+            vehicles=session.vehicles if steered else (),
+            appliances=session.appliances if steered else (),
         )
         self.reply(envelope, Performative.INFORM, declaration)
 
@@ -232,10 +234,10 @@ class ProsumerMachine(Machine):
     def _agree(self, envelope: Envelope, body: Agreement) -> None:
         session = self._session_of(body.session)
         self._bargainer.settled(body.session)
-        if body.stored_kwh is None:
+        if body.schedule is None:
             session.choose_plan(body.position_round)
         else:
-            session.follow_schedule(body.stored_kwh)
+            session.follow_schedule(body.schedule)
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
 
     # -- operation -------------------------------------------------------------------------------------

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from agents.building import Building, SlotOutcome
-from agents.devices.battery import clip_trajectories, lower_envelope_kwh
 from agents.forecast.member import Foreseen, foresee
 from agents.planning.ageing_planner import AgeingPlanner
 from agents.planning.flexible import beside_loads, loads_kwh
 from agents.planning.limits import limit_prices_eur_per_kwh
 from agents.planning.planner import Planner, planner_for
 from agents.planning.preferred import Terms, aged, terms_of, with_terms
-from agents.planning.problem import Plan, PlanningProblem, plan_of
+from agents.planning.problem import Plan, PlanningProblem
+from agents.planning.scheduled import scheduled_plan
 from agents.planning.signals import hinges_of
 from agents.planning.tariff import FloatArray, Hinge
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
-from runtime.protocol.bodies import PriceSignal, Role
+from runtime.protocol.bodies import DeviceSchedule, PriceSignal, Role
 from runtime.records import AgreedPlan, MemberSessionRecord, PriceChange, Quality
 
 
@@ -48,6 +48,8 @@ class OwnSession:
         number: number of the session, from 0.
         horizon: its slots.
         plans: the plans made, by round.
+        vehicles: the member's vehicles in it.
+        appliances: its appliances that can wait.
     """
 
     def __init__(
@@ -68,8 +70,8 @@ class OwnSession:
         self._earlier = tuple(earlier)
         # Told, not forecast: nothing to be worked out.
         self._foreseen = foresee(config, number) if config.forecast is None else None
-        self._vehicles = tuple(config.sessions[number].vehicles)
-        self._appliances = tuple(config.sessions[number].appliances)
+        self.vehicles = tuple(config.sessions[number].vehicles)
+        self.appliances = tuple(config.sessions[number].appliances)
         self._problems: dict[int, PlanningProblem] = {}
         self._plan: Plan | None = None
         self._plan_round: int | None = None
@@ -93,7 +95,7 @@ class OwnSession:
     @property
     def plans_briefly(self) -> bool:
         """Whether a plan takes less time than handing it to another thread."""
-        devices = self._config.battery is not None or self._vehicles or self._appliances
+        devices = self._config.battery is not None or self.vehicles or self.appliances
         quick = not devices or self._config.strategy != "optimised"
         return quick and self._foreseen is not None
 
@@ -142,8 +144,8 @@ class OwnSession:
             reference_net_kwh=last.net_kwh if last else None,
             hinges=hinges_of(signal, last.net_kwh if last else None) + hinges,
             peak_charge_eur_per_kw=signal.demand_charge_eur_per_kw,
-            vehicles=self._vehicles,
-            appliances=self._appliances,
+            vehicles=self.vehicles,
+            appliances=self.appliances,
         )
         began = time.perf_counter()
         # Worked out at the first prices, which are the grid's, and held on to.
@@ -193,44 +195,28 @@ class OwnSession:
                 hours,
                 no_price,
                 no_price,
-                vehicles=self._vehicles,
-                appliances=self._appliances,
+                vehicles=self.vehicles,
+                appliances=self.appliances,
             )
             self.plans[0] = planner_for("idle", self._config.seed).plan(still)
         self._plan_round = agreed_round if agreed_round in self.plans else max(self.plans)
         self._plan = self.plans[self._plan_round]
 
-    def follow_schedule(self, stored_kwh: list[float]) -> None:
-        """Take stored energies that the coordinator planned for the plan to run, made feasible to the digit.
-
-        Vehicles and appliances do as in the member's first plan, which is what it declared.
+    def follow_schedule(self, schedule: DeviceSchedule) -> None:
+        """Take what the coordinator planned for the devices for the plan to run.
 
         Raises:
-            ProtocolError: another number of slots, or a member without a battery.
+            ProtocolError: a schedule that does not fit the devices, or before the grid's tariffs were told.
         """
-        battery, slots, hours = self._config.battery, self.horizon.slots, self.horizon.slot_hours
-        if battery is None or len(stored_kwh) != slots:
-            expected = "none, without a battery" if battery is None else f"{slots}"
-            raise ProtocolError(f"stored_kwh has {len(stored_kwh)} slots, expected {expected}")
-        lower = lower_envelope_kwh(battery, slots, hours)
-        feasible = clip_trajectories(np.array(stored_kwh)[:, None], battery, hours, lower)[:, 0]
         if not self.plans:
             raise ProtocolError("the grid's tariffs were not told yet")
         self._plan_round = None
-        problem, first = self._problems[min(self._problems)], self.plans[min(self.plans)]
-        self._plan = replace(
-            plan_of(beside_loads(problem, first), feasible),
-            vehicle_kwh=first.vehicle_kwh,
-            appliance_start_slot=first.appliance_start_slot,
-            flexible_kwh=first.flexible_kwh,
-        )
+        self._plan = scheduled_plan(self._problems[min(self._problems)], schedule)
 
     @property
-    def residual_load_kwh(self) -> FloatArray:
-        """Load, with flexible loads as first planned, − production as foreseen, shape (slots,) [kWh]."""
-        residual_kwh = self._known().residual_load_kwh
-        flexible_kwh = self.plans[min(self.plans)].flexible_kwh if self.plans else None
-        return residual_kwh if flexible_kwh is None else residual_kwh + flexible_kwh
+    def foreseen_residual_kwh(self) -> FloatArray:
+        """Load − production as foreseen, without vehicles and appliances, shape (slots,) [kWh]."""
+        return self._known().residual_load_kwh
 
     def _known(self) -> Foreseen:
         """What the first plan was made with, or is worked out now where no plan was ready in time."""
@@ -296,7 +282,7 @@ class OwnSession:
         self.miss_slots(self.horizon.slots)
         assert self._plan is not None, "a slot has passed, so a plan has been chosen"
         has_battery = self._config.battery is not None
-        loads = loads_kwh(self._vehicles, self._appliances, self._plan)
+        loads = loads_kwh(self.vehicles, self.appliances, self._plan)
         return MemberSessionRecord(
             session=self.number,
             load_kwh=self._load_kwh,
@@ -314,8 +300,8 @@ class OwnSession:
             forecast=self._foreseen.forecast if self._foreseen else None,
             plan=self._agreed_plan(has_battery),
             flexible_kwh={name: drawn.tolist() for name, drawn in loads.items()},
-            vehicles=self._vehicles,
-            appliances=self._appliances,
+            vehicles=self.vehicles,
+            appliances=self.appliances,
         )
 
     def _agreed_plan(self, has_battery: bool) -> AgreedPlan | None:

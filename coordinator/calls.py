@@ -6,13 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from coordinator.mechanisms import Bargain, Declaration, Declare, Signal
+from coordinator.mechanisms import Bargain, Declaration, Declare, Schedule, Signal
 from coordinator.mechanisms.base import Array
 from coordinator.negotiation import Answer, Negotiation
 from coordinator.trades import reported_trade
 from runtime.errors import ProtocolError
 from runtime.protocol.bargain_bodies import BargainCall, BargainReport
-from runtime.protocol.bodies import DeclarationRequest, DeviceDeclaration, Position, PriceSignal, PriceStep
+from runtime.protocol.bodies import (
+    DeclarationRequest,
+    DeviceDeclaration,
+    DeviceSchedule,
+    Position,
+    PriceSignal,
+    PriceStep,
+)
 from runtime.protocol.pairs import net_of_pair
 
 
@@ -51,14 +58,14 @@ def call_body(
         export_price_eur_per_kwh=told(call.export_price_eur_per_kwh),
         proximal_weight_eur_per_kwh2=call.proximal_weight_eur_per_kwh2,
         step_limit_kwh=call.step_limit_kwh,
-        steps=[
+        steps=tuple(
             PriceStep(
                 threshold_kwh=told(step.threshold_kwh),
                 above_eur_per_kwh=told(step.above_eur_per_kwh),
                 below_eur_per_kwh=told(step.below_eur_per_kwh),
             )
             for step in call.steps
-        ],
+        ),
         demand_charge_eur_per_kw=tariff.demand_charge_eur_per_kw,
         wants_limits=call.wants_limits,
     )
@@ -78,7 +85,9 @@ def answer_of(body: Position | DeviceDeclaration | BargainReport, slots: int) ->
             return Answer(net_kwh, trades=trades, bargaining_rounds=body.rounds)
         case DeviceDeclaration():
             _check_length("residual_load_kwh", body.residual_load_kwh, slots)
-            return Answer(net_kwh, declaration=Declaration(np.array(body.residual_load_kwh), body.battery))
+            residual_kwh = np.array(body.residual_load_kwh)
+            declaration = Declaration(residual_kwh, body.battery, body.vehicles, body.appliances)
+            return Answer(net_kwh, declaration=declaration)
         case Position(limit_price_eur_per_kwh=list() as limits):
             _check_length("limit_price_eur_per_kwh", limits, slots)
             return Answer(net_kwh, np.array(limits))
@@ -94,3 +103,12 @@ def told(values: Array) -> list[float]:
 def _check_length(name: str, series: Sequence[float], slots: int) -> None:
     if len(series) != slots:
         raise ProtocolError(f"{name} has {len(series)} slots, expected {slots}")
+
+
+def told_schedule(schedule: Schedule) -> DeviceSchedule:
+    """What a member is told of its devices' schedule."""
+    return DeviceSchedule(
+        stored_kwh=None if schedule.stored_kwh is None else told(schedule.stored_kwh),
+        vehicle_kwh=tuple(told(drawn) for drawn in schedule.vehicle_kwh),
+        appliance_start_slots=schedule.appliance_start_slots,
+    )

@@ -17,6 +17,7 @@ from coordinator.mechanisms import (
     Declare,
     InTurn,
     Mechanism,
+    Schedule,
     Signal,
 )
 from coordinator.mechanisms.base import Array
@@ -219,11 +220,11 @@ class Negotiation:
         number = 0 if member in self.opted_out else self._ended().round
         return self._position_rounds[number][self._members.index(member)]
 
-    def schedule_kwh(self, member: str) -> Array | None:
-        """Stored energy that the coordinator planned for a member, shape (slots,); None without one."""
+    def schedule(self, member: str) -> Schedule | None:
+        """What the coordinator planned for a member's devices; None where the member's own plan counts."""
         if member in self.opted_out:
             return None
-        return self._ended().stored_kwh.get(self._members.index(member))
+        return self._ended().schedules.get(self._members.index(member))
 
     def _ended(self) -> Agreed:
         if self.agreed is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coordinator.calls import answer_of, call_body, told
+from coordinator.calls import answer_of, call_body, told, told_schedule
 from coordinator.costs import CommunityTariff
 from coordinator.expected import average_prices
 from coordinator.mechanisms import Agreed, Bargain, Call, Declare, mechanism_for
@@ -282,7 +282,7 @@ class MarketMachine(Machine):
         bodies: dict[str, AnyBody] = {}
         for member in self._members:
             imports, exports = pair_of_net(negotiation.agreed_position_kwh(member))
-            schedule = negotiation.schedule_kwh(member)
+            schedule = negotiation.schedule(member)
             bodies[member] = Agreement(
                 session=self.session,
                 round=agreed.round,
@@ -292,7 +292,7 @@ class MarketMachine(Machine):
                 local_price_eur_per_kwh=[None if np.isnan(price) else price for price in told(local)],
                 grid_import_kwh=imports,
                 grid_export_kwh=exports,
-                stored_kwh=None if schedule is None else schedule.tolist(),
+                schedule=None if schedule is None else told_schedule(schedule),
             )
         self._ask_all(Performative.ACCEPT_PROPOSAL, bodies, "market")
         self.do(StartTimer("agreement", self._config.timing.round_deadline_s))

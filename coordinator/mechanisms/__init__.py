@@ -17,6 +17,7 @@ from coordinator.mechanisms.base import (
     Mechanism,
     Parameters,
     PriceStep,
+    Schedule,
     Signal,
     mechanism_for,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Mechanism",
     "Parameters",
     "PriceStep",
+    "Schedule",
     "Signal",
     "mechanism_for",
 ]

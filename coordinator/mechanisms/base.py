@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from coordinator.costs import CommunityTariff
-from runtime.devices import Battery
+from runtime.devices import Appliance, Battery, ElectricVehicle
 from runtime.mechanisms import check_parameters, load_mechanism
 
 Array = NDArray[np.float64]
@@ -105,10 +105,14 @@ class Declaration:
     Attributes:
         residual_load_kwh: load − production as foreseen, shape (slots,) [kWh].
         battery: its battery, or None.
+        vehicles: its electric vehicles, on top of the residual load.
+        appliances: its appliances that can wait, likewise.
     """
 
     residual_load_kwh: Array
     battery: Battery | None
+    vehicles: tuple[ElectricVehicle, ...] = ()
+    appliances: tuple[Appliance, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,18 +157,33 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """What the coordinator planned for a member's devices.
+
+    Attributes:
+        stored_kwh: stored energy of its battery at the end of each slot, shape (slots,); None without one.
+        vehicle_kwh: what each vehicle draws, shape (slots,) each.
+        appliance_start_slots: the slot in which each appliance starts.
+    """
+
+    stored_kwh: Array | None
+    vehicle_kwh: tuple[Array, ...] = ()
+    appliance_start_slots: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Agreed:
     """The negotiation is over.
 
     Attributes:
         round: the round whose positions count.
-        stored_kwh: by member, the trajectory of stored energy that the coordinator planned for it, shape
-            (slots,); without one a member runs the plan that it made itself in that round.
+        schedules: by member, what the coordinator planned for its devices; without one a member runs the plan
+            that it made itself in that round.
         net_kwh: the positions that count, shape (members, slots), where they are not those of the round.
     """
 
     round: int
-    stored_kwh: dict[int, Array] = field(default_factory=dict)
+    schedules: dict[int, Schedule] = field(default_factory=dict)
     net_kwh: Array | None = None
 
 

@@ -21,8 +21,10 @@ from coordinator.mechanisms.base import (
     Family,
     Mechanism,
     Parameters,
+    Schedule,
 )
 from coordinator.mechanisms.dual_price import dual_price_eur_per_kwh
+from runtime.devices import Appliance
 
 
 class CoordinatedParameters(Parameters):
@@ -44,7 +46,8 @@ class Coordinated(Mechanism):
         "least cost, and neighbours trade at the price of the balance."
     )
     discloses: ClassVar[str] = (
-        "Load and production foreseen in every slot, all data of the batteries, and metered net energy."
+        "Load and production foreseen in every slot, all data of batteries, vehicles and appliances, and "
+        "metered net energy."
     )
     family: ClassVar[Family] = "coordinated"
     individually_rational: ClassVar[bool] = True
@@ -65,21 +68,34 @@ class Coordinated(Mechanism):
             self._asked = True
             return Declare()
         # SciPy takes half a second to import: only where it is used.
-        from coordinator.optimum import coordinated_optimum
+        from coordinator.optimum import Store, battery_store, optimise, vehicle_store
 
+        hours = self.tariff.slot_hours
         residual_kwh = answers.net_kwh.copy()
-        for member, declaration in answers.declarations.items():
-            residual_kwh[member] = declaration.residual_load_kwh
-        declared = (answers.declarations.get(member) for member in range(self.members))
-        batteries = [declaration.battery if declaration else None for declaration in declared]
-        optimum = coordinated_optimum(
-            residual_kwh, batteries, self.tariff, time_limit_s=self._own.time_limit_s
+        stores: list[list[Store]] = [[] for _ in range(self.members)]
+        appliances: list[tuple[Appliance, ...]] = [() for _ in range(self.members)]
+        for member, told in answers.declarations.items():
+            residual_kwh[member] = told.residual_load_kwh
+            batteries = [] if told.battery is None else [battery_store(told.battery, hours)]
+            stores[member] = [*batteries, *(vehicle_store(vehicle, hours) for vehicle in told.vehicles)]
+            appliances[member] = told.appliances
+        optimum = optimise(
+            residual_kwh, stores, self.tariff, appliances=appliances, time_limit_s=self._own.time_limit_s
         )
         self._dual_eur_per_kwh = optimum.price_eur_per_kwh
-        schedules = {
-            member: trajectories[0] for member, trajectories in enumerate(optimum.stored_kwh) if trajectories
-        }
-        return Agreed(round=1, stored_kwh=schedules, net_kwh=optimum.net_kwh)
+        schedules = {}
+        for member, told in answers.declarations.items():
+            stored_kwh = optimum.stored_kwh[member]
+            drawn_kwh = [
+                np.maximum(store.drawn_kwh(stored), 0.0)
+                for store, stored in zip(stores[member], stored_kwh, strict=True)
+            ]
+            schedules[member] = Schedule(
+                stored_kwh=None if told.battery is None else stored_kwh[0],
+                vehicle_kwh=tuple(drawn_kwh[len(drawn_kwh) - len(told.vehicles) :]),
+                appliance_start_slots=optimum.start_slots[member],
+            )
+        return Agreed(round=1, schedules=schedules, net_kwh=optimum.net_kwh)
 
     def clear(self, net_kwh: Array) -> Clearing:
         """The dual price of the optimum."""

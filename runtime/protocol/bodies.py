@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from runtime.devices import Battery
+from runtime.devices import Appliance, Battery, ElectricVehicle
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.protocol.bargain_bodies import BargainCall, BargainReport, TradeProposal
@@ -97,7 +97,7 @@ class PriceSignal(Body):
     export_price_eur_per_kwh: list[Price]
     proximal_weight_eur_per_kwh2: Annotated[float, Field(ge=0)] = 0.0
     step_limit_kwh: Annotated[float, Field(ge=0)] | None = None
-    steps: Annotated[list[PriceStep], Field(max_length=4)] = []
+    steps: Annotated[tuple[PriceStep, ...], Field(max_length=4)] = ()
     demand_charge_eur_per_kw: Price = 0.0
     wants_limits: bool = False
 
@@ -134,6 +134,8 @@ class DeviceDeclaration(NetEnergies):
         round: the round it answers.
         residual_load_kwh: load − production as foreseen, shape (slots,).
         battery: its battery; null without one.
+        vehicles: its electric vehicles in the session, on top of the residual load.
+        appliances: its appliances that can wait, likewise.
     """
 
     type: Literal["declaration"] = "declaration"
@@ -141,6 +143,22 @@ class DeviceDeclaration(NetEnergies):
     round: Index
     residual_load_kwh: list[NetEnergy]
     battery: Battery | None
+    vehicles: Annotated[tuple[ElectricVehicle, ...], Field(max_length=20)] = ()
+    appliances: Annotated[tuple[Appliance, ...], Field(max_length=20)] = ()
+
+
+class DeviceSchedule(Body):
+    """What the coordinator planned for a member's devices.
+
+    Attributes:
+        stored_kwh: stored energy of its battery at the end of each slot, shape (slots,); null without one.
+        vehicle_kwh: what each vehicle draws, shape (slots,) each.
+        appliance_start_slots: the slot in which each appliance starts.
+    """
+
+    stored_kwh: list[Energy] | None = None
+    vehicle_kwh: Annotated[tuple[list[Energy], ...], Field(max_length=20)] = ()
+    appliance_start_slots: Annotated[tuple[Index, ...], Field(max_length=20)] = ()
 
 
 class Agreement(NetEnergies):
@@ -155,8 +173,7 @@ class Agreement(NetEnergies):
         export_price_eur_per_kwh: price of energy given, likewise.
         local_price_eur_per_kwh: price at which neighbours' energy will be settled, before the local fee,
             shape (slots,); null in a slot without local trade.
-        stored_kwh: stored energy that the coordinator planned for the member, shape (slots,); null where the
-            member's own plan counts.
+        schedule: what the coordinator planned for the member's devices; null where its own plan counts.
     """
 
     type: Literal["agreement"] = "agreement"
@@ -166,7 +183,7 @@ class Agreement(NetEnergies):
     import_price_eur_per_kwh: list[Price]
     export_price_eur_per_kwh: list[Price]
     local_price_eur_per_kwh: list[Price | None]
-    stored_kwh: list[Energy] | None = None
+    schedule: DeviceSchedule | None = None
 
 
 class Acknowledged(Body):

@@ -9,6 +9,8 @@ import pytest
 
 from coordinator.costs import CommunityTariff
 from coordinator.optimum import coordinated_optimum
+from runtime.configuration import MemberSession
+from runtime.devices import Appliance, ElectricVehicle
 from runtime.errors import ProtocolError
 from runtime.protocol.bodies import AnyBody, DeviceDeclaration, Join
 from runtime.protocol.envelope import Envelope, Performative
@@ -53,6 +55,50 @@ def test_the_community_pays_the_optimum_when_all_forecasts_are_right(seed: int, 
     assert paid == pytest.approx(optimum_eur(community), abs=1e-5)
     rounds, _ = steered(Community(seed, mechanism="mid-market-rate", **settings)).run()
     assert paid <= sum(float(bill.exact_eur) for bill in rounds.sessions[0].bills) + 1e-6
+
+
+def test_vehicles_and_appliances_are_planned_for_too() -> None:
+    """A car that could charge at any time is charged from a neighbour's surplus, and a machine runs then."""
+    surplus_kwh = [0.0] * 4 + [6.0] * 4 + [0.0] * 4
+    community = Community(1, members=2, slots=12, mechanism="coordinated", deviation=0.0)
+    seller, buyer = community.member_configs
+    for config, load, pv in ((seller, None, surplus_kwh), (buyer, [0.1] * 12, None)):
+        community.metered_kwh[config.name] = [{"load": load} if load else {"pv": pv}]
+    vehicle = ElectricVehicle(
+        name="car", arrival_slot=0, departure_slot=12, energy_kwh=8.0, charge_limit_kw=7.0
+    )
+    machine = Appliance(name="washer", energy_kwh=(0.5, 0.5), earliest_start_slot=0, latest_start_slot=10)
+    horizon = community.horizons[0]
+    community.member_configs = [
+        seller.model_copy(
+            update={
+                "strategy": "optimised",
+                "battery": None,
+                "roles": ["pv"],
+                "sessions": [MemberSession(horizon=horizon, pv_production_kwh=surplus_kwh)],
+            }
+        ),
+        buyer.model_copy(
+            update={
+                "strategy": "optimised",
+                "battery": None,
+                "roles": ["load"],
+                "sessions": [
+                    MemberSession(
+                        horizon=horizon, load_kwh=[0.1] * 12, vehicles=[vehicle], appliances=[machine]
+                    )
+                ],
+            }
+        ),
+    ]
+    record, members = community.run()
+    own = members[buyer.name].sessions[0]
+    at_noon = slice(4, 8)
+    assert sum(own.flexible_kwh["car"][at_noon]) == pytest.approx(8.0)
+    assert sum(own.flexible_kwh["washer"][at_noon]) == pytest.approx(1.0)
+    assert own.net_kwh == pytest.approx(record.sessions[0].agreed_net_kwh[buyer.name])
+    bought = sum(float(e.energy_kwh) for e in record.sessions[0].ledger if e.kind == "local-purchase")
+    assert bought == pytest.approx(9.0 + 0.4)
 
 
 def test_nobody_pays_more_than_alone_when_members_may_opt_out() -> None:

@@ -3,7 +3,7 @@
 from coordinator.mechanisms.bilateral import MOST_TRADES
 from runtime.horizon import MAX_SLOTS
 from runtime.protocol.bargain_bodies import AgreedTrade, BargainCall, BargainReport, TradeProposal
-from runtime.protocol.bodies import Agreement, PriceSignal, PriceStep
+from runtime.protocol.bodies import Agreement, DeviceSchedule, PriceSignal, PriceStep
 from runtime.protocol.envelope import MAX_BODY_BYTES
 
 PRICES = {
@@ -29,7 +29,11 @@ def test_an_agreement_of_the_longest_session_fits():
         round=1,
         position_round=1,
         local_price_eur_per_kwh=[-0.123456789] * MAX_SLOTS,
-        stored_kwh=[1234.12345678901234] * MAX_SLOTS,
+        schedule=DeviceSchedule(
+            stored_kwh=[1234.123456789] * MAX_SLOTS,
+            vehicle_kwh=([5.123456789] * MAX_SLOTS, [5.123456789] * MAX_SLOTS),
+            appliance_start_slots=(999,) * 20,
+        ),
         **PRICES,
         **NET,
     )
