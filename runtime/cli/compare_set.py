@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from runtime.comparison.set_table import Figure, SetSheet
     from runtime.comparison.sheet import Row
 
-WIDTH = 120
+WIDTH = 132
 
 HEADINGS = {
     "score": "of what could be saved",
     "saving_percent": "saved [%]",
     "members_worse_off": "members worse off",
-    "boundary_self_sufficiency": "self-sufficiency",
+    "boundary_self_sufficiency": "self- sufficiency",
     "rounds": "rounds",
     "messages": "messages",
 }
@@ -124,14 +124,17 @@ def _print(sheet: SetSheet) -> None:
     table.add_column("mechanism", no_wrap=True)
     table.add_column("of it all, together", justify="right", max_width=9)
     for row in sheet.rows:
-        table.add_column(Text(HEADINGS[row.key]), justify="right", min_width=15, max_width=16)
+        table.add_column(Text(HEADINGS[row.key]), justify="right", max_width=15)
     table.add_column("done", justify="right")
     for mechanism in sheet.mechanisms:
         group = sheet.group(mechanism.key, "all")
         cells = [_cell(row, group.figures[row.key]) for row in sheet.rows]
         done = str(group.runs) if not group.failed else f"{group.runs - group.failed} of {group.runs}"
         table.add_row(
-            *(Text(cell) for cell in [mechanism.title, percent(group.score_of_all, 1), *cells, done])
+            *(
+                Text(cell, no_wrap=True)
+                for cell in [mechanism.key, percent(group.score_of_all, 1), *cells, done]
+            )
         )
     console.print(table)
     for sentence in set_findings(sheet):

@@ -41,6 +41,8 @@ class Outcome:
     failure: str | None = None
 
 
+NO_WORD = "its process ended without a word"
+
 OUTCOME = "outcome.json"
 """Marks a run of which the indicators alone were kept, and holds how long it took."""
 
@@ -90,7 +92,7 @@ def run_cases(
         if RunDirectory(path).coordinator_config.is_file():
             shutil.rmtree(path)
         write_configs(case.resolved, RunDirectory(path))
-        failure: str | None = "its process ended without a word"
+        failure: str | None = NO_WORD
         with (path / "comparison.stderr").open("wb") as errors:
             command = [sys.executable, "-m", "runtime.comparison.worker", str(path)]
             if indicators_only:
@@ -107,6 +109,9 @@ def run_cases(
                 else:
                     tell(case.key, phase, detail)
             process.wait()
+        if failure == NO_WORD:
+            said = (path / "comparison.stderr").read_text("utf-8", errors="replace").strip().splitlines()
+            failure = f"its process ended: {said[-1]}" if said else NO_WORD
         wall_seconds = time.monotonic() - began_s
         if indicators_only and failure is None:
             _keep_indicators(path, wall_seconds)
