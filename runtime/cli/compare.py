@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 
 WIDTH = 120
 
+HEADINGS = {
+    "bill_eur": "all pay\n[EUR]",
+    "saving_eur": "saved\n[EUR]",
+    "score": "of the\npossible",
+    "boundary_self_sufficiency": "self-\nsuff.",
+    "peak_import_kw": "peak\n[kW]",
+    "members_worse_off": "worse\noff",
+    "saving_jain": "evenness\n(Jain)",
+    "rounds": "rounds",
+    "messages": "messages",
+}
+"""Indicators of the printed table, with headings as narrow as a terminal needs them."""
+
 SET = "Over a reference set"
 
 
@@ -182,13 +195,11 @@ def _print(sheet: Sheet) -> None:
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=WIDTH)
-    keys = ("bill_eur", "saving_eur", "score", "boundary_self_sufficiency", "peak_import_kw",
-            "members_worse_off", "saving_jain", "rounds", "messages")  # fmt: skip
-    rows = [row for row in sheet.rows if row.key in keys]
+    rows = [row for row in sheet.rows if row.key in HEADINGS]
     table = Table(title=Text(f"{sheet.community}: ways of trading"), title_justify="left", box=None)
     table.add_column("way", no_wrap=True)
     for row in rows:
-        table.add_column(Text(row.title), justify="right", max_width=14)
+        table.add_column(Text(HEADINGS[row.key]), justify="right", no_wrap=True)
     for way in sheet.ways:
         table.add_row(Text(way.title), *(Text("failed" if way.failure else shown(row, way)) for row in rows))
     console.print(table)

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from runtime.comparison.cases import Case
+from runtime.errors import InputError
 from runtime.files import write_text_atomically
 from runtime.rundir import RunDirectory
-from runtime.scenario.resolve import write_configs
+from runtime.scenario.resolve import ResolvedScenario, write_configs
 
 OnNews = Callable[[str, str, dict[str, Any]], None]
 """Told the key of a case, the phase of its fleet, and detail; ``done`` and ``failed`` come last."""
@@ -58,6 +59,25 @@ def is_finished(path: Path) -> bool:
     return directory.coordinator_record.is_file() and directory.results_sqlite.is_file()
 
 
+def refuse_another_run(path: Path, resolved: ResolvedScenario) -> None:
+    """Keep a comparison from being continued with another one's runs.
+
+    Raises:
+        InputError: the folder holds a run of another scenario, mechanism or days.
+    """
+    run_json = RunDirectory(path).run_json
+    if not run_json.is_file():
+        return
+    there = json.loads(run_json.read_text("utf-8"))
+    found = (there["scenario_sha256"], there["mechanism"], [day["start"] for day in there["sessions"]])
+    days = [horizon.model_dump(mode="json")["start"] for horizon in resolved.horizons]
+    if found != (resolved.sha256, resolved.coordinator_config().mechanism, days):
+        raise InputError(
+            f"{path}: found a run of another scenario, mechanism or days ({there['scenario']}, "
+            f"{there['mechanism']}), expected one of this comparison; name another folder"
+        )
+
+
 def run_cases(
     cases: Sequence[Case], folder: Path, parallel: int, on_news: OnNews, *, indicators_only: bool = False
 ) -> list[Outcome]:
@@ -75,7 +95,12 @@ def run_cases(
 
     Returns:
         One outcome a case, in their order.
+
+    Raises:
+        InputError: a case's folder holds a run of another scenario, mechanism or days; nothing was started.
     """
+    for case in cases:
+        refuse_another_run(folder / case.key, case.resolved)
     lock = threading.Lock()
     processes: dict[str, subprocess.Popen[str]] = {}
 
