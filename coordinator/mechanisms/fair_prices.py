@@ -19,6 +19,7 @@ from coordinator.expected import bills_without_trade_eur, expected_bills_eur
 from coordinator.mechanisms.base import Array, Clearing
 
 _PASSES = 500
+_SAME_PRICE_EUR_PER_KWH = 1e-11
 _MARGIN_EUR = 1e-8
 """Bills are to stay this far below those alone: prices are settled in whole multiples of 1e-9."""
 
@@ -85,6 +86,7 @@ def nearest_change(energy_kwh: Array, room_eur: Array, low: Array, high: Array) 
     correction = np.zeros(low.size)
     tolerance = 1e-3 * _MARGIN_EUR
     for _ in range(_PASSES):
+        before = change
         for member in members:
             row = energy_kwh[member]
             step = max(-multiplier[member], (float(row @ change) - room_eur[member]) / squares[member])
@@ -93,6 +95,7 @@ def nearest_change(energy_kwh: Array, room_eur: Array, low: Array, high: Array) 
         shifted = change + correction
         change = np.clip(shifted, low, high)
         correction = shifted - change
-        if (energy_kwh @ change <= room_eur + tolerance).all():
+        met = (energy_kwh @ change <= room_eur + tolerance).all()
+        if met and np.abs(change - before).max(initial=0.0) <= _SAME_PRICE_EUR_PER_KWH:
             break
     return change

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.costs import CommunityTariff
-from coordinator.mechanisms import Agreed, Answers, InTurn, Signal, mechanism_for
+from coordinator.expected import bills_without_trade_eur, expected_bills_eur
+from coordinator.mechanisms import Agreed, Answers, Clearing, InTurn, Signal, mechanism_for
 from coordinator.mechanisms.pool_cost import PoolCost
 from tests.coordinator.mechanisms.markets import markets
 
@@ -71,6 +72,17 @@ def test_the_first_price_by_hand() -> None:
     assert told.proximal_weight_eur_per_kwh2 == pytest.approx(weight)
     assert told.import_price_eur_per_kwh == pytest.approx(expected)
     assert told.export_price_eur_per_kwh == pytest.approx(expected)
+
+
+def test_the_second_price_is_over_relaxed() -> None:
+    pool, weight = PoolCost.of(TARIFF), 0.5 * 0.2 / np.abs(FIRST).mean()
+    first, second = FIRST.sum(axis=0), FIRST.sum(axis=0) + np.array([0.2, 0.4])
+    energy, price = pool.proximal(first, np.full(2, 0.2), weight / 3)
+    energy, price = pool.proximal(1.5 * second - 0.5 * energy, price, weight / 3)
+    market = mechanism(damping=0.5, over_relaxation=1.5)
+    market.respond(Answers(FIRST))
+    told = market.respond(Answers(FIRST + np.array([[0.2, 0.4], [0.0, 0.0], [0.0, 0.0]])))
+    assert told.import_price_eur_per_kwh == pytest.approx(price + weight / 3 * (second - energy))
 
 
 def test_a_smoothed_turn_sees_the_answers_before_it_and_a_block_tariff_is_exact() -> None:
@@ -155,3 +167,15 @@ def test_a_slot_that_imports_is_cleared_at_the_import_tariff_and_one_that_export
     market = mechanism("block-tariff", CommunityTariff.of([0.3] * 3, [0.1] * 3, 1.0), 2)
     local = market.clear(np.array([[2.0, 1.0, 1.0], [-1.0, -2.0, -1.0]])).local_price_eur_per_kwh
     assert local == pytest.approx([0.3, 0.1, 0.2])  # balanced: the middle, for want of a dual price
+
+
+def test_a_member_that_hardly_gains_is_not_left_worse_off_by_inexact_prices() -> None:
+    market = mechanism("block-tariff", members=2)
+    alone = np.array([[0.19 / 0.3, 0.0], [-2.0, 1.0]])
+    market.respond(Answers(alone))
+    net_kwh = np.array([[2.0, -1.0], [-2.0, 1.0]])
+    at_the_middle = expected_bills_eur(net_kwh, Clearing(np.full(2, 0.2)), TARIFF)[0]
+    assert at_the_middle == pytest.approx(0.2), "a cent more than alone"
+    fair = expected_bills_eur(net_kwh, market.clear(net_kwh), TARIFF)[0]
+    assert fair <= bills_without_trade_eur(alone, TARIFF)[0]
+    assert fair == pytest.approx(0.19, abs=1e-7)
