@@ -21,15 +21,23 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     for name, purpose in (
         ("run", "run the market sessions of a run directory"),
         ("indicators", "work out the indicators of a finished run"),
+        ("verify", "recompute what was settled from what was said"),
     ):
         command = commands.add_parser(name, help=purpose)
         command.add_argument("--run", type=Path, required=True, help="the run directory")
+        if name == "verify":
+            command.add_argument("--member", help="check this member's bills, from its own log alone")
     given = parser.parse_args(arguments)
-    if given.command == "indicators":
-        from coordinator.indicators.command import write_indicators
-
+    if given.command in ("indicators", "verify"):
         try:
-            write_indicators(given.run)
+            if given.command == "verify":
+                from coordinator.verification.command import print_verification
+
+                print_verification(given.run, given.member)
+            else:
+                from coordinator.indicators.command import write_indicators
+
+                write_indicators(given.run)
         except PeerwattError as error:
             print(f"error: {error}", file=sys.stderr)
             return error.exit_code

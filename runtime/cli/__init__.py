@@ -21,6 +21,7 @@ from runtime.cli.prepare import prepare
 from runtime.cli.replicate import replicate
 from runtime.cli.report import report
 from runtime.cli.run import run
+from runtime.cli.verify import verify
 from runtime.errors import PeerwattError
 
 INTERRUPTED = 130
@@ -38,6 +39,7 @@ app.command()(run)
 app.command()(new)
 app.command()(check)
 app.command()(messages)
+app.command()(verify)
 app.add_typer(meter, name="meter")
 app.command()(compare)
 app.add_typer(dataset, name="dataset")

@@ -40,17 +40,24 @@ NOTE_RESENT = "resent"
 NOTE_DUPLICATE = "duplicate"
 """Note on an ``in`` record: the message had been received before and has no further effect."""
 
-_HASH_KEY = b',"hash":"'
-_HASH_TAIL_LENGTH = len(_HASH_KEY) + 64 + len(b'"}')
+HASH_KEY = b',"hash":"'
+"""What stands before a line's hash."""
+HASH_TAIL_LENGTH = len(HASH_KEY) + 64 + len(b'"}')
+"""Length of all that the hash does not cover [bytes]."""
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _HEAD_KEYS = ("seq", "at", "kind")
-_MESSAGE_KEYS = (
+_CHAIN_KEYS = ("prev", "hash")
+_ABOUT_MESSAGE = (
     "from", "to", "performative", "protocol", "conversation", "id", "re", "by",
     "expects_reply", "ontology", "body",
 )  # fmt: skip
-_EVENT_KEYS = ("name", "data")
-_CHAIN_KEYS = ("prev", "hash")
+MESSAGE_KEYS = (*_HEAD_KEYS, *_ABOUT_MESSAGE, *_CHAIN_KEYS)
+"""Fields of a message's line, in order."""
+MESSAGE_KEYS_WITH_NOTE = (*_HEAD_KEYS, *_ABOUT_MESSAGE, "note", *_CHAIN_KEYS)
+"""The same with a remark."""
+EVENT_KEYS = (*_HEAD_KEYS, "name", "data", *_CHAIN_KEYS)
+"""Fields of an event's line, in order."""
 
 
 class RecordKind(StrEnum):
@@ -185,17 +192,16 @@ def decode(line: bytes, agent: str, *, check_hash: bool = True) -> LogRecord:
 
 
 def _check_hash(line: bytes) -> None:
-    if line[-_HASH_TAIL_LENGTH:-66] != _HASH_KEY or not line.endswith(b'"}'):
+    if line[-HASH_TAIL_LENGTH:-66] != HASH_KEY or not line.endswith(b'"}'):
         raise ValueError("does not end with a hash: the line is cut short or was changed")
-    if sha256(line[:-_HASH_TAIL_LENGTH] + b"}").hexdigest().encode("ascii") != line[-66:-2]:
+    if sha256(line[:-HASH_TAIL_LENGTH] + b"}").hexdigest().encode("ascii") != line[-66:-2]:
         raise ValueError("its hash does not match its content: the line was changed after it was written")
 
 
 def _check_keys(fields: dict[str, Any], kind: RecordKind) -> None:
-    middle = _EVENT_KEYS if kind is RecordKind.EVENT else _MESSAGE_KEYS
+    expected: tuple[str, ...] = EVENT_KEYS if kind is RecordKind.EVENT else MESSAGE_KEYS
     if kind is not RecordKind.EVENT and "note" in fields:
-        middle = (*middle, "note")
-    expected = (*_HEAD_KEYS, *middle, *_CHAIN_KEYS)
+        expected = MESSAGE_KEYS_WITH_NOTE
     if tuple(fields) != expected:
         raise ValueError(f"expected the fields {', '.join(expected)}; found {', '.join(map(str, fields))}")
 

@@ -9,11 +9,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from runtime.errors import LogError
+from runtime.messagelog.audit import Audit, LogPass
 from runtime.messagelog.chain import ChainCheck, complete_lines
 from runtime.messagelog.filters import is_agent
 from runtime.messagelog.pairing import MessageTrace, Pairing, pair
 from runtime.messagelog.reader import in_order_of_time
 from runtime.messagelog.record import NOTE_RESENT, LogRecord
+from runtime.messagelog.tally import ODD, RECEIVED, SENT, TAKEN_IN
 from runtime.protocol.envelope import Envelope
 
 
@@ -31,6 +33,7 @@ class FindingKind(StrEnum):
     UNMARKED_RESEND = "unmarked-resend"
     ALTERED = "altered"
     WRONG_LOG = "wrong-log"
+    MISSPOKEN = "not-allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,31 @@ class Finding:
     text: str
 
 
+MOST_NAMED = 1000
+"""So many messages that something is wrong with are looked at one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogCheck:
+    """What a check of a run's logs found, and over how much.
+
+    Attributes:
+        findings: what is wrong: chains first, then messages in the order of time; empty if all is well.
+        audit: what was read.
+        unnamed: messages that something is wrong with beyond those among the findings.
+    """
+
+    findings: list[Finding]
+    audit: Audit
+    unnamed: int = 0
+
+
 def verify(paths: Iterable[Path]) -> list[Finding]:
+    """Check logs one by one and against each other, whoever spoke; see ``check_logs``."""
+    return check_logs(paths, speakers=False).findings
+
+
+def check_logs(paths: Iterable[Path], *, speakers: bool = True) -> LogCheck:
     """Check logs one by one and against each other.
 
     Chains cannot show that whole records were cut off a log's end; that the cut messages are missing
@@ -55,69 +82,94 @@ def verify(paths: Iterable[Path]) -> list[Finding]:
 
     Args:
         paths: all logs of a run.
+        speakers: whether to check too that everybody only said what it may, or was refused.
 
-    Returns:
-        What is wrong: chains first, then messages in the order of time; empty if all is well.
+    Raises:
+        LogError: a log cannot be read.
     """
-    findings: list[Finding] = []
-    readings = [_ReadLog(path) for path in paths]
-    pairing = pair(in_order_of_time([reading.records() for reading in readings]))
-    for reading in readings:
-        findings += reading.findings
-    owners = Counter(reading.agent for reading in readings)
+    paths = list(paths)
+    audit = Audit()
+    for path in paths:
+        audit.read(path)
+    owners = Counter(log.agent for log in audit.logs)
+    incomplete = {log.agent for log in audit.logs if not log.whole}
+    findings = [finding for log in audit.logs for finding in _log_findings(log)]
     findings += [
         Finding(FindingKind.SAME_AGENT, f"{count} logs say they are {agent!r}'s")
         for agent, count in owners.items()
         if count > 1
     ]
-    incomplete = {reading.agent for reading in readings if reading.findings}
-    findings += _agents_without_log(pairing, set(owners))
-    for message in pairing.messages:
-        findings += _message_findings(message, set(owners), incomplete)
-    return findings
+    findings += _agents_without_log(audit, set(owners))
+    wrong, more = _wrong_messages(audit, set(owners), incomplete)
+    reasons = {
+        (sender, message_id): reason
+        for (recipient, sender, message_id), reason in audit.misspoken.items()
+        if speakers and (recipient, sender, message_id) not in audit.refused
+    }
+    if wrong or reasons:
+        for message in _pair_only(paths, wrong | set(reasons)).messages:
+            findings += _message_findings(message, set(owners), incomplete)
+            reason = reasons.get((message.envelope.sender, message.envelope.message_id))
+            if reason is not None:
+                findings.append(Finding(FindingKind.MISSPOKEN, f"{_name(message)}: {reason}"))
+    return LogCheck(findings, audit, more)
 
 
-class _ReadLog:
-    """One log read as far as its chain is whole."""
+def _log_findings(log: LogPass) -> Iterator[Finding]:
+    if log.broken is not None:
+        yield Finding(FindingKind.CHAIN, log.broken)
+    elif log.torn_bytes:
+        text = f"{log.path}: the last line has no end ({log.torn_bytes} bytes): cut by a crash or changed"
+        yield Finding(FindingKind.TORN, text)
+    elif log.records == 0:
+        yield Finding(FindingKind.CHAIN, f"{log.path}: is empty")
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._check = ChainCheck(path)
-        self.findings: list[Finding] = []
 
-    @property
-    def agent(self) -> str:
-        return self._check.agent or self._path.stem
+def _wrong_messages(audit: Audit, agents: set[str], incomplete: set[str]) -> tuple[set[tuple[str, str]], int]:
+    """Sender and id of messages to be looked at, and how many more there are."""
+    places: set[int] = set()
+    more = 0
+    for place, (sender, recipient, state) in enumerate(audit.tally.ends()):
+        here, there = _owner(sender, agents), _owner(recipient, agents)
+        expected = SENT if here is not None and here not in incomplete else 0
+        expected |= TAKEN_IN | RECEIVED if there is not None and there not in incomplete else 0
+        if state & ODD or expected & ~state:
+            if len(places) < MOST_NAMED:
+                places.add(place)
+            else:
+                more += 1
+    return audit.tally.keys(places), more
 
-    def records(self) -> Iterator[LogRecord]:
-        try:
-            for line in complete_lines(self._path):
-                yield self._check.feed(line)
-            rest_bytes = self._path.stat().st_size - self._check.checked_bytes
-            if rest_bytes:
-                text = (
-                    f"{self._path}: the last line has no end ({rest_bytes} bytes): cut by a crash or changed"
-                )
-                self.findings.append(Finding(FindingKind.TORN, text))
-            elif self._check.next_seq == 0:
-                self.findings.append(Finding(FindingKind.CHAIN, f"{self._path}: is empty"))
-        except LogError as error:
-            self.findings.append(Finding(FindingKind.CHAIN, str(error)))
+
+def _pair_only(paths: Iterable[Path], keys: set[tuple[str, str]]) -> Pairing:
+    """Bring together the records of some messages."""
+    return pair(in_order_of_time([_records_of(path, keys) for path in paths]))
+
+
+def _records_of(path: Path, keys: set[tuple[str, str]]) -> Iterator[LogRecord]:
+    check = ChainCheck(path)
+    try:
+        for line in complete_lines(path):
+            record = check.feed(line)
+            envelope = record.envelope
+            if envelope is not None and (envelope.sender, envelope.message_id) in keys:
+                yield record
+    except LogError:
+        return  # Where its chain breaks is among the findings already.
 
 
 def _owner(jid: str, agents: set[str]) -> str | None:
     return next((name for name in (jid, jid.partition("@")[0]) if name in agents), None)
 
 
-def _agents_without_log(pairing: Pairing, agents: set[str]) -> list[Finding]:
+def _agents_without_log(audit: Audit, agents: set[str]) -> list[Finding]:
     to: Counter[str] = Counter()
     of: Counter[str] = Counter()
-    for message in pairing.messages:
-        envelope = message.envelope
-        if _owner(envelope.recipient, agents) is None:
-            to[envelope.recipient] += 1
-        if _owner(envelope.sender, agents) is None:
-            of[envelope.sender] += 1
+    for sender, recipient, _ in audit.tally.ends():
+        if _owner(recipient, agents) is None:
+            to[recipient] += 1
+        if _owner(sender, agents) is None:
+            of[sender] += 1
     return [
         Finding(
             FindingKind.NO_LOG,
@@ -128,12 +180,17 @@ def _agents_without_log(pairing: Pairing, agents: set[str]) -> list[Finding]:
     ]
 
 
-def _message_findings(message: MessageTrace, agents: set[str], incomplete: set[str]) -> Iterator[Finding]:
+def _name(message: MessageTrace) -> str:
     envelope = message.envelope
-    name = (
+    return (
         f"{envelope.performative} {envelope.message_id!r} of {message.at} "
         f"from {envelope.sender} to {envelope.recipient}"
     )
+
+
+def _message_findings(message: MessageTrace, agents: set[str], incomplete: set[str]) -> Iterator[Finding]:
+    envelope = message.envelope
+    name = _name(message)
     sender, recipient = _owner(envelope.sender, agents), _owner(envelope.recipient, agents)
     if not message.received and recipient is not None and recipient not in incomplete:
         yield Finding(FindingKind.NOT_RECEIVED, f"{name}: sent, not received")

@@ -1,0 +1,212 @@
+"""What a session's messages say, as far as money depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coordinator.verification.findings import Findings
+from runtime.errors import ProtocolError
+from runtime.messagelog.reader import read_log
+from runtime.messagelog.record import NOTE_RESENT, LogRecord, RecordKind
+from runtime.protocol.bodies import Agreement, AnyBody, BillLine, MeteredDelivery, SessionClosed, parse_body
+from runtime.protocol.envelope import Envelope
+from runtime.rundir import COORDINATOR
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message of a log that took effect, with its body.
+
+    Attributes:
+        record: where it is.
+        envelope: the message.
+        body: what it says.
+    """
+
+    record: LogRecord
+    envelope: Envelope
+    body: AnyBody
+
+    @property
+    def name(self) -> str:
+        """The message as findings name it."""
+        envelope, record = self.envelope, self.record
+        return (
+            f"{record.agent}.jsonl, record {record.seq}, {self.body.type} {envelope.message_id!r} "
+            f"from {envelope.sender} to {envelope.recipient}"
+        )
+
+    @property
+    def sender(self) -> str:
+        """Local part of who said it."""
+        return self.envelope.sender.partition("@")[0]
+
+    @property
+    def recipient(self) -> str:
+        """Local part of whom it was said to."""
+        return self.envelope.recipient.partition("@")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class TimerRanOut:
+    """A deadline that passed, by its name."""
+
+    name: str
+
+
+def said_in(path: Path, findings: Findings) -> Iterator[Said | TimerRanOut]:
+    """What a log's agent said and took in, each once, and the deadlines that passed, in order.
+
+    Repetitions are left out, and so is what others said that is no message of the market: it was refused.
+    What the coordinator said must be one.
+
+    Args:
+        path: the log.
+        findings: where to note what the coordinator said that is no message of the market.
+
+    Raises:
+        LogError: the log cannot be read, or its chain is broken.
+    """
+    for record in read_log(path, check_hashes=False):
+        envelope = record.envelope
+        if envelope is None:
+            if record.name == "timer" and record.data:
+                yield TimerRanOut(str(record.data.get("name")))
+            continue
+        repeated = (record.note or "").startswith(NOTE_RESENT)
+        if repeated or (record.kind is RecordKind.IN and record.note is not None):
+            continue
+        try:
+            yield Said(record, envelope, parse_body(envelope.body))
+        except ProtocolError as error:
+            if envelope.sender.partition("@")[0] == COORDINATOR:
+                findings.add(
+                    f"{record.agent}.jsonl, record {record.seq}, message {envelope.message_id!r} from "
+                    f"{envelope.sender} to {envelope.recipient}: cannot be read: {error}"
+                )
+
+
+@dataclass(slots=True)
+class SlotEvidence:
+    """A slot: what was delivered before it was settled, and what members were told it comes to.
+
+    Attributes:
+        deliveries: by member, the one that counts.
+        lines: bill lines by member.
+        settled: whether its settlement has passed in the log.
+    """
+
+    deliveries: dict[str, Said] = field(default_factory=dict)
+    lines: dict[str, Said] = field(default_factory=dict)
+    settled: bool = False
+
+    @property
+    def delivered(self) -> dict[str, MeteredDelivery]:
+        """What each member delivered."""
+        return {
+            name: said.body
+            for name, said in self.deliveries.items()
+            if isinstance(said.body, MeteredDelivery)
+        }
+
+    @property
+    def told(self) -> dict[str, BillLine]:
+        """Each member's bill line."""
+        return {name: said.body for name, said in self.lines.items() if isinstance(said.body, BillLine)}
+
+
+@dataclass(slots=True)
+class SessionEvidence:
+    """A session: what was agreed, slot by slot what was delivered, and how it was closed.
+
+    Attributes:
+        number: which.
+        signals: the price signals of round 0, by member.
+        reports: what members reported of their bargaining, by member.
+        agreements: by member.
+        slots: by number.
+        closed: by member.
+    """
+
+    number: int
+    signals: dict[str, Said] = field(default_factory=dict)
+    reports: dict[str, Said] = field(default_factory=dict)
+    agreements: dict[str, Said] = field(default_factory=dict)
+    slots: dict[int, SlotEvidence] = field(default_factory=dict)
+    closed: dict[str, Said] = field(default_factory=dict)
+
+    @property
+    def agreed(self) -> dict[str, Agreement]:
+        """What each member was told was agreed."""
+        return {name: said.body for name, said in self.agreements.items() if isinstance(said.body, Agreement)}
+
+    @property
+    def bills(self) -> dict[str, SessionClosed]:
+        """What each member was told its bill is."""
+        return {name: said.body for name, said in self.closed.items() if isinstance(said.body, SessionClosed)}
+
+    def slot(self, number: int) -> SlotEvidence:
+        """The evidence of a slot."""
+        return self.slots.setdefault(number, SlotEvidence())
+
+
+def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
+    """The sessions of a coordinator's log, one after the other.
+
+    A delivery counts if it came while its slot was open: after it was asked for and before the first bill
+    line of the slot or the deadline; of several by one member the last.
+
+    Args:
+        path: the coordinator's log.
+        findings: as in ``said_in``.
+
+    Raises:
+        LogError: as ``said_in``.
+    """
+    session: SessionEvidence | None = None
+    open_slot: SlotEvidence | None = None
+    place = (-1, -1)
+    for said in said_in(path, findings):
+        if isinstance(said, TimerRanOut):
+            if said.name == "delivery" and open_slot is not None:
+                open_slot.settled = True
+            continue
+        body, sent = said.body, said.record.kind is RecordKind.OUT
+        number = getattr(body, "session", None)
+        if sent and number is not None and (session is None or number > session.number):
+            if session is not None:
+                yield session
+            session, open_slot = SessionEvidence(number), None
+        if session is None or number != session.number:
+            continue
+        if not sent:
+            if body.type == "bargain-report":
+                session.reports[said.sender] = said
+            elif (
+                isinstance(body, MeteredDelivery)
+                and open_slot is not None
+                and not open_slot.settled
+                and (body.session, body.slot) == place
+                and said.sender in session.agreements
+            ):
+                open_slot.deliveries[said.sender] = said
+            continue
+        match body.type:
+            case "price-signal" if getattr(body, "round", None) == 0:
+                session.signals[said.recipient] = said
+            case "agreement":
+                session.agreements[said.recipient] = said
+            case "delivery-request":
+                slot = int(getattr(body, "slot"))  # noqa: B009
+                if (number, slot) != place:
+                    place, open_slot = (number, slot), session.slot(slot)
+            case "bill-line":
+                slot_evidence = session.slot(int(getattr(body, "slot")))  # noqa: B009
+                slot_evidence.settled = True
+                slot_evidence.lines[said.recipient] = said
+            case "session-closed":
+                session.closed[said.recipient] = said
+    if session is not None:
+        yield session

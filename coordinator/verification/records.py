@@ -1,0 +1,122 @@
+"""The coordinator's record and the tables of a run, held against what was settled again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from coordinator.verification.community import Recomputation
+from coordinator.verification.findings import Findings
+from coordinator.verification.settled import Settled
+from runtime.errors import InputError
+from runtime.record_base import Record
+from runtime.records import CoordinatorRecord, SessionRecord
+from runtime.results.tables import csv_text, tables
+from runtime.rundir import RunDirectory
+
+MONEY_TABLES = ("deliveries", "ledger", "contracts", "bills")
+"""Tables that follow from what was settled."""
+
+
+def check_records(directory: RunDirectory, record: CoordinatorRecord, result: Recomputation) -> None:
+    """Compare record and tables with what was settled again; differences go to the result's findings.
+
+    Args:
+        directory: the run.
+        record: the coordinator's record.
+        result: its sessions settled again.
+    """
+    findings = result.findings
+    recorded = {session.session: session for session in record.sessions}
+    for number in sorted(result.settled.keys() ^ recorded.keys()):
+        where = "the messages" if number in result.settled else "the record"
+        findings.add(f"session {number}: is in {where} only")
+    sessions = []
+    for number, session in recorded.items():
+        settled = result.settled.get(number)
+        if settled is None:
+            sessions.append(session)
+            continue
+        _check_session(session, settled, findings, _name(directory))
+        sessions.append(
+            session.model_copy(
+                update={
+                    "deliveries": settled.deliveries,
+                    "ledger": settled.ledger,
+                    "contracts": settled.contracts,
+                    "bills": settled.bills,
+                }
+            )
+        )
+    for table in tables(record.model_copy(update={"sessions": sessions}), {}):
+        if table.name in MONEY_TABLES:
+            path = directory.path / f"{table.name}.csv"
+            if path.is_file():
+                result.proof.rows += _check_lines(path, csv_text(table), findings)
+
+
+def load_record(directory: RunDirectory) -> CoordinatorRecord | None:
+    """The coordinator's record; None as long as the run has not ended.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    path = directory.coordinator_record
+    if not path.is_file():
+        return None
+    try:
+        return CoordinatorRecord.load(path)
+    except ValueError as error:
+        first = str(error).splitlines()
+        raise InputError(f"{path}: not a record: {' '.join(first[1:3]) or first[0]}") from error
+
+
+def _name(directory: RunDirectory) -> str:
+    return str(directory.coordinator_record.relative_to(directory.path))
+
+
+def _check_session(session: SessionRecord, settled: Settled, findings: Findings, file: str) -> None:
+    where = f"{file}, session {session.session}"
+    _check_list(f"{where}, deliveries", session.deliveries, settled.deliveries, findings)
+    _check_list(f"{where}, ledger", session.ledger, settled.ledger, findings)
+    _check_list(f"{where}, contracts", session.contracts, settled.contracts, findings)
+    _check_list(f"{where}, bills", session.bills, settled.bills, findings)
+    for slot, (found, expected) in enumerate(
+        zip(session.local_price_eur_per_kwh, settled.local_price_eur_per_kwh, strict=False)
+    ):
+        findings.compare(f"{where}, slot {slot}", {"local price": found}, {"local price": expected})
+
+
+def _check_list(where: str, found: Iterable[Record], expected: Iterable[Record], findings: Findings) -> None:
+    here, there = list(found), list(expected)
+    for place, (one, other) in enumerate(zip(here, there, strict=False)):
+        if one != other:
+            findings.compare(f"{where}[{place}] ({_about(one)})", one.model_dump(), _changed(one, other))
+    if len(here) != len(there):
+        findings.add(f"{where}: found {len(here)} entries, expected {len(there)}")
+
+
+def _changed(one: Record, other: Record) -> Mapping[str, Any]:
+    found, expected = one.model_dump(), other.model_dump()
+    return {name: value for name, value in expected.items() if found[name] != value}
+
+
+def _about(record: Record) -> str:
+    known = record.model_dump()
+    parts = [
+        f"{name} {known[name]}" for name in ("slot", "member", "seller", "buyer", "kind") if name in known
+    ]
+    return ", ".join(parts)
+
+
+def _check_lines(path: Path, expected: str, findings: Findings) -> int:
+    """Compare a table's file line by line; how many lines it has beside the header."""
+    found = path.read_text("utf-8").splitlines()
+    lines = expected.splitlines()
+    for number, (one, other) in enumerate(zip(found, lines, strict=False), 1):
+        if one != other:
+            findings.add(f"{path.name}, line {number}: found {one!r}, expected {other!r}")
+    if len(found) != len(lines):
+        findings.add(f"{path.name}: found {len(found)} lines, expected {len(lines)}")
+    return len(lines) - 1

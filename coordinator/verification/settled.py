@@ -1,0 +1,199 @@
+"""A session settled again, from what its messages say and the published terms alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from coordinator.costs import CommunityTariff
+from coordinator.settlement import (
+    ENERGY_STEP_KWH,
+    PRICE_STEP_EUR_PER_KWH,
+    Share,
+    SlotPrices,
+    agreed_contracts,
+    bills,
+    contracts_of_slot,
+    demand_charges,
+    exchange_energy,
+    owed_eur,
+    sharing,
+    slot_entries,
+)
+from coordinator.trades import matched_contracts, reported_trade
+from coordinator.verification.evidence import SessionEvidence
+from runtime.configuration import CoordinatorSession
+from runtime.protocol.bargain_bodies import BargainReport
+from runtime.protocol.bodies import BillLine, MeteredDelivery
+from runtime.records import AgreedContract, Bill, Delivery, LedgerEntry
+
+
+@dataclass(slots=True)
+class Settled:
+    """A session as it should have been settled.
+
+    Attributes:
+        members: who took part, in the order of settlement.
+        local_price_eur_per_kwh: of the pool, by slot.
+        contracts: between members.
+        deliveries: what was settled.
+        ledger: the double entries.
+        lines: by slot, each member's bill line.
+        bills: the members' bills.
+        shared: whether it was shared out over all slots.
+    """
+
+    members: list[str]
+    local_price_eur_per_kwh: list[Decimal | None]
+    contracts: list[AgreedContract]
+    deliveries: list[Delivery] = field(default_factory=list)
+    ledger: list[LedgerEntry] = field(default_factory=list)
+    lines: list[dict[str, BillLine]] = field(default_factory=list)
+    bills: list[Bill] = field(default_factory=list)
+    shared: bool = False
+
+
+def settle_again(evidence: SessionEvidence, terms: CoordinatorSession, order: list[str]) -> Settled:
+    """Settle a session from its messages.
+
+    A member whose delivery did not come in time is settled at its agreed position. Contracts are what both
+    sides reported alike; those of a member that was sent back to its plan of round 0 do not count. The
+    session is shared out over all slots if any member was told of a sharing.
+
+    Args:
+        evidence: what was said.
+        terms: horizon, tariffs and grid terms.
+        order: the scenario's members, in order.
+
+    Raises:
+        ValueError: the messages do not hold together: no agreement, or of another length.
+    """
+    agreed = evidence.agreed
+    members = [name for name in order if name in agreed]
+    if not members:
+        raise ValueError("nobody was told of an agreement")
+    slots = terms.horizon.slots
+    told = agreed[members[0]].local_price_eur_per_kwh
+    if len(told) != slots:
+        raise ValueError(f"the agreement has {len(told)} slots, expected {slots}")
+    local = [
+        None if price is None else Decimal(repr(price)).quantize(PRICE_STEP_EUR_PER_KWH) for price in told
+    ]
+    settled = Settled(members, local, _contracts(evidence, terms, members))
+    for slot in range(slots):
+        _settle_slot(settled, evidence, terms, slot)
+    settled.shared = any(closed.sharing_eur for closed in evidence.bills.values())
+    if settled.shared:
+        settled.ledger += sharing(evidence.number, slots - 1, members, settled.ledger)
+    settled.ledger += demand_charges(
+        evidence.number,
+        members,
+        settled.deliveries,
+        terms.horizon.slot_minutes,
+        terms.grid.demand_charge_eur_per_kw,
+    )
+    settled.bills = bills(evidence.number, members, settled.ledger)
+    return settled
+
+
+def tariff_of(terms: CoordinatorSession) -> CommunityTariff:
+    """The community's tariff in floating point, as mechanisms see it."""
+    grid = terms.grid
+    return CommunityTariff.of(
+        [float(price) for price in terms.import_price_eur_per_kwh],
+        [float(price) for price in terms.export_price_eur_per_kwh],
+        terms.horizon.slot_hours,
+        local_fee_eur_per_kwh=float(grid.local_fee_eur_per_kwh),
+    )
+
+
+def _contracts(
+    evidence: SessionEvidence, terms: CoordinatorSession, members: list[str]
+) -> list[AgreedContract]:
+    agreed = evidence.agreed
+    reports = {
+        name: said.body
+        for name, said in evidence.reports.items()
+        if name in members and isinstance(said.body, BargainReport)
+    }
+    back = {name for name, report in reports.items() if agreed[name].position_round < report.round}
+    slots = terms.horizon.slots
+    told = {
+        name: [reported_trade(trade, slots) for trade in report.trades] for name, report in reports.items()
+    }
+    tariff = tariff_of(terms)
+    contracts, _ = matched_contracts(told, members, tariff)
+    kept = [each for each in contracts if not {members[each.seller], members[each.buyer]} & back]
+    return agreed_contracts(kept, members, tariff.suspended)
+
+
+def _settle_slot(settled: Settled, evidence: SessionEvidence, terms: CoordinatorSession, slot: int) -> None:
+    grid, slot_minutes = terms.grid, terms.horizon.slot_minutes
+    prices = SlotPrices(
+        terms.import_price_eur_per_kwh[slot],
+        terms.export_price_eur_per_kwh[slot],
+        settled.local_price_eur_per_kwh[slot],
+        grid.meter_fee_eur_per_kwh,
+        grid.excess_price_eur_per_kwh,
+    )
+    delivered = evidence.slot(slot).delivered
+    deliveries = [_delivery_of(name, slot, delivered.get(name), evidence) for name in settled.members]
+    exchange = exchange_energy(
+        {each.member: each.net_kwh for each in deliveries},
+        pooled=prices.local_price_eur_per_kwh is not None,
+        contracts=contracts_of_slot(settled.contracts, slot),
+        import_limit_kwh=grid.import_limit_kwh(slot_minutes),
+        export_limit_kwh=grid.export_limit_kwh(slot_minutes),
+    )
+    entries = slot_entries(evidence.number, slot, exchange, prices)
+    owed = owed_eur(entries)
+    by_contract = owed_eur(entry for entry in entries if entry.kind == "contract")
+    settled.deliveries += deliveries
+    settled.ledger += entries
+    settled.lines.append(
+        {
+            share.member: _line(share, delivery, owed, by_contract, prices, evidence.number)
+            for share, delivery in zip(exchange.shares, deliveries, strict=True)
+        }
+    )
+
+
+def _delivery_of(member: str, slot: int, body: MeteredDelivery | None, evidence: SessionEvidence) -> Delivery:
+    if body is not None:
+        net_kwh = body.grid_import_kwh - body.grid_export_kwh
+        return Delivery(
+            slot=slot, member=member, net_kwh=net_kwh.quantize(ENERGY_STEP_KWH), quality=body.quality
+        )
+    agreed = evidence.agreed[member]
+    position = Decimal(repr(agreed.grid_import_kwh[slot])) - Decimal(repr(agreed.grid_export_kwh[slot]))
+    return Delivery(slot=slot, member=member, net_kwh=position.quantize(ENERGY_STEP_KWH), quality="missing")
+
+
+def _line(
+    share: Share,
+    delivery: Delivery,
+    owed: Mapping[str, Decimal],
+    by_contract: Mapping[str, Decimal],
+    prices: SlotPrices,
+    session: int,
+) -> BillLine:
+    return BillLine(
+        session=session,
+        slot=delivery.slot,
+        local_purchase_kwh=share.local_purchase_kwh,
+        local_sale_kwh=share.local_sale_kwh,
+        grid_import_kwh=share.grid_import_kwh,
+        grid_export_kwh=share.grid_export_kwh,
+        local_price_eur_per_kwh=prices.local_price_eur_per_kwh,
+        import_price_eur_per_kwh=prices.import_price_eur_per_kwh,
+        export_price_eur_per_kwh=prices.export_price_eur_per_kwh,
+        contract_purchase_kwh=share.contract_purchase_kwh,
+        contract_sale_kwh=share.contract_sale_kwh,
+        contract_eur=by_contract.get(share.member, Decimal(0)),
+        local_fee_eur=share.traded_kwh * prices.meter_fee_eur_per_kwh,
+        excess_kwh=share.excess_kwh,
+        excess_charge_eur=share.excess_kwh * prices.excess_price_eur_per_kwh,
+        amount_eur=owed.get(share.member, Decimal(0)),
+        quality=delivery.quality,
+    )

@@ -1,0 +1,118 @@
+"""``peerwatt verify``: proves from the logs that a run was settled as was said, or names what breaks it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from runtime.inspection.proof import Verdict
+
+MOST_SHOWN = 20
+
+
+def verify(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under ./runs.")],
+    member: Annotated[
+        str | None, typer.Option(help="Check this member's own bills, from its own log alone.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print counts and findings as JSON.")] = False,
+) -> None:
+    """Check that the logs are unchanged and complete, and that every bill follows from them.
+
+    Exit code 1 if something does not hold; the first finding names the message, record or line.
+    """
+    from runtime.cli.messages import find_logs
+    from runtime.inspection.proof import verify_run
+    from runtime.messagelog.reader import log_paths
+    from runtime.messagelog.summaries import escaped
+
+    logs_dir = find_logs(run)
+    paths = log_paths(logs_dir)
+    if member is not None:
+        own = logs_dir / f"{member}.jsonl"
+        if own not in paths:
+            raise InputError(f"--member: found no log {own}")
+        paths = [own]
+    verdict = verify_run(_run_of(logs_dir), paths, member)
+    if as_json:
+        typer.echo(json.dumps(verdict.as_json(), indent=1))
+    else:
+        for text in verdict.findings[:MOST_SHOWN]:
+            typer.echo(escaped(text))
+        typer.echo(_verdict_text(run, verdict, member))
+    if not verdict.proven:
+        raise typer.Exit(1)
+
+
+def _run_of(logs_dir: Path) -> Path:
+    if logs_dir.name != "logs":
+        raise InputError(f"{logs_dir}: expected a run's folder, with its logs in the folder logs")
+    return logs_dir.parent
+
+
+def _verdict_text(run: str, verdict: Verdict, member: str | None) -> str:
+    if not verdict.proven:
+        number = len(verdict.findings) + verdict.more
+        shown = min(number, len(verdict.findings), MOST_SHOWN)
+        more = f" ({number - shown} more than are shown)" if number > shown else ""
+        return f"NOT PROVEN: {run}: {number} finding{'s' if number != 1 else ''}{more}; the first is above."
+    counts = verdict.log_counts()
+    settlement = verdict.settlement or {}
+    lines = [f"{run}: proven from the logs", *_log_lines(counts)]
+    proof: dict[str, Any] = settlement.get("proof", {})
+    lines += _settlement_lines(proof) if member is None else _member_lines(member, proof)
+    if settlement.get("unfinished") is not None:
+        lines.append(
+            f"  session {settlement['unfinished']} is not closed: only its settled slots were checked"
+        )
+    return "\n".join(lines)
+
+
+def _log_lines(counts: dict[str, int]) -> list[str]:
+    logs = f"  {counts['logs']} logs, {counts['records']} records: every hash follows from the one before"
+    if counts["restarts"]:
+        logs += f"; {counts['restarts']} restarts, {counts['torn_lines']} records lost to a crash in writing"
+    if counts["logs"] == 1:
+        return [
+            logs,
+            f"  {counts['messages']} messages; what the other ends logged of them was not looked at",
+        ]
+    return [
+        logs,
+        f"  {counts['messages']} messages: each sent by who may say it, arrived, and taken in once "
+        f"({counts['resends']} resends, {counts['duplicates']} duplicates, {counts['refused']} refused)",
+    ]
+
+
+def _settlement_lines(proof: dict[str, Any]) -> list[str]:
+    missing = f", {proof['missing']} without one settled at the agreed position" if proof["missing"] else ""
+    lines = [
+        f"  {proof['sessions']} sessions, {proof['slots']} slots settled again from {proof['deliveries']} "
+        f"deliveries{missing}, the agreed prices and the tariffs",
+        f"  {proof['lines']} bill lines and {proof['bills']} bills ({proof['billed_eur']} EUR in all): equal",
+    ]
+    if proof["record"]:
+        lines.append(f"  {proof['entries']} ledger entries and {proof['rows']} rows of tables: equal")
+    else:
+        lines.append("  no record yet: the coordinator writes it when the run ends")
+    return lines
+
+
+def _member_lines(member: str, proof: dict[str, Any]) -> list[str]:
+    lines = [
+        f"  {proof['sessions']} bills of {member}, {proof['billed_eur']} EUR in all: {proof['slots']} bill "
+        "lines follow from what it delivered and the prices it was told; the bills are their sums",
+        f"  taken on trust, as only the others' logs show it: that {proof['local_kwh']} kWh is its part of "
+        f"what neighbours traded, and {proof['taken_on_trust_eur']} EUR of fees, limit and sharing",
+    ]
+    if proof["without_line"]:
+        lines.append(
+            f"  {proof['without_line']} slots without a bill line: their sessions' sums were not checked"
+        )
+    return lines

@@ -1,0 +1,1 @@
+"""Looking into a run: is it proven (``proof``), what was said (``diagram``), what goes on (``dashboard``)."""

@@ -1,0 +1,105 @@
+"""A run verified: its logs here, its settlement by the coordinator's side, at the same time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import InputError, PeerwattError
+from runtime.messagelog.verify import LogCheck, check_logs
+
+VERIFICATION_TIMEOUT_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was proven of a run, or what breaks it.
+
+    Attributes:
+        findings: what is wrong, logs first; each names a log, record, message or line.
+        more: findings beyond those, only counted.
+        logs: the check of the logs.
+        settlement: what ``python -m coordinator verify`` says; None if settlement was not asked for.
+    """
+
+    findings: list[str]
+    more: int
+    logs: LogCheck
+    settlement: dict[str, Any] | None
+
+    @property
+    def proven(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as a JSON object."""
+        return {
+            "proven": self.proven,
+            "findings": self.findings,
+            "more_findings": self.more,
+            "logs": self.log_counts(),
+            "settlement": self.settlement,
+        }
+
+    def log_counts(self) -> dict[str, int]:
+        """What was read of the logs."""
+        audit = self.logs.audit
+        return {
+            "logs": len(audit.logs),
+            "records": sum(log.records for log in audit.logs),
+            "messages": len(audit.tally),
+            "resends": audit.tally.resends,
+            "duplicates": audit.tally.duplicates,
+            "refused": len(audit.misspoken.keys() & audit.refused),
+            "restarts": sum(log.restarts for log in audit.logs),
+            "torn_lines": sum(log.torn_lines for log in audit.logs),
+        }
+
+
+def verify_run(run: Path, logs: Sequence[Path], member: str | None = None) -> Verdict:
+    """Verify a run, or one member's own bills.
+
+    Args:
+        run: the run's directory.
+        logs: the logs to check; a member's own only, for a member.
+        member: whose bills alone, from its own log; None for the whole run.
+
+    Raises:
+        InputError: what is needed is missing or damaged.
+        PeerwattError: the recomputation failed.
+    """
+    command = [sys.executable, "-m", "coordinator", "verify", "--run", str(run)]
+    if member is not None:
+        command += ["--member", member]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
+        try:
+            checked = check_logs(logs)
+            answer, said = asked.communicate(timeout=VERIFICATION_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            asked.kill()
+            raise PeerwattError(f"verify: no answer after {VERIFICATION_TIMEOUT_S:g} s") from None
+        except BaseException:
+            asked.kill()
+            raise
+    if asked.returncode:
+        lines = said.strip().splitlines() or [f"exit code {asked.returncode}"]
+        reason = lines[-1].removeprefix("error: ")
+        raise (InputError if asked.returncode == InputError.exit_code else PeerwattError)(reason)
+    settlement: dict[str, Any] = json.loads(answer)
+    found = [f"{finding.kind}: {finding.text}" for finding in checked.findings]
+    if member is not None:
+        # Of the other ends, whose logs a member does not have, nothing can be said.
+        found = [f"{f.kind}: {f.text}" for f in checked.findings if f.kind != "no-log"]
+    broken = any(finding.kind == "chain" for finding in checked.findings)
+    found += [text for text in settlement["findings"] if not (broken and _is_said(text, found))]
+    return Verdict(found, checked.unnamed + settlement["more_findings"], checked, settlement)
+
+
+def _is_said(text: str, found: Sequence[str]) -> bool:
+    return any(finding.endswith(text) for finding in found)

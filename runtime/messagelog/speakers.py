@@ -1,0 +1,94 @@
+"""Who may say what to whom: the roles of a market's agents, by the names of their accounts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from runtime.rundir import COORDINATOR, attached_meter_account, meter_account
+
+_METER, _ATTACHED_METER = meter_account(""), attached_meter_account("")
+
+
+class Role(StrEnum):
+    """What an agent is in a market."""
+
+    COORDINATOR = "coordinator"
+    MEMBER = "member"
+    METER = "meter"
+
+
+_COORDINATOR_SAYS = {
+    "admission": {"agree"},
+    "price-signal": {"cfp"},
+    "declaration-request": {"cfp"},
+    "bargain-call": {"cfp"},
+    "agreement": {"accept-proposal"},
+    "delivery-request": {"request"},
+    "bill-line": {"inform"},
+    "session-closed": {"inform"},
+}
+_MEMBER_SAYS = {
+    "join": {"request"},
+    "position": {"propose"},
+    "declaration": {"propose", "inform"},
+    "bargain-report": {"propose"},
+    "delivery": {"inform"},
+    "acknowledged": {"confirm"},
+}
+_MEMBER_SAYS_TO_METER = {
+    "reading-request": {"request"},
+    "meter-attached": {"agree"},
+    "metering-ended": {"inform"},
+    "acknowledged": {"confirm"},
+}
+_METER_SAYS = {
+    "reading": {"inform"},
+    "meter-attach": {"subscribe"},
+    "meter-detach": {"cancel"},
+    "acknowledged": {"confirm"},
+}
+_ANYBODY_SAYS = {"reason": {"refuse", "failure", "not-understood"}}
+
+MAY_SAY: dict[tuple[Role, Role], dict[str, set[str]]] = {
+    (Role.COORDINATOR, Role.MEMBER): _COORDINATOR_SAYS | _ANYBODY_SAYS,
+    (Role.MEMBER, Role.COORDINATOR): _MEMBER_SAYS | _ANYBODY_SAYS,
+    (Role.MEMBER, Role.MEMBER): {"trade-proposal": {"propose"}, "acknowledged": {"confirm"}} | _ANYBODY_SAYS,
+    (Role.MEMBER, Role.METER): _MEMBER_SAYS_TO_METER | _ANYBODY_SAYS,
+    (Role.METER, Role.MEMBER): _METER_SAYS | _ANYBODY_SAYS,
+}
+"""By roles of sender and recipient: types of bodies, and the performatives that go with them."""
+
+
+def role_of(local_part: str) -> Role:
+    """An agent's role, from the local part of its account."""
+    if local_part == COORDINATOR:
+        return Role.COORDINATOR
+    return Role.METER if local_part.endswith((_METER, _ATTACHED_METER)) else Role.MEMBER
+
+
+def member_of(meter: str) -> str:
+    """The member that a meter's account belongs to."""
+    return meter.removesuffix(_ATTACHED_METER).removesuffix(_METER)
+
+
+def why_not(sender: str, recipient: str, performative: str, body_type: str | None) -> str | None:
+    """Why ``sender`` may not say this to ``recipient``; None if it may.
+
+    Args:
+        sender: bare JID, as the server authenticated it.
+        recipient: bare JID.
+        performative: FIPA performative.
+        body_type: type of the body; None for a body that is none.
+    """
+    (name, _, domain), (other, _, other_domain) = sender.partition("@"), recipient.partition("@")
+    if domain != other_domain:
+        return f"{sender} is of another server than {recipient}"
+    here, there = role_of(name), role_of(other)
+    if Role.METER in (here, there) and member_of(name) != member_of(other):
+        return f"a meter may speak with its own member only, not {name} with {other}"
+    allowed = MAY_SAY.get((here, there), {}).get(body_type or "")
+    if allowed is None:
+        return f"a {here} may not send {body_type or 'a body of no type'} to a {there}"
+    if performative not in allowed:
+        return f"{body_type} goes with {' or '.join(sorted(allowed))}, not with {performative}"
+    return None

@@ -1,0 +1,124 @@
+"""Which messages were sent and which arrived, for any number of them in a few bytes each."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+SENT, TAKEN_IN, RECEIVED, ODD = 1, 2, 4, 8
+"""What a message's records say: it was sent; it arrived and took effect; it arrived; something is wrong."""
+
+_NUMBERED = re.compile(r"(.*?)([1-9][0-9]{0,8})")
+_GAP = 65_536
+"""Numbers this far beyond those before are not taken for counting: they are kept by their whole id."""
+
+
+@dataclass(slots=True)
+class _Series:
+    """Messages of one sender whose ids count up; the place of each in the tally, by its number."""
+
+    places: array[int] = field(default_factory=lambda: array("Q"))
+
+    def place(self, number: int, new: int) -> int:
+        places = self.places
+        if number >= len(places):
+            places.extend([0] * (number + 1 - len(places)))
+        if not places[number]:
+            places[number] = new + 1
+        return places[number] - 1
+
+
+class Tally:
+    """Counts the records of each message, told apart by sender and id.
+
+    A message takes about 25 bytes: agents number their messages, so what is known of them fits arrays.
+
+    Attributes:
+        resends: records of sending a message again.
+        duplicates: records of receiving one again.
+    """
+
+    def __init__(self) -> None:
+        self.resends = 0
+        self.duplicates = 0
+        self._names: list[str] = []
+        self._index: dict[str, int] = {}
+        self._digests = array("q")
+        self._states = bytearray()
+        self._ends = array("L")
+        self._series: dict[tuple[str, str], _Series] = {}
+        self._others: dict[tuple[str, str], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def sent(self, sender: str, recipient: str, message_id: str, digest: int, *, again: bool) -> None:
+        """Count a record of sending; ``again`` if it is marked as a repetition."""
+        place = self._place(sender, recipient, message_id, digest)
+        if self._states[place] & SENT:
+            self.resends += 1
+            if not again:
+                self._states[place] |= ODD
+        self._states[place] |= SENT
+
+    def received(self, sender: str, recipient: str, message_id: str, digest: int, *, again: bool) -> None:
+        """Count a record of receipt; ``again`` if it is marked as one without further effect."""
+        place = self._place(sender, recipient, message_id, digest)
+        state = self._states[place]
+        if again:
+            self.duplicates += 1
+        elif state & TAKEN_IN:
+            state |= ODD
+        else:
+            state |= TAKEN_IN
+        self._states[place] = state | RECEIVED
+
+    def odd(self, sender: str, recipient: str, message_id: str, digest: int) -> None:
+        """Note that something is wrong with a message."""
+        self._states[self._place(sender, recipient, message_id, digest)] |= ODD
+
+    def ends(self) -> Iterator[tuple[str, str, int]]:
+        """Sender, recipient and state of every message."""
+        for place, state in enumerate(self._states):
+            sender, recipient = divmod(self._ends[place], 1 << 24)
+            yield self._names[sender], self._names[recipient], state
+
+    def keys(self, places: set[int]) -> set[tuple[str, str]]:
+        """Sender and id of the messages at these places of ``ends``."""
+        found = {key for key, place in self._others.items() if place in places}
+        for (sender, prefix), series in self._series.items():
+            for number, place in enumerate(series.places):
+                if place and place - 1 in places:
+                    found.add((sender, f"{prefix}{number}"))
+        return found
+
+    def _place(self, sender: str, recipient: str, message_id: str, digest: int) -> int:
+        new = len(self._states)
+        place = self._place_of(sender, message_id, new)
+        if place == new:
+            self._digests.append(digest)
+            self._states.append(0)
+            self._ends.append((self._name(sender) << 24) + self._name(recipient))
+        elif self._digests[place] != digest:
+            self._states[place] |= ODD
+        return place
+
+    def _place_of(self, sender: str, message_id: str, new: int) -> int:
+        counted = _NUMBERED.fullmatch(message_id)
+        if counted is not None:
+            prefix, number = counted[1], int(counted[2])
+            series = self._series.get((sender, prefix))
+            if series is None:
+                series = self._series[sender, prefix] = _Series()
+            if number < len(series.places) + _GAP:
+                return series.place(number, new)
+        return self._others.setdefault((sender, message_id), new)
+
+    def _name(self, jid: str) -> int:
+        index = self._index.get(jid)
+        if index is None:
+            index = self._index[jid] = len(self._names)
+            self._names.append(jid)
+        return index
