@@ -42,7 +42,7 @@ class Proposal:
     Attributes:
         trade_kwh: energy taken from the partner > 0, given to it < 0.
         price_eur_per_kwh: the pair's price as this side knows it.
-        residual_kwh: how far this side's pairs were from agreeing in the round before; None in round 1.
+        residual_kwh: how far this side's pairs were from agreeing in the rounds before; None in the first.
         green: whether this side produces energy from the sun.
     """
 

@@ -34,11 +34,14 @@ from agents.bargain_terms import BargainTerms, NetCost, Proposal, Trade
 from agents.planning.tariff import FloatArray, Hinge
 from runtime.preferences import TradePreferences
 
-OVER_RELAXATION = 1.6
+OVER_RELAXATION = 1.5
 """Weight of a proposal against the last target; 1 is none, 1.5 to 1.8 is usual."""
 
 SILENT_ROUNDS = 2
 """After so many rounds in a row without a proposal a partner is left out."""
+
+STEADY_ROUNDS = 3
+"""So many rounds in a row a pair is to agree before it counts: proposals that swing agree in passing, too."""
 
 DECIMALS = 9
 """Energies and prices are told, and agreed on, in whole multiples of 1e-9."""
@@ -78,7 +81,7 @@ class Bargaining:
         terms: what is bargained on.
         round: the running round, from 1.
         residual_kwh: mean over slots of what its pairs are apart, or of how far its net energy moved if that
-            is more, in the last round; None before.
+            is more; the worst of the last ``STEADY_ROUNDS`` rounds, None before there are as many.
         active: names of the partners that are still there.
     """
 
@@ -103,6 +106,7 @@ class Bargaining:
         shape = (len(terms.partners), alone_net_kwh.size)
         middle = (terms.import_price_eur_per_kwh + terms.export_price_eur_per_kwh) / 2
         self._moved_kwh = np.zeros(alone_net_kwh.size)
+        self._apart_kwh: list[float] = []
         self._level = middle
         self._price = np.tile(np.round(middle, DECIMALS), (shape[0], 1))
         self._told_price = self._price
@@ -256,7 +260,9 @@ class Bargaining:
             bounded = np.clip(price + rise, low - (high - low), high + (high - low))
             self._price[row], self._target[row] = np.round(bounded, DECIMALS), target
         self.active = [name for name in self.active if self._silent[name] < SILENT_ROUNDS]
-        self.residual_kwh = round(float(np.maximum(apart, self._moved_kwh).mean()), DECIMALS)
+        self._apart_kwh.append(round(float(np.maximum(apart, self._moved_kwh).mean()), DECIMALS))
+        if len(self._apart_kwh) >= STEADY_ROUNDS:
+            self.residual_kwh = max(self._apart_kwh[-STEADY_ROUNDS:])
         agreed = complete and all(each is not None and each <= terms.tolerance_kwh for each in told)
         if agreed or self.round == terms.max_rounds or not self.active:
             return True

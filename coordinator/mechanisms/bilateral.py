@@ -29,8 +29,8 @@ from coordinator.mechanisms.base import (
 )
 from runtime.errors import InputError
 
-_LEAST_SPREAD, _LEAST_ENERGY = 0.1, 0.2
-"""Shares of the mean below which a slot's spread and energy do not count for its penalty."""
+_LEAST_SPREAD = 0.1
+"""Share of the mean below which a slot's spread does not count for its penalty."""
 
 _LEAST_PENALTY_EUR_PER_KWH2 = 1e-6
 
@@ -45,12 +45,13 @@ class BilateralParameters(Parameters):
         max_rounds: rounds of bargaining, at most.
         tolerance: bargaining ends once no member is apart from its partners, or changes its plan, by more
             than this share of the mean energy per slot.
-        penalty: ρ of a slot, as a multiple of (members − 1) · tariff spread / mean energy of a position.
+        penalty: ρ of a slot, as a multiple of (members − 1) · tariff spread / mean energy of a
+            position, in that slot or in all if that is more.
     """
 
     max_rounds: int = Field(default=40, ge=1, le=1000)
-    tolerance: float = Field(default=5e-3, ge=0)
-    penalty: float = Field(default=0.1, gt=0)
+    tolerance: float = Field(default=2e-3, ge=0)
+    penalty: float = Field(default=0.12, gt=0)
 
 
 class Bilateral(Mechanism):
@@ -102,9 +103,7 @@ class Bilateral(Mechanism):
         tariff = self.tariff
         spread = np.maximum(tariff.import_price_eur_per_kwh - tariff.export_price_eur_per_kwh, 0.0)
         energy = np.abs(net_kwh).mean(axis=0)
-        share = np.maximum(spread, _LEAST_SPREAD * spread.mean()) / np.maximum(
-            energy, _LEAST_ENERGY * energy.mean()
-        )
+        share = np.maximum(spread, _LEAST_SPREAD * spread.mean()) / np.maximum(energy, energy.mean())
         penalties = self._own.penalty * (self.members - 1) * share
         return np.asarray(np.maximum(penalties, _LEAST_PENALTY_EUR_PER_KWH2))
 

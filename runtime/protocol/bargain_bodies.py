@@ -1,4 +1,4 @@
-"""Bodies of bilateral bargaining: the coordinator's call, members' proposals, and what each reports at the end."""
+"""Bodies of bilateral bargaining: the coordinator's call, members' proposals, and their reports at the end."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TradeProposal(Body):
         purchase_kwh: energy it would take from the partner.
         sale_kwh: energy it would give.
         price_eur_per_kwh: price of the two as it knows it.
-        residual_kwh: how far it was from agreeing with its partners in the round before; null in round 1.
+        residual_kwh: how far it was from agreeing with its partners in the rounds before; null in the first.
         green: whether it produces energy from the sun.
     """
 

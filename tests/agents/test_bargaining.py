@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.bargain_terms import BargainTerms, Proposal, Trade
-from agents.bargaining import SILENT_ROUNDS, Bargaining, fill
+from agents.bargaining import SILENT_ROUNDS, STEADY_ROUNDS, Bargaining, fill
 from agents.planning.tariff import NetTariff
 from runtime.preferences import TradePreferences
 
@@ -130,7 +130,7 @@ def test_both_sides_agree_on_the_same_and_nobody_trades_more_than_it_has(net_kwh
 def test_all_that_neighbours_can_cover_is_traded_in_the_end(seed):
     rng = np.random.default_rng(seed)
     net = rng.normal(size=(5, SLOTS)).round(3)
-    market = Market(net.tolist(), max_rounds=100)
+    market = Market(net.tolist(), max_rounds=300)
     market.run()
     volume = np.minimum(np.maximum(net, 0).sum(axis=0), np.maximum(-net, 0).sum(axis=0))
     assert market.traded_kwh().clip(min=0).sum(axis=(0, 1)) == pytest.approx(volume, abs=0.01)
@@ -212,8 +212,9 @@ def test_bargaining_does_not_end_by_a_round_in_which_somebody_said_nothing():
     content = Bargaining(terms_of(["a", "b"]), NOTHING, False, np.zeros(SLOTS))
     zero = np.zeros(SLOTS)
     calm = Proposal(zero, np.full(SLOTS, 0.2), 0.0, False)
-    content.propose(zero)
-    assert not content.end_round({"a": calm, "b": calm})
+    for _ in range(STEADY_ROUNDS):
+        content.propose(zero)
+        assert not content.end_round({"a": calm, "b": calm})
     content.propose(zero)
     assert not content.end_round({"a": calm})
     content.propose(zero)
