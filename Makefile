@@ -35,10 +35,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 	@touch $@
 
-# The tests' other ends: a real XMPP server, a Docker engine, an image made without a registry.
-DEBIAN_PACKAGES := prosody openssl docker.io docker-compose debootstrap iptables
+# The tests' other ends: a real XMPP server, a Docker engine, an image made without a registry, an MQTT broker.
+DEBIAN_PACKAGES := prosody openssl docker.io docker-compose debootstrap iptables mosquitto
 packages:
-	@for program in prosody openssl dockerd docker-compose debootstrap iptables; do \
+	@for program in prosody openssl dockerd docker-compose debootstrap iptables mosquitto; do \
 		PATH=$$PATH:/usr/sbin:/sbin command -v $$program >/dev/null || missing=yes; done; \
 	if [ -n "$$missing" ]; then \
 		command -v apt-get >/dev/null || { echo "the tests need: $(DEBIAN_PACKAGES)" >&2; exit 1; }; \

@@ -150,7 +150,8 @@ class LiveSource:
         self._news = threading.Condition(threading.RLock())
         self._listener: Listener | None = None
         self._task: asyncio.Task[None] | None = None
-        self._trouble = "nothing came yet"
+        self._trouble = "not there yet"
+        self._refusal = ""
         self._heard = 0
         self._complained_s = -COMPLAINTS_EVERY_S
         self._complaints = 0
@@ -189,7 +190,8 @@ class LiveSource:
             told = self._told.get((session, slot))
         energy = told or self._read_window(start_s, end_s, length_s)
         if energy.energy_kwh is None:
-            raise ReadingError(f"{energy.reason} ({self._trouble})" if self._trouble else energy.reason)
+            why = self._trouble or self._refusal
+            raise ReadingError(f"{energy.reason} ({why})" if why else energy.reason)
         self._told[session, slot] = energy
         while len(self._told) > 1000:
             del self._told[min(self._told)]
@@ -224,8 +226,9 @@ class LiveSource:
 
     def up(self) -> None:
         """See ``Sink``."""
-        self._trouble = ""
-        self._tell("up", {})
+        if self._trouble:
+            self._trouble = ""
+            self._tell("up", {})
 
     def take(self, value: float, unit: str, instant: datetime | None = None) -> None:
         """See ``Sink``; what cannot be is refused with a reason."""
@@ -239,6 +242,7 @@ class LiveSource:
             self.refuse(str(error))
             return
         self._heard += 1
+        self._refusal = ""
         at = datetime.fromtimestamp(instant_s, UTC).isoformat(timespec="milliseconds")
         quantity = "power_kw" if self._samples.rules.kind == "power" else "register_kwh"
         self._tell("sample", {"raw": value, "unit": unit, "instant": at, quantity: converted})
@@ -253,8 +257,7 @@ class LiveSource:
             more = f" ({self._complaints} since the last such line)" if self._complaints > 1 else ""
             _logger.warning("%s: refused: %s%s", self._name, reason, more)
             self._complaints = 0
-        if not self._heard:
-            self._trouble = f"refused: {reason}"
+        self._refusal = f"refused: {reason}"
 
     async def _listen(self) -> None:
         retry_s = FIRST_RETRY_S

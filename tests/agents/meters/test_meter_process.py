@@ -197,7 +197,7 @@ async def test_a_refused_meter_says_why_and_leaves_nothing(run, prosumer):
     [
         (["office", "--source", "simulated:"], "found no member 'office', expected one of school, house"),
         (["house", "--source", "simulated:", "--role", "pv"], "found 'pv', but house has load to be metered"),
-        (["school", "--source", "modbus:3"], "found the kind 'modbus', expected one of csv:, simulated:"),
+        (["school", "--source", "modbus:3"], "found the kind 'modbus', expected one of csv:, http:"),
         (["school", "--source", "csv:none.csv?load=a&unit=kWh"], "none.csv: cannot be read"),
         (["school", "--source", "simulated:", "--connection", "none.json"], "none.json: cannot read"),
     ],

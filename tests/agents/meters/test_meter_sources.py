@@ -98,7 +98,7 @@ def test_slots_that_the_scenario_does_not_have_have_no_reading():
     [
         ("", "expected a URL"),
         ("load.csv", "expected a URL"),
-        ("modbus:1", "found the kind 'modbus', expected one of csv:, simulated:"),
+        ("modbus:1", "found the kind .modbus., expected one of csv:, http:"),
         ("simulated:load", "found 'load' after 'simulated:'"),
         ("simulated:?noise=loud", "noise: .*found 'loud'"),
         ("simulated:?noise=-1", "noise: .*found '-1'"),
@@ -153,5 +153,5 @@ def test_an_installed_package_can_add_a_source(tmp_path, monkeypatch):
     importlib.invalidate_caches()
     source = open_source("counting:device-3", meter_config())
     assert source.read(0, 0, None, "load") == 7.0
-    with pytest.raises(InputError, match="expected one of counting:, csv:, simulated:"):
+    with pytest.raises(InputError, match="expected one of counting:, csv:, http:"):
         open_source("other:", meter_config())
