@@ -167,7 +167,8 @@ class Admm(Mechanism):
         if self._value_eur > 0:
             self._weight = self._own.damping * spread / mean_kwh
             self._turn_weight = self._own.turn_damping * spread / mean_kwh
-            self._move_price(net_kwh)
+            if self._own.price_rounds or self._own.smoothed_turns:
+                self._move_price(net_kwh)
 
     def _observe(self, answers: Answers) -> None:
         """Note cost, and who moves: members that never do have nothing to plan with."""

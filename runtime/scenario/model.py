@@ -336,7 +336,7 @@ class Scenario(Section):
 
     seed: int = Field(default=0, ge=0, lt=2**53)
     setting: Setting = "community"
-    mechanism: Annotated[Mechanism, BeforeValidator(_mechanism)] = Mechanism(name="mid-market-rate")
+    mechanism: Annotated[Mechanism, BeforeValidator(_mechanism)] = Mechanism(name="admm")
     community: Community
     horizon: HorizonSection
     tariff: Tariff

@@ -19,7 +19,7 @@ def runs(lorient_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     folder = tmp_path_factory.mktemp("bilateral")
     text = (BUILTIN / "lorient.toml").read_text(encoding="utf-8")
     scenario = folder / "lorient-bilateral.toml"
-    scenario.write_text(text.replace('mechanism = "mid-market-rate"', 'mechanism = "bilateral"'), "utf-8")
+    scenario.write_text(text.replace('mechanism = "admm"', 'mechanism = "bilateral"'), "utf-8")
     for name in ("calm", "crash"):
         with fleet(scenario, folder, "--data", lorient_folder, "--json", name=name) as run:
             if name == "crash":
