@@ -261,7 +261,9 @@ _PRICES = {
 }
 
 _PROCESS = {
-    "rounds": Definition("1", "price rounds negotiated, after the baseline", "", "lower"),
+    "rounds": Definition(
+        "1", "rounds negotiated after the baseline, with the coordinator or among the members", "", "lower"
+    ),
     "agreed_round": Definition("1", "number of the round that was agreed; 0 is the baseline"),
     "messages": Definition(
         "1",

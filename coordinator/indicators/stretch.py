@@ -36,7 +36,7 @@ class Stretch:
         planning_seconds: time spent planning, by member.
         ledger: what was settled.
         bills: what it came to.
-        rounds: price rounds after the baseline.
+        rounds: rounds after the baseline, of prices or among the members.
         suspended_slots: slots without trade.
         reference: the coordinated optimum; None if it is not known.
         traffic: what was said; None without message logs.
@@ -126,7 +126,7 @@ def stretch_of(
         planning_seconds={name: o.planning_seconds for name, o in own.items()},
         ledger=session.ledger,
         bills=session.bills,
-        rounds=max((r.number for r in session.rounds), default=0),
+        rounds=session.bargaining_rounds or max((r.number for r in session.rounds), default=0),
         suspended_slots=len(session.suspended_slots),
         reference=reference,
         traffic=traffic,

@@ -9,8 +9,9 @@ from agents.planning.planner import planner_for
 from agents.session import OwnSession
 from runtime.configuration import ClockConfig, MemberConfig, MemberSession, Timing
 from runtime.devices import Appliance, Battery, ElectricVehicle
+from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
-from runtime.protocol.bodies import PriceSignal
+from runtime.protocol.bodies import DeviceSchedule, PriceSignal
 
 HORIZON = Horizon(start=datetime(2024, 1, 1, 11, tzinfo=UTC), zone="Europe/Paris", slot_minutes=60, slots=8)
 CAR = ElectricVehicle(
@@ -90,12 +91,42 @@ def test_a_member_that_never_planned_runs_them_at_once():
     assert record.flexible_kwh["car"][1:3] == pytest.approx([3.0, 2.5555555])
 
 
-def test_what_a_coordinator_steers_counts_them_as_first_planned():
+def scheduled(**changes):
     session = OwnSession(member("optimised"), 0, HORIZON, [])
     session.keep(0, session.plan_at(signal(0, PRICES), None, planner_for("optimised", 1)))
-    plan = session.plans[0]
-    np.testing.assert_allclose(session.residual_load_kwh, 1.0 + plan.flexible_kwh)
-    session.follow_schedule([2.0] * 8)
-    record = session.end()
-    np.testing.assert_allclose(record.net_kwh, 1.0 + plan.flexible_kwh, atol=1e-12)
+    told = {
+        "stored_kwh": [2.0] * 8,
+        "vehicle_kwh": ([0, 3, 0, 0, 0, 5 / 0.9 - 3, 0, 0],),
+        "appliance_start_slots": (4,),
+    }
+    session.follow_schedule(DeviceSchedule(**(told | changes)))
+    return session
+
+
+def test_a_coordinators_schedule_is_run_as_it_is():
+    record = scheduled().end()
+    drawn = np.array([0, 3, 0, 0, 1.0, 0.5 + 5 / 0.9 - 3, 0, 0])
+    np.testing.assert_allclose(record.net_kwh, 1.0 + drawn, atol=1e-12)
     np.testing.assert_allclose(record.planned_net_kwh, record.net_kwh, atol=1e-12)
+    assert sum(record.flexible_kwh["washer"]) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stored_kwh": None}, "does not fit"),
+        ({"stored_kwh": [2.0] * 7}, "does not fit"),
+        ({"vehicle_kwh": ()}, "does not fit"),
+        ({"appliance_start_slots": (1,)}, "washer may not start in slot 1"),
+        ({"appliance_start_slots": (4, 4)}, "does not fit"),
+    ],
+)
+def test_a_schedule_that_does_not_fit_is_refused(changes, words):
+    with pytest.raises(ProtocolError, match=words):
+        scheduled(**changes)
+
+
+def test_a_schedule_beyond_the_limits_is_cut():
+    record = scheduled(vehicle_kwh=([9, 9, 0, 0, 0, 0, 0, 9],), stored_kwh=[9.0] * 8).end()
+    assert record.flexible_kwh["car"] == pytest.approx([0, 3, 0, 0, 0, 0, 0, 0])
+    assert max(record.stored_kwh) <= 4.0 * 0.8 + 1e-12
