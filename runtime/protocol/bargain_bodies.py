@@ -1,4 +1,4 @@
-"""Bodies of bilateral bargaining: the coordinator's call, members' proposals, and their reports at the end."""
+"""Bodies of bilateral bargaining: the coordinator's call, members' proposals, and members' reports."""
 
 from __future__ import annotations
 
