@@ -22,6 +22,8 @@ from runtime.cli.message_rows import (
     rows_of,
     statistics_of,
 )
+from runtime.cli.message_views import diagram as draw_diagram
+from runtime.cli.message_views import whole_message
 from runtime.errors import InputError
 from runtime.messagelog.filters import MessageFilter
 from runtime.messagelog.reader import follow as follow_logs
@@ -57,6 +59,9 @@ def messages(
     grep: Annotated[str | None, typer.Option(help="Text in body, ids or names; case is ignored.")] = None,
     since: Annotated[str | None, typer.Option(help="From this instant on, ISO 8601; UTC if no zone.")] = None,
     until: Annotated[str | None, typer.Option(help="Before this instant, ISO 8601; UTC if no zone.")] = None,
+    id_: Annotated[
+        str | None, typer.Option("--id", help="Id of the message; with --full, all about it.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many messages.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
     events: Annotated[
@@ -67,6 +72,9 @@ def messages(
     export_to: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Write to FILE.jsonl or FILE.csv instead.")
     ] = None,
+    diagram: Annotated[
+        bool, typer.Option("--diagram", help="Draw a sequence diagram; with --export, to FILE.svg or .txt.")
+    ] = False,
     stats: Annotated[
         bool, typer.Option("--stats", help="Count instead: kinds, agents, resends, delays.")
     ] = False,
@@ -78,8 +86,8 @@ def messages(
     ] = False,
 ) -> None:
     """List what the agents of a run said to each other, from their message logs. Times are UTC."""
-    if follow and (export_to or stats or verify):
-        raise InputError("--follow: goes neither with --export nor with --stats nor with --verify")
+    if follow and (export_to or stats or verify or diagram or id_):
+        raise InputError("--follow: goes with none of --export, --stats, --verify, --diagram and --id")
     criteria = MessageFilter(
         agent=agent,
         peer=with_,
@@ -100,8 +108,14 @@ def messages(
             return
         findings = 0
         if export_to or stats or not verify:
-            rows = rows_of(merge(log_paths(logs_dir)), criteria, events=events)[:limit]
-            _show(rows, printer, export_to, stats=stats)
+            rows = rows_of(merge(log_paths(logs_dir)), criteria, events=events and not diagram)
+            rows = [row for row in rows if id_ is None or _has_id(row, id_)][:limit]
+            if diagram:
+                _draw(rows, run, printer, export_to)
+            elif id_ is not None and full and not as_json:
+                _show_whole(rows, logs_dir)
+            else:
+                _show(rows, printer, export_to, stats=stats)
         if verify:
             findings = _verify(logs_dir, printer)
         sys.stdout.flush()
@@ -156,6 +170,28 @@ def _follow(
             printer.row(row)
     except KeyboardInterrupt:
         return
+
+
+def _has_id(row: Row, message_id: str) -> bool:
+    return isinstance(row, MessageRow) and row.envelope.message_id == message_id
+
+
+def _draw(rows: list[Row], run: str, printer: _Printer, export_to: Path | None) -> None:
+    text, number = draw_diagram(rows, run, export_to)
+    if export_to is None:
+        printer.say(text, {"messages": number, "diagram": text})
+    else:
+        said = f"{number} messages drawn in {export_to}"
+        printer.say(said, {"messages": number, "file": str(export_to)})
+
+
+def _show_whole(rows: list[Row], logs_dir: Path) -> None:
+    everything = rows_of(merge(log_paths(logs_dir), check_hashes=False), MessageFilter())
+    for row in rows:
+        if isinstance(row, MessageRow):
+            typer.echo("\n".join(whole_message(row, everything)))
+    if not rows:
+        typer.echo("no message matches", err=True)
 
 
 def _show(rows: list[Row], printer: _Printer, export_to: Path | None, *, stats: bool) -> None:

@@ -175,7 +175,7 @@ def test_a_changed_log_is_not_listed_as_if_it_were_good(run: Any) -> None:
         ("--since yesterday", "--since: expected an instant like .* found 'yesterday'"),
         ("--export out.xlsx", r"--export out.xlsx: expected a name ending in .jsonl or .csv"),
         ("--export /dev/null/x.csv", "--export /dev/null/x.csv: cannot be written"),
-        ("--follow --verify", "--follow: goes neither with"),
+        ("--follow --verify", "--follow: goes with none of"),
     ],
 )
 def test_bad_options_are_named(run: Any, options: str, complaint: str) -> None:
