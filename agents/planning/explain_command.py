@@ -49,7 +49,8 @@ def print_reasons(run: Path, member: str, session: int) -> None:
         )
     if own.plan is None:
         raise InputError(
-            f"{path}, session {session + 1}: found no plan: {member} answered no price signal in time"
+            f"{path}, session {session + 1}: found no plan of {member}'s own: the coordinator planned for "
+            "it, or it answered no price signal in time"
         )
     horizon = config.sessions[session].horizon
     flexible = np.array(list(own.flexible_kwh.values())).reshape(-1, horizon.slots).sum(axis=0)
