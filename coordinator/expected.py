@@ -50,6 +50,52 @@ def average_prices(net_kwh: Array, local_price_eur_per_kwh: Array, tariff: Commu
     )
 
 
+def shared_by_day_prices(
+    net_kwh: Array, local_price_eur_per_kwh: Array, tariff: CommunityTariff
+) -> AveragePrices:
+    """What energy costs and earns on average when the bill of all slots is shared.
+
+    Fee and charges for the connection's limit stay in their slots. Without any demand, or any supply, the
+    prices of that side are those of slots shared by themselves.
+
+    Args:
+        net_kwh: positions, shape (members, slots), import > 0 [kWh].
+        local_price_eur_per_kwh: price of the pool before that, shape (slots,); NaN where nothing is traded.
+        tariff: the community's tariff.
+    """
+    by_slot = average_prices(net_kwh, local_price_eur_per_kwh, tariff)
+    demand, supply = np.maximum(net_kwh, 0.0).sum(axis=0), np.maximum(-net_kwh, 0.0).sum(axis=0)
+    volume = np.where(tariff.suspended, 0.0, np.minimum(demand, supply))
+
+    def shared(energy_kwh: Array, price_eur_per_kwh: Array, slot_price_eur_per_kwh: Array) -> Array:
+        whole_kwh = float(energy_kwh.sum())
+        if whole_kwh == 0:
+            return slot_price_eur_per_kwh
+        amount_eur = (energy_kwh - volume) * price_eur_per_kwh
+        in_slot = np.divide(amount_eur, energy_kwh, out=np.zeros_like(amount_eur), where=energy_kwh > 0)
+        beside = np.where(energy_kwh > 0, slot_price_eur_per_kwh - in_slot, 0.0)
+        return np.asarray(beside + amount_eur.sum() / whole_kwh)
+
+    return AveragePrices(
+        shared(demand, tariff.import_price_eur_per_kwh, by_slot.import_price_eur_per_kwh),
+        shared(supply, tariff.export_price_eur_per_kwh, by_slot.export_price_eur_per_kwh),
+    )
+
+
+def expected_prices(net_kwh: Array, clearing: Clearing, tariff: CommunityTariff) -> AveragePrices:
+    """What members pay and earn on average at agreed positions, contracts left out.
+
+    Args:
+        net_kwh: positions, shape (members, slots), import > 0 [kWh].
+        clearing: the terms of settlement.
+        tariff: the community's tariff.
+    """
+    local = np.where(tariff.suspended, np.nan, clearing.local_price_eur_per_kwh)
+    if clearing.shared_by_day:
+        return shared_by_day_prices(net_kwh, local, tariff)
+    return average_prices(net_kwh, local, tariff)
+
+
 def expected_bills_eur(net_kwh: Array, clearing: Clearing, tariff: CommunityTariff) -> Array:
     """Each member's bill if these positions were metered [EUR], shape (members,).
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from coordinator.calls import answer_of, call_body, told, told_schedule
 from coordinator.costs import CommunityTariff
-from coordinator.expected import average_prices
+from coordinator.expected import expected_prices
 from coordinator.mechanisms import Agreed, Bargain, Call, Declare, mechanism_for
 from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
@@ -278,7 +278,7 @@ class MarketMachine(Machine):
         assert negotiation.clearing is not None, "what is agreed is cleared"
         tariff = negotiation.mechanism.tariff
         local = np.where(tariff.suspended, np.nan, negotiation.clearing.local_price_eur_per_kwh)
-        prices = average_prices(negotiation.agreed_kwh, local, tariff)
+        prices = expected_prices(negotiation.agreed_kwh, negotiation.clearing, tariff)
         bodies: dict[str, AnyBody] = {}
         for member in self._members:
             imports, exports = pair_of_net(negotiation.agreed_position_kwh(member))

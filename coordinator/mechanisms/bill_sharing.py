@@ -18,7 +18,7 @@ from typing import ClassVar, Literal, cast
 import numpy as np
 
 from coordinator.costs import CommunityTariff
-from coordinator.expected import AveragePrices, average_prices
+from coordinator.expected import AveragePrices, shared_by_day_prices
 from coordinator.mechanisms.average_price_rounds import AveragePriceMechanism, AveragePriceParameters
 from coordinator.mechanisms.base import Array, Clearing
 
@@ -31,35 +31,6 @@ class BillSharingParameters(AveragePriceParameters):
     """
 
     period: Literal["slot", "day"] = "slot"
-
-
-def shared_by_day_prices(net_kwh: Array, tariff: CommunityTariff) -> AveragePrices:
-    """What energy costs and earns on average when the bill of all slots is shared.
-
-    Fee and charges for the connection's limit stay in their slots. Without any demand, or any supply, the
-    prices of that side are those of slots shared by themselves.
-
-    Args:
-        net_kwh: positions, shape (members, slots), import > 0 [kWh].
-        tariff: the community's tariff.
-    """
-    by_slot = average_prices(net_kwh, pool_price_eur_per_kwh(tariff), tariff)
-    demand, supply = np.maximum(net_kwh, 0.0).sum(axis=0), np.maximum(-net_kwh, 0.0).sum(axis=0)
-    volume = np.where(tariff.suspended, 0.0, np.minimum(demand, supply))
-
-    def shared(energy_kwh: Array, price_eur_per_kwh: Array, slot_price_eur_per_kwh: Array) -> Array:
-        whole_kwh = float(energy_kwh.sum())
-        if whole_kwh == 0:
-            return slot_price_eur_per_kwh
-        amount_eur = (energy_kwh - volume) * price_eur_per_kwh
-        in_slot = np.divide(amount_eur, energy_kwh, out=np.zeros_like(amount_eur), where=energy_kwh > 0)
-        beside = np.where(energy_kwh > 0, slot_price_eur_per_kwh - in_slot, 0.0)
-        return np.asarray(beside + amount_eur.sum() / whole_kwh)
-
-    return AveragePrices(
-        shared(demand, tariff.import_price_eur_per_kwh, by_slot.import_price_eur_per_kwh),
-        shared(supply, tariff.export_price_eur_per_kwh, by_slot.export_price_eur_per_kwh),
-    )
 
 
 def pool_price_eur_per_kwh(tariff: CommunityTariff) -> Array:
@@ -88,7 +59,7 @@ class BillSharing(AveragePriceMechanism):
     def prices(self, net_kwh: Array) -> AveragePrices:
         """Each side's share of the bill for a kWh."""
         if self._period == "day":
-            return shared_by_day_prices(net_kwh, self.tariff)
+            return shared_by_day_prices(net_kwh, pool_price_eur_per_kwh(self.tariff), self.tariff)
         return super().prices(net_kwh)
 
     def clear(self, net_kwh: Array) -> Clearing:

@@ -24,6 +24,7 @@ from coordinator.mechanisms.base import (
     Schedule,
 )
 from coordinator.mechanisms.dual_price import dual_price_eur_per_kwh
+from coordinator.mechanisms.fair_prices import fair_clearing
 from runtime.devices import Appliance
 
 
@@ -59,13 +60,13 @@ class Coordinated(Mechanism):
         """Begin a session of so many members at this tariff."""
         super().__init__(tariff, parameters, members)
         self._own = cast(CoordinatedParameters, parameters)
-        self._asked = False
+        self._alone_kwh: Array | None = None
         self._dual_eur_per_kwh = np.full(tariff.slots, np.nan)
 
     def respond(self, answers: Answers) -> Declare | Agreed:
         """Ask for declarations after the grid's tariffs, and plan when they are there."""
-        if not self._asked:
-            self._asked = True
+        if self._alone_kwh is None:
+            self._alone_kwh = answers.net_kwh.copy()
             return Declare()
         # SciPy takes half a second to import: only where it is used.
         from coordinator.optimum import Store, battery_store, optimise, vehicle_store
@@ -98,5 +99,8 @@ class Coordinated(Mechanism):
         return Agreed(round=1, schedules=schedules, net_kwh=optimum.net_kwh)
 
     def clear(self, net_kwh: Array) -> Clearing:
-        """The dual price of the optimum."""
-        return Clearing(dual_price_eur_per_kwh(net_kwh, self._dual_eur_per_kwh, self.tariff))
+        """The dual price of the optimum, or the nearest at which nobody is worse off than alone."""
+        clearing = Clearing(dual_price_eur_per_kwh(net_kwh, self._dual_eur_per_kwh, self.tariff))
+        if self._alone_kwh is None:
+            return clearing
+        return fair_clearing(clearing, net_kwh, self._alone_kwh, self.tariff)
