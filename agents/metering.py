@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
-from runtime.protocol.bodies import Role
+from runtime.protocol.bodies import Reading, Role
 from runtime.protocol.envelope import Envelope
 from runtime.rundir import attached_meter_account, meter_account
 
@@ -25,6 +25,8 @@ class SlotReadings:
         asked_roles: by meter, what it was asked for.
         readings_kwh: what was read.
         meters: who read it.
+        without: meters that say that they have no reading.
+        bridged: whether a meter had to bridge a gap.
     """
 
     slot: int
@@ -33,6 +35,29 @@ class SlotReadings:
     asked_roles: dict[str, list[Role]] = field(default_factory=dict)
     readings_kwh: dict[Role, float] = field(default_factory=dict)
     meters: dict[Role, str] = field(default_factory=dict)
+    without: set[str] = field(default_factory=set)
+    bridged: bool = False
+
+    def take(self, sender: str, reading: Reading) -> None:
+        """Take a meter's reading of this slot.
+
+        Raises:
+            ProtocolError: it was not asked for this.
+        """
+        for record in reading.e:
+            if record.n not in self.asked_roles.get(sender, ()):
+                raise ProtocolError(f"{sender} was not asked for {record.n} of slot {reading.slot}")
+        for record in reading.e:
+            self.readings_kwh[record.n], self.meters[record.n] = record.v, sender
+        self.bridged |= reading.quality == "estimated"
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything was read, or its meter said that there is no reading."""
+        return all(
+            meter in self.without or set(roles) <= set(self.readings_kwh)
+            for meter, roles in self.asked_roles.items()
+        )
 
 
 class OwnMeters:

@@ -270,13 +270,20 @@ class ProsumerMachine(Machine):
         session, slot = self._session, self._reading
         if session is None or slot is None or (body.session, body.slot) != (session.number, slot.slot):
             raise ProtocolError(f"slot {body.slot} of session {body.session} is not being read")
-        for record in body.e:
-            if record.n not in slot.asked_roles.get(envelope.sender, ()):
-                raise ProtocolError(f"{envelope.sender} was not asked for {record.n} of slot {body.slot}")
-        for record in body.e:
-            slot.readings_kwh[record.n], slot.meters[record.n] = record.v, envelope.sender
+        slot.take(envelope.sender, body)
         self._meters.heard(envelope.sender)
-        if set(slot.readings_kwh) == set(self._config.roles):
+        self._deliver_if_settled(slot)
+
+    def _go_without_reading(self, envelope: Envelope) -> None:
+        """Wait no longer for a meter that says it has no reading of the slot: it is there all the same."""
+        slot = self._reading
+        if slot is not None and slot.asked.get(envelope.sender) == envelope.in_reply_to:
+            slot.without.add(envelope.sender)
+            self._meters.heard(envelope.sender)
+            self._deliver_if_settled(slot)
+
+    def _deliver_if_settled(self, slot: SlotReadings) -> None:
+        if slot.settled:
             self.do(StopTimer("reading"))
             self._deliver(slot)
 
@@ -285,7 +292,7 @@ class ProsumerMachine(Machine):
         assert session is not None, "slots are delivered within a session"
         self._reading = None
         complete = set(slot.readings_kwh) == set(self._config.roles)
-        quality: Quality = "metered" if complete else "estimated"
+        quality: Quality = "metered" if complete and not slot.bridged else "estimated"
         outcome = session.pass_slot(slot.readings_kwh, slot.meters, quality)
         imports, exports = exact_pair_of_net(outcome.net_kwh)
         delivery = MeteredDelivery(
@@ -331,6 +338,7 @@ class ProsumerMachine(Machine):
                 self.reply(envelope, Performative.CONFIRM, Acknowledged())
             case Reason():
                 self.do(Progress("complaint", {"from": envelope.sender, "reason": body.reason}))
+                self._go_without_reading(envelope)
             case _:
                 raise ProtocolError(f"a meter may not send {body.type}")
 

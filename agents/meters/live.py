@@ -260,7 +260,7 @@ class LiveSource:
         self._refusal = f"refused: {reason}"
 
     async def _listen(self) -> None:
-        retry_s = FIRST_RETRY_S
+        retry_s, said = FIRST_RETRY_S, ""
         while True:
             heard = self._heard
             try:
@@ -269,7 +269,8 @@ class LiveSource:
             except Exception as error:  # a feed is anybody's code, and its failure an outage
                 known = isinstance(error, PeerwattError)
                 reason = str(error) if known else f"{type(error).__name__}: {error}"
-            if reason != self._trouble:
+            if reason != said or self._heard > heard:
+                said = reason
                 _logger.warning("%s: lost: %s", self._name, reason)
             self._trouble = reason
             self._tell("down", {"reason": reason})
