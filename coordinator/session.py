@@ -380,6 +380,8 @@ class MarketMachine(Machine):
             self._operation,
         )
         assert negotiation.agreed is not None, "a session closes after its agreement"
+        assert negotiation.clearing is not None, "what is agreed is cleared"
+        prices = expected_prices(negotiation.agreed_kwh, negotiation.clearing, negotiation.mechanism.tariff)
         agreed_kwh = zip(self._members, negotiation.agreed_kwh.tolist(), strict=True)
         return SessionRecord(
             session=self.session,
@@ -392,6 +394,8 @@ class MarketMachine(Machine):
             bargaining_rounds=negotiation.bargaining_rounds,
             agreed_round=negotiation.agreed.round,
             agreed_net_kwh=dict(agreed_kwh),
+            agreed_import_price_eur_per_kwh=told(prices.import_price_eur_per_kwh),
+            agreed_export_price_eur_per_kwh=told(prices.export_price_eur_per_kwh),
             local_price_eur_per_kwh=operation.local_price_eur_per_kwh,
             contracts=operation.contracts,
             shared_by_day=operation.shared_by_day,

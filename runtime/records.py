@@ -95,6 +95,8 @@ class SessionRecord(Record):
         bargaining_rounds: rounds that members bargained among themselves; 0 where they did not.
         agreed_round: the round whose positions were agreed.
         agreed_net_kwh: the agreed positions, import > 0, shape (slots,) each.
+        agreed_import_price_eur_per_kwh: what energy taken costs on average at these positions, by slot.
+        agreed_export_price_eur_per_kwh: what energy given earns, likewise.
         local_price_eur_per_kwh: price of pooled local trade, by slot; None where there is none.
         contracts: what members agreed to trade among themselves.
         shared_by_day: whether all pay and earn the same prices in all slots.
@@ -115,6 +117,8 @@ class SessionRecord(Record):
     bargaining_rounds: int = 0
     agreed_round: int
     agreed_net_kwh: dict[str, list[float]]
+    agreed_import_price_eur_per_kwh: list[float]
+    agreed_export_price_eur_per_kwh: list[float]
     local_price_eur_per_kwh: list[Decimal | None]
     contracts: list[AgreedContract] = Field(default_factory=list)
     shared_by_day: bool = False

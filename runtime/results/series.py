@@ -165,14 +165,13 @@ def _community(session: SessionRecord) -> CommunitySeries:
         np.array([float(p) for p in prices])
         for prices in (session.grid_import_price_eur_per_kwh, session.grid_export_price_eur_per_kwh)
     ]
-    agreed = next((r for r in session.rounds if r.number == session.agreed_round), None)
     suspended = np.zeros(session.horizon.slots, dtype=bool)
     suspended[session.suspended_slots] = True
     return CommunitySeries(
         grid_import_price_eur_per_kwh=tariffs[0][slots],
         grid_export_price_eur_per_kwh=tariffs[1][slots],
-        import_price_eur_per_kwh=np.array(agreed.import_price_eur_per_kwh if agreed else tariffs[0])[slots],
-        export_price_eur_per_kwh=np.array(agreed.export_price_eur_per_kwh if agreed else tariffs[1])[slots],
+        import_price_eur_per_kwh=np.array(session.agreed_import_price_eur_per_kwh)[slots],
+        export_price_eur_per_kwh=np.array(session.agreed_export_price_eur_per_kwh)[slots],
         local_price_eur_per_kwh=price[slots],
         local_kw=local[slots] / hours,
         import_kw=energy["grid-import"][slots] / hours,

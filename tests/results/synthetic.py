@@ -92,15 +92,18 @@ def make_run(
             ]
             for n in names
         }
+        held = _rounds(rng, profiles, gt, fit, rounds if setting == "community" else 0, late)
         session_records.append(
             SessionRecord(
                 session=session,
                 horizon=horizon,
                 grid_import_price_eur_per_kwh=gt,
                 grid_export_price_eur_per_kwh=fit,
-                rounds=_rounds(rng, profiles, gt, fit, rounds if setting == "community" else 0, late),
+                rounds=held,
                 agreed_round=rounds if setting == "community" else 0,
                 agreed_net_kwh={},
+                agreed_import_price_eur_per_kwh=held[-1].import_price_eur_per_kwh,
+                agreed_export_price_eur_per_kwh=held[-1].export_price_eur_per_kwh,
                 local_price_eur_per_kwh=[
                     (gt[s] + fit[s]) / 2 if setting == "community" and s not in suspended else None
                     for s in range(slots)

@@ -82,6 +82,8 @@ def coordinator() -> CoordinatorRecord:
         ],
         agreed_round=2,
         agreed_net_kwh={},
+        agreed_import_price_eur_per_kwh=[],
+        agreed_export_price_eur_per_kwh=[],
         local_price_eur_per_kwh=[],
         suspended_slots=[],
         deliveries=[

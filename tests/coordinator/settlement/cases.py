@@ -94,6 +94,8 @@ class Case:
                     rounds=[],
                     agreed_round=0,
                     agreed_net_kwh={},
+                    agreed_import_price_eur_per_kwh=[float(p) for p in self.terms.import_price_eur_per_kwh],
+                    agreed_export_price_eur_per_kwh=[float(p) for p in self.terms.export_price_eur_per_kwh],
                     local_price_eur_per_kwh=operation.local_price_eur_per_kwh,
                     contracts=operation.contracts,
                     shared_by_day=operation.shared_by_day,
