@@ -87,33 +87,35 @@ def findings(sheet: Sheet) -> list[str]:
     best, least = ranked[0], ranked[-1]
     found.append(
         f"Each alone, with batteries planned at the grid's tariffs, the members pay {number(alone)} EUR. "
-        f"Trading saves between {_saving(least)} ({least.title}) and {_saving(best)} ({best.title})."
+        f"Trading saves between {_saving(least)} (“{least.title}”) and {_saving(best)} (“{best.title}”)."
     )
     own = [way for way in ranked if way.family != "coordinated"]
-    scores = [(way, score) for way in own if (score := way.community.get("score")) is not None]
+    scores = {way.title: score for way in own if (score := way.community.get("score")) is not None}
     if scores:
-        way, score = max(scores, key=lambda pair: pair[1])
+        best_score = percent(max(scores.values()), 1)
+        reaching = [title for title, score in scores.items() if percent(score, 1) == best_score]
         found.append(
-            f"Of all that perfect coordination could save, {way.title} reaches {percent(score, 1)} while "
-            "members keep their devices to themselves."
+            f"Of all that perfect coordination could save, {_list(reaching)} "
+            f"reach{'es' if len(reaching) == 1 else ''} {best_score} while members keep their devices to "
+            "themselves."
         )
     worse = {way.title: int(way.community.get("members_worse_off") or 0) for way in markets}
     none = [title for title, count in worse.items() if count == 0]
-    some = [f"{title} ({count})" for title, count in worse.items() if count]
+    some = [title for title, count in worse.items() if count]
     if not some:
         found.append("Nobody pays more than alone under any of them.")
     else:
         found.append(
             f"Somebody pays more than alone under {_list(some)}; nobody under {_list(none) or 'any other'}."
         )
-    told = [
-        (way, numbers)
-        for way in own
+    told = {
+        way.title: number(numbers, 1)
+        for way in sorted(own, key=lambda way: float(way.community.get("disclosed_numbers_per_slot") or 0.0))
         if (numbers := way.community.get("disclosed_numbers_per_slot")) is not None
-    ]
+    }
     if told:
-        way, numbers = min(told, key=lambda pair: pair[1])
-        found.append(f"Least is told under {way.title}: {number(numbers, 1)} numbers per member and slot.")
+        title, numbers_told = next(iter(told.items()))
+        found.append(f"Least is told under {_list([title])}: {numbers_told} numbers per member and slot.")
     return found
 
 
@@ -124,4 +126,5 @@ def _saving(way: Way) -> str:
 
 
 def _list(words: list[str]) -> str:
-    return ", ".join(words[:-1]) + (" and " if len(words) > 1 else "") + words[-1] if words else ""
+    quoted = [f"“{word}”" for word in words]
+    return ", ".join(quoted[:-1]) + (" and " if len(quoted) > 1 else "") + quoted[-1] if quoted else ""
