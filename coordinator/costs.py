@@ -19,11 +19,15 @@ The demand charge is each member's own: on the highest mean power its meter impo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from runtime.grid_terms import GridTerms
 
 Array = NDArray[np.float64]
 
@@ -120,6 +124,37 @@ class CommunityTariff:
             export_limit_kwh=row(np.inf) if export_limit_kw is None else row(export_limit_kw) * hours,
             excess_price_eur_per_kwh=excess_price_eur_per_kwh,
             demand_charge_eur_per_kw=demand_charge_eur_per_kw,
+        )
+
+    @classmethod
+    def in_terms(
+        cls,
+        import_price_eur_per_kwh: Sequence[Decimal],
+        export_price_eur_per_kwh: Sequence[Decimal],
+        slot_hours: float,
+        grid: GridTerms,
+    ) -> Self:
+        """Make one from exact terms, as configurations and records hold them.
+
+        Args:
+            import_price_eur_per_kwh: the grid's import tariff, by slot.
+            export_price_eur_per_kwh: the grid's feed-in tariff, by slot.
+            slot_hours: length of a slot [h].
+            grid: fee, limits and charges.
+        """
+        takes_kw, gives_kw = (
+            None if limit_kw is None else float(limit_kw)
+            for limit_kw in (grid.import_limit_kw, grid.export_limit_kw)
+        )
+        return cls.of(
+            [float(price) for price in import_price_eur_per_kwh],
+            [float(price) for price in export_price_eur_per_kwh],
+            slot_hours,
+            local_fee_eur_per_kwh=float(grid.local_fee_eur_per_kwh),
+            import_limit_kw=takes_kw,
+            export_limit_kw=gives_kw,
+            excess_price_eur_per_kwh=float(grid.excess_price_eur_per_kwh),
+            demand_charge_eur_per_kw=float(grid.demand_charge_eur_per_kw),
         )
 
     @property

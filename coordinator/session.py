@@ -19,7 +19,7 @@ from coordinator.expected import expected_prices
 from coordinator.mechanisms import Agreed, Bargain, Call, Declare, mechanism_for
 from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
-from runtime.configuration import CoordinatorConfig, CoordinatorSession
+from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
 from runtime.protocol.bargain_bodies import BargainReport
 from runtime.protocol.bodies import (
@@ -182,7 +182,13 @@ class MarketMachine(Machine):
 
     def _begin_session(self) -> None:
         session = self._config.sessions[self.session]
-        mechanism = self._new_mechanism(_tariff_of(session), len(self._members))
+        tariff = CommunityTariff.in_terms(
+            session.import_price_eur_per_kwh,
+            session.export_price_eur_per_kwh,
+            session.horizon.slot_hours,
+            session.grid,
+        )
+        mechanism = self._new_mechanism(tariff, len(self._members))
         self._negotiation = Negotiation(mechanism, self._members)
         self._reported = False
         self._operation = Operation(self.session, session, self._negotiation, self._members)
@@ -465,21 +471,3 @@ class MarketMachine(Machine):
 
     def _tell_joining(self) -> None:
         self.do(Progress("joining", {"joined": len(self._joined), "members": len(self._config.members)}))
-
-
-def _tariff_of(session: CoordinatorSession) -> CommunityTariff:
-    grid = session.grid
-    takes_kw, gives_kw = (
-        None if limit_kw is None else float(limit_kw)
-        for limit_kw in (grid.import_limit_kw, grid.export_limit_kw)
-    )
-    return CommunityTariff.of(
-        [float(price) for price in session.import_price_eur_per_kwh],
-        [float(price) for price in session.export_price_eur_per_kwh],
-        session.horizon.slot_hours,
-        local_fee_eur_per_kwh=float(grid.local_fee_eur_per_kwh),
-        import_limit_kw=takes_kw,
-        export_limit_kw=gives_kw,
-        excess_price_eur_per_kwh=float(grid.excess_price_eur_per_kwh),
-        demand_charge_eur_per_kw=float(grid.demand_charge_eur_per_kw),
-    )

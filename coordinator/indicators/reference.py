@@ -27,16 +27,11 @@ class Reference:
 
 def tariff_of(session: SessionRecord) -> CommunityTariff:
     """What the community paid the grid in a session, as recorded."""
-    grid = session.grid
-    return CommunityTariff.of(
-        [float(price) for price in session.grid_import_price_eur_per_kwh],
-        [float(price) for price in session.grid_export_price_eur_per_kwh],
+    return CommunityTariff.in_terms(
+        session.grid_import_price_eur_per_kwh,
+        session.grid_export_price_eur_per_kwh,
         session.horizon.slot_hours,
-        local_fee_eur_per_kwh=float(grid.local_fee_eur_per_kwh),
-        import_limit_kw=None if grid.import_limit_kw is None else float(grid.import_limit_kw),
-        export_limit_kw=None if grid.export_limit_kw is None else float(grid.export_limit_kw),
-        excess_price_eur_per_kwh=float(grid.excess_price_eur_per_kwh),
-        demand_charge_eur_per_kw=float(grid.demand_charge_eur_per_kw),
+        session.grid,
     )
 
 

@@ -97,17 +97,6 @@ def settle_again(evidence: SessionEvidence, terms: CoordinatorSession, order: li
     return settled
 
 
-def tariff_of(terms: CoordinatorSession) -> CommunityTariff:
-    """The community's tariff in floating point, as mechanisms see it."""
-    grid = terms.grid
-    return CommunityTariff.of(
-        [float(price) for price in terms.import_price_eur_per_kwh],
-        [float(price) for price in terms.export_price_eur_per_kwh],
-        terms.horizon.slot_hours,
-        local_fee_eur_per_kwh=float(grid.local_fee_eur_per_kwh),
-    )
-
-
 def _contracts(
     evidence: SessionEvidence, terms: CoordinatorSession, members: list[str]
 ) -> list[AgreedContract]:
@@ -122,7 +111,9 @@ def _contracts(
     told = {
         name: [reported_trade(trade, slots) for trade in report.trades] for name, report in reports.items()
     }
-    tariff = tariff_of(terms)
+    tariff = CommunityTariff.in_terms(
+        terms.import_price_eur_per_kwh, terms.export_price_eur_per_kwh, terms.horizon.slot_hours, terms.grid
+    )
     contracts, _ = matched_contracts(told, members, tariff)
     kept = [each for each in contracts if not {members[each.seller], members[each.buyer]} & back]
     return agreed_contracts(kept, members, tariff.suspended)

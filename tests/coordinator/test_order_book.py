@@ -24,7 +24,7 @@ def test_merit_order_by_hand() -> None:
     net_kwh = np.array([2.0, 1.0, -1.5, -2.0])
     limits = np.array([0.30, 0.18, 0.10, 0.20])
     matches = match_orders(net_kwh, limits)
-    # The first buyer takes all of the cheap seller and 0.5 of the dear one; the second bids too little for it.
+    # The first buyer takes all of the cheap seller and 0.5 of the dear one; the second bids too little.
     assert energies(matches, "buyer") == pytest.approx({0: 2.0})
     assert energies(matches, "seller") == pytest.approx({2: 1.5, 3: 0.5})
     assert uniform_price_eur_per_kwh(net_kwh, limits, 0.5) == pytest.approx((0.30 + 0.20) / 2)

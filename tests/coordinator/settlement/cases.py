@@ -13,7 +13,6 @@ from coordinator.costs import CommunityTariff
 from coordinator.mechanisms.base import Clearing, Contract, Mechanism, Parameters
 from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
-from coordinator.session import _tariff_of
 from runtime.configuration import CoordinatorSession
 from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
@@ -52,7 +51,12 @@ class Case:
 
     @property
     def tariff(self) -> CommunityTariff:
-        return _tariff_of(self.terms)
+        return CommunityTariff.in_terms(
+            self.terms.import_price_eur_per_kwh,
+            self.terms.export_price_eur_per_kwh,
+            self.terms.horizon.slot_hours,
+            self.terms.grid,
+        )
 
     def settle(self) -> tuple[Operation, list[dict[str, BillLine]]]:
         """Everything delivered and settled."""
