@@ -99,13 +99,14 @@ def set_findings(sheet: SetSheet) -> list[str]:
     ranked = sorted(scored, key=lambda pair: -pair[1])
     own = [pair for pair in ranked if families[pair[0].mechanism] != "coordinated"]
     if own:
-        group, score = own[0]
+        score = own[0][1]
+        alike = [titles[group.mechanism] for group, each in own if percent(each, 1) == percent(score, 1)]
         found.append(
-            f"Over all communities together, {titles[group.mechanism]} saves {percent(score, 1)} of what "
+            f"Over all communities together, {' and '.join(alike)} saves {percent(score, 1)} of what "
             "perfect coordination could, the most of the ways in which members keep their devices to "
             "themselves."
         )
-        if len(own) > 1:
+        if len(own) > len(alike):
             group, score = own[-1]
             found.append(f"Least is saved under {titles[group.mechanism]}: {percent(score, 1)} of it.")
     dearer = [group for group in whole if (group.figures["score"].worst or 0.0) < 0]

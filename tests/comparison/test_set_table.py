@@ -142,6 +142,13 @@ def test_findings_name_the_best_and_who_loses() -> None:
     assert best(sheet, rounds) == [], "all alike"
 
 
+def test_who_is_best_alike_is_named_alike() -> None:
+    runs = [run("good", "munich", "winter", 9.0), run("bad", "munich", "winter", 9.0)]
+    found = set_findings(sheet_of(runs))
+    assert "The good one and The bad one saves 90.0" in found[0]
+    assert not any("Least is saved" in sentence for sentence in found)
+
+
 def test_without_any_result_there_is_a_page_that_says_so(tmp_path: Path) -> None:
     sheet = sheet_of([run("good", "munich", "winter", 0.0, failure="no server", values={})])
     sheet = sheet.model_copy(update={"mechanisms": sheet.mechanisms[:1]})
