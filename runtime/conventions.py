@@ -11,11 +11,20 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
+
+PeriodLabel = Literal["start", "end", "centre"]
+"""What of its period a stamp names."""
+
+STEADY = 8
+"""Equal spacings running that make a step."""
+
+MOST_PERIODS = 6_000_000
+"""Periods of one series: eleven years of minutes."""
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -33,6 +42,27 @@ PRICE_STEP_EUR_PER_KWH = Decimal("1e-9")
 
 class ConventionError(ValueError):
     """A value that the convention it is said to follow does not allow; the caller adds file and field."""
+
+
+_SPELLINGS: dict[str, Unit] = {
+    **{unit.lower(): unit for unit in get_args(Unit)},
+    **{"w/m²": "W/m2", "w/m^2": "W/m2", "w m-2": "W/m2", "w/qm": "W/m2"},
+    **{"eur/mwhe": "EUR/MWh", "€/mwh": "EUR/MWh", "eur/mwhel": "EUR/MWh", "euro/mwh": "EUR/MWh"},
+    **{"€/kwh": "EUR/kWh", "euro/kwh": "EUR/kWh", "c€/kwh": "ct/kWh", "cent/kwh": "ct/kWh"},
+    **{"gco2/kwh": "g/kWh", "gco2eq/kwh": "g/kWh", "kgco2/mwh": "kg/MWh"},
+}
+
+
+def unit_of(text: str) -> Unit:
+    """The unit that a file or a person spells somehow: ``€/MWh``, ``W/m²``, ``kwh``.
+
+    Raises:
+        ConventionError: none that is known.
+    """
+    unit = _SPELLINGS.get(text.strip().lower())
+    if unit is None:
+        raise ConventionError(f"found the unit {text.strip()!r}, expected one of {', '.join(get_args(Unit))}")
+    return unit
 
 
 def mean_power_kw(values: FloatArray, unit: Unit, step_hours: float) -> FloatArray:
@@ -141,6 +171,15 @@ def is_ambiguous(wall: datetime, zone: ZoneInfo) -> bool:
     return first is not None and second is not None and first > second
 
 
+def exists(wall: datetime, zone: ZoneInfo) -> bool:
+    """Whether the clocks of ``zone`` ever show this time (they skip an hour in spring)."""
+    try:
+        instant(wall, zone)
+    except ConventionError:
+        return False
+    return True
+
+
 def instants_s(walls: Sequence[datetime], zone: ZoneInfo) -> IntArray:
     """UTC instants of a column of stamps in file order [s since 1970], shape (n,).
 
@@ -172,9 +211,79 @@ def common_step_s(stamps_s: IntArray) -> int:
     return int(distances[np.argmax(counts)])
 
 
-def period_starts_s(stamps_s: IntArray, step_s: int, label: Literal["start", "end"]) -> IntArray:
-    """Starts of periods [s], shape (n,), of stamps that name their start or their end."""
-    return stamps_s - step_s if label == "end" else stamps_s
+def period_starts_s(stamps_s: IntArray, step_s: int | IntArray, label: PeriodLabel) -> IntArray:
+    """Starts of periods [s], shape (n,), of stamps that name their start, their end or their centre.
+
+    Args:
+        stamps_s: instants [s], shape (n,).
+        step_s: length of every period, or of each, shape (n,) [s].
+        label: what of its period a stamp names.
+    """
+    match label:
+        case "end":
+            return stamps_s - step_s
+        case "centre":
+            return stamps_s - step_s // 2
+        case _:
+            return stamps_s
+
+
+def period_lengths_s(stamps_s: IntArray, label: PeriodLabel) -> IntArray:
+    """Length of each period [s], shape (n,), told from the spacing of stamps.
+
+    A file may change its step on the way (a market goes from hours to quarters of an hour, a meter is set
+    anew). A spacing of up to an hour that holds for ``STEADY`` stamps running is a step; any other is that
+    of a gap, beside which periods are as long as their neighbours.
+
+    Args:
+        stamps_s: increasing instants [s], shape (n,), n >= 2.
+        label: what of its period a stamp names.
+    """
+    distances = np.diff(stamps_s)
+    common = common_step_s(stamps_s)
+    edges = np.flatnonzero(np.diff(distances)) + 1
+    firsts, ends = np.r_[0, edges], np.r_[edges, len(distances)]
+    steady = (ends - firsts >= STEADY) & ((distances[firsts] <= 3600) | (distances[firsts] == common))
+    known = np.where(np.repeat(steady, ends - firsts), distances, 0)
+    if not known.any():
+        return np.full(len(stamps_s), common, dtype=np.int64)
+    if label == "end":  # a distance is the length of the period that ends it, and a gap's is not
+        return _carried(np.r_[0, known][::-1])[::-1]
+    return _carried(np.r_[known, 0])
+
+
+def _carried(lengths: IntArray) -> IntArray:
+    """Each 0 replaced by the last other value before it; leading ones by the first after them."""
+    at = np.maximum.accumulate(np.where(lengths > 0, np.arange(len(lengths)), -1))
+    return lengths[np.where(at < 0, np.flatnonzero(lengths)[0], at)].astype(np.int64)
+
+
+def on_regular_grid(
+    starts_s: IntArray, lengths_s: IntArray, values: FloatArray
+) -> tuple[IntArray, int, FloatArray]:
+    """Periods of any lengths on one grid without holes, as fine as they need; values are held.
+
+    Args:
+        starts_s: increasing starts [s], shape (n,); no period may reach into the next.
+        lengths_s: lengths [s], shape (n,).
+        values: means over the periods, shape (n,).
+
+    Returns:
+        Starts [s] and values, shape (m,), NaN where there is no period; and the step between them [s].
+    """
+    step_s = int(np.gcd.reduce(np.r_[lengths_s, np.diff(starts_s)]))
+    first_s = int(starts_s[0])
+    count = (int(starts_s[-1] + lengths_s[-1]) - first_s) // step_s
+    if step_s < 60 or count > MOST_PERIODS:
+        raise ConventionError(
+            f"found times that fit no common step of a minute or more (greatest common one: {step_s} s)"
+        )
+    grid = np.full(count, np.nan)
+    parts = lengths_s // step_s
+    ends = np.cumsum(parts)
+    within = np.arange(ends[-1]) - np.repeat(ends - parts, parts)
+    grid[np.repeat((starts_s - first_s) // step_s, parts) + within] = np.repeat(values, parts)
+    return first_s + step_s * np.arange(count, dtype=np.int64), step_s, grid
 
 
 def slot_means(
@@ -211,3 +320,14 @@ def local_day_minutes(day: date, zone: ZoneInfo) -> int:
     """Length of a local day [min]: 1440, or 1380 and 1500 when clocks change by an hour."""
     length = local_midnight(day + timedelta(days=1), zone) - local_midnight(day, zone)
     return round(length.total_seconds() / 60)
+
+
+def clock_change_days(first: datetime, last: datetime, zone: ZoneInfo) -> list[date]:
+    """Local days of another length than 24 h that lie in whole or in part between two instants."""
+    day, end = first.astimezone(zone).date(), last.astimezone(zone).date()
+    offsets = []
+    while day <= end:
+        if local_day_minutes(day, zone) != 1440:
+            offsets.append(day)
+        day += timedelta(days=1)
+    return offsets

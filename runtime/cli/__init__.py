@@ -13,6 +13,7 @@ from runtime.cli.compose import compose
 from runtime.cli.dataset import app as dataset
 from runtime.cli.explain import explain
 from runtime.cli.forecast import forecast
+from runtime.cli.import_series import import_series
 from runtime.cli.messages import messages
 from runtime.cli.meter import app as meter
 from runtime.cli.new import new
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(new)
 app.command()(check)
+app.command("import")(import_series)
 app.command()(messages)
 app.command()(verify)
 app.add_typer(meter, name="meter")
