@@ -45,7 +45,8 @@ class BillSharing(AveragePriceMechanism):
     title: ClassVar[str] = "Bill sharing"
     summary: ClassVar[str] = (
         "The community has one bill from the grid: those who take energy share what imports cost, those who "
-        "give energy share what exports earn, in proportion to energy, slot by slot or over the day."
+        "give energy share what exports earn, in proportion to energy, slot by slot or over the day. Members "
+        "can pay more than alone."
     )
 
     @property
