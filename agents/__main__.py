@@ -29,6 +29,12 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     meter.add_argument("--source", required=True, help="where readings come from, as a URL")
     meter.add_argument("--role", action="append", default=[], help="what it measures; all by default")
     meter.add_argument("--connection", type=Path, help="connection file; the run's own by default")
+    read = commands.add_parser("read", help="read a source for a while without attaching it, as JSON lines")
+    read.add_argument("--source", required=True, help="where readings come from, as a URL")
+    read.add_argument("--seconds", type=float, required=True, help="how long a device is listened to")
+    read.add_argument("--slot-seconds", type=float, help="length of the slots told")
+    read.add_argument("--run", type=Path, help="a run, for sources that follow its slots")
+    read.add_argument("--member", help="the member whose meter it would be")
     bench = commands.add_parser("bench", help="measure planning; figures as JSON")
     bench.add_argument("--instances", type=int, required=True, help="random instances")
     bench.add_argument("--data", type=Path, help="folder with the Lorient data")
@@ -66,6 +72,12 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
                 given.oracle_seconds,
                 given.paper_seconds,
                 not given.no_trade_offs,
+            )
+        case "read":
+            from agents.meters.trial import print_trial
+
+            return _answered(
+                lambda: print_trial(given.source, given.seconds, given.slot_seconds, given.run, given.member)
             )
         case "forecast":
             from agents.forecast.command import print_forecasts

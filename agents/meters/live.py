@@ -177,6 +177,11 @@ class LiveSource:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def span_s(self) -> tuple[float, float] | None:
+        """Instants of the first and the last sample that is kept [s since 1970, UTC]; None without any."""
+        return self._samples.span_s
+
     # -- reading ---------------------------------------------------------------------------------------
 
     def read(self, session: int, slot: int, horizon: Horizon, role: MeterRole) -> SlotEnergy:

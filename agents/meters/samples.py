@@ -93,6 +93,11 @@ class DeviceSamples:
         if instant_s < self._dropped_until_s:
             raise SampleRefusedError(f"found {_text(instant_s)}, which came too late: it is settled")
 
+    @property
+    def span_s(self) -> tuple[float, float] | None:
+        """Instants of the first and the last sample that is kept [s since 1970, UTC]; None without any."""
+        return (min(self._samples), max(self._samples)) if self._samples else None
+
     def reaches(self, instant_s: float) -> bool:
         """Whether a sample of this instant or later is there."""
         return self._latest_s >= instant_s

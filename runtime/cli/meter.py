@@ -1,4 +1,4 @@
-"""``peerwatt meter``: attaches meters to members of a running fleet, detaches them, lists them."""
+"""``peerwatt meter``: attaches meters to members of a running fleet, detaches, lists and tries them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from runtime.cli.meter_process import (
     step_named,
     stop_meter,
 )
+from runtime.cli.meter_trial import try_source
 from runtime.configuration import SIMULATED_SOURCE, MeterConfig, MetersConfig
 from runtime.errors import FleetError, InputError
 from runtime.messaging.connection import Connection
@@ -32,6 +33,8 @@ CONNECT_LIMIT_S = 5.0
 app = typer.Typer(
     name="meter", help="Attach meters to a running fleet, and detach them.", no_args_is_help=True
 )
+
+app.command(name="test")(try_source)
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under ./runs.")]
 Member = Annotated[str, typer.Argument(metavar="MEMBER", help="Name of the member.")]
@@ -45,8 +48,9 @@ def attach(
     source: Annotated[
         str,
         typer.Option(
-            help="Where readings come from: simulated:?noise=0.05&seed=3&scale=1.1, or "
-            "csv:FILE?load=COLUMN&pv=COLUMN&unit=kWh&time=COLUMN."
+            help="Where readings come from, as a URL: mqtt://HOST/TOPIC?path=ENERGY.Total&unit=kWh, "
+            "http://HOST?preset=shelly-gen2-em, modbus-tcp://HOST/UNIT, p1:/dev/ttyUSB0, sml:…, tic:…, "
+            "simulated:?noise=0.05&seed=3, csv:FILE?load=COLUMN&unit=kWh&time=COLUMN."
         ),
     ],
     role: Annotated[

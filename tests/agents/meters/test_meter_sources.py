@@ -155,3 +155,51 @@ def test_an_installed_package_can_add_a_source(tmp_path, monkeypatch):
     assert source.read(0, 0, None, "load") == 7.0
     with pytest.raises(InputError, match="expected one of counting:, csv:, http:"):
         open_source("other:", meter_config())
+
+
+def test_drift_grows_with_the_days_and_is_in_every_reading():
+    meter = meter_config(pv=None, roles=["load"])
+    drifting = readings(open_source("simulated:?drift=0.24", meter), meter)
+    exact = readings(open_source("simulated:", meter), meter)
+    for (session, slot, role), energy_kwh in drifting.items():
+        hours = 24 * session + slot
+        assert energy_kwh == pytest.approx(exact[session, slot, role] * (1 + 0.01 * hours))
+
+
+def missing(source, meter):
+    gone = set()
+    for session, config in enumerate(meter.sessions):
+        for slot in range(config.horizon.slots):
+            try:
+                source.read(session, slot, config.horizon, "load")
+            except ReadingError as error:
+                gone.add((session, slot, str(error)))
+    return gone
+
+
+def test_gaps_are_as_frequent_as_asked_for_and_the_same_after_a_restart():
+    meter = meter_config(load_kwh=[1.0] * 400, pv=None, roles=["load"], sessions=1)
+    gaps = missing(open_source("simulated:?gap=0.2&seed=5", meter), meter)
+    assert 50 < len(gaps) < 110
+    assert gaps == missing(open_source("simulated:?gap=0.2&seed=5", meter), meter)
+    assert gaps != missing(open_source("simulated:?gap=0.2&seed=6", meter), meter)
+    assert missing(open_source("simulated:?gap=1", meter), meter) == {
+        (0, slot, f"simulated gap in slot {slot} of session 0") for slot in range(400)
+    }
+
+
+@pytest.mark.parametrize(
+    ("outage", "slots"),
+    [("01:00-03:00", {1, 2}), ("01:30-02:00", {1}), ("23:00-00:30", {0, 23}), ("02:59-03:00", {2})],
+)
+def test_an_outage_takes_every_slot_it_touches_every_day(outage, slots):
+    meter = meter_config(load_kwh=[1.0] * 24, pv=None, roles=["load"])
+    gone = missing(open_source(f"simulated:?outage={outage}", meter), meter)
+    assert {(session, slot) for session, slot, _ in gone} == {(day, slot) for day in (0, 1) for slot in slots}
+    assert all(f"simulated outage {outage}" in reason for _, _, reason in gone)
+
+
+@pytest.mark.parametrize("parameter", ["outage=1:00-2:00", "outage=25:00-26:00", "gap=1.5", "drift=2"])
+def test_faults_that_cannot_be_simulated_are_refused(parameter):
+    with pytest.raises(InputError, match=parameter.partition("=")[0]):
+        open_source(f"simulated:?{parameter}", meter_config())
