@@ -10,6 +10,7 @@ from runtime.cli.bench import app as bench
 from runtime.cli.check import check
 from runtime.cli.compare import compare
 from runtime.cli.compose import compose
+from runtime.cli.dashboard import dashboard
 from runtime.cli.dataset import app as dataset
 from runtime.cli.explain import explain
 from runtime.cli.forecast import forecast
@@ -42,6 +43,7 @@ app.command()(check)
 app.command("import")(import_series)
 app.command()(messages)
 app.command()(verify)
+app.command()(dashboard)
 app.add_typer(meter, name="meter")
 app.command()(compare)
 app.add_typer(dataset, name="dataset")

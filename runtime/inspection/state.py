@@ -1,0 +1,248 @@
+"""What goes on in a run, folded from its logs' lines: little memory, however many messages there are."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from runtime.inspection.sessions import Fields, SessionView
+from runtime.messagelog.record import EVENT_CONTINUED, EVENT_TORN_LINE, NOTE_RESENT, instant
+from runtime.messagelog.speakers import Role, member_of, role_of
+from runtime.rundir import COORDINATOR
+
+SILENT_AFTER_S = 10.0
+"""An agent that has not answered for so long is named."""
+
+MOST_ALARMS = 200
+_REFUSALS = frozenset({"refuse", "failure", "not-understood"})
+_PHASES = {
+    "admission": "joining",
+    "price-signal": "negotiating",
+    "declaration-request": "negotiating",
+    "bargain-call": "bargaining",
+    "agreement": "agreeing",
+    "delivery-request": "operating",
+    "session-closed": "closing",
+}
+
+
+@dataclass(slots=True)
+class MemberView:
+    """A member as the dashboard lists it.
+
+    Attributes:
+        name: whose.
+        doing: what it said last, in words.
+        at: when it wrote last.
+        net_kwh: its metered energy of the last slot, import > 0.
+        owed_eur: its bill lines of the session so far; once it is closed, its bill.
+        closed: whether it was told its bill.
+        meter: who read it last.
+        qualities: slots of all sessions by how they were come by.
+    """
+
+    name: str
+    doing: str = "not seen yet"
+    at: str = ""
+    net_kwh: float | None = None
+    owed_eur: float = 0.0
+    closed: bool = False
+    meter: str = ""
+    qualities: Counter[str] = field(default_factory=Counter)
+
+
+class RunState:
+    """The state of a run after the lines fed so far.
+
+    Attributes:
+        version: changes with everything that changes.
+        messages: number of messages sent, repetitions left out.
+    """
+
+    def __init__(self, members: list[str], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Begin with nothing seen; ``now`` gives the wall clock by which silence is judged."""
+        self.version = 0
+        self.messages = 0
+        self._now = now
+        self._members = {name: MemberView(name) for name in members}
+        self._sessions: dict[int, SessionView] = {}
+        self._slots: list[Fields] = []
+        self._community: dict[str, Any] = {"community": "", "mechanism": ""}
+        self._where: dict[str, Any] = {"phase": "starting", "session": 0, "round": None, "slot": None}
+        self._alarms: deque[dict[str, str]] = deque(maxlen=MOST_ALARMS)
+        self._alarm_count = 0
+        self._asked: dict[tuple[str, str], tuple[str, str, str]] = {}
+        self._last_at = ""
+
+    def feed(self, at: str, agent: str, line: bytes) -> None:
+        """Take a log's line."""
+        self.version += 1
+        self._last_at = max(self._last_at, at)
+        if b'"kind":"in"' in line[:90] and b',"note":"' not in line[-400:]:
+            return
+        try:
+            fields = json.loads(line)
+            if fields["kind"] == "event":
+                self._event(at, agent, fields)
+            else:
+                self._message(at, agent, fields)
+        except (ValueError, LookupError, TypeError):
+            self._alarm(at, agent, "wrote a line that cannot be read")
+
+    # -- what happens ----------------------------------------------------------------------------------
+
+    def _event(self, at: str, agent: str, fields: Fields) -> None:
+        match fields["name"]:
+            case name if name == EVENT_CONTINUED:
+                self._alarm(at, agent, "was started again")
+            case name if name == EVENT_TORN_LINE:
+                self._alarm(at, agent, "lost half a record to a crash")
+            case "malformed":
+                self._alarm(at, agent, f"got no market message from {fields['data'].get('sender')}")
+
+    def _message(self, at: str, agent: str, fields: Fields) -> None:
+        note = fields.get("note") or ""
+        sender, recipient = (fields[end].partition("@")[0] for end in ("from", "to"))
+        if fields["kind"] == "in":
+            return
+        if note.startswith(NOTE_RESENT):
+            self._alarm(
+                at, agent, f"repeated its message {fields['id']} to {recipient}, which was not answered"
+            )
+            return
+        self.messages += 1
+        body = json.loads(fields["body"])
+        kind = str(body.get("type"))
+        if fields["re"] is not None:
+            asked = self._asked.get((recipient, sender))
+            if asked is not None and asked[0] == fields["re"]:
+                del self._asked[recipient, sender]
+        if fields["expects_reply"]:
+            self._asked[sender, recipient] = (fields["id"], at, kind)
+        if fields["performative"] in _REFUSALS:
+            self._alarm(at, sender, f"to {recipient}, {fields['performative']}: {body.get('reason', '')}")
+        if sender == COORDINATOR:
+            self._coordinator_said(recipient, kind, body)
+        elif role_of(sender) is Role.MEMBER:
+            self._member_said(at, sender, recipient, kind, body)
+        elif kind == "reading":
+            member = self._members.get(member_of(sender))
+            if member is not None:
+                member.meter = sender
+
+    def _coordinator_said(self, member: str, kind: str, body: Fields) -> None:
+        if kind == "admission":
+            self._slots = body["sessions"]
+            self._community = {name: body[name] for name in self._community}
+        self._where["phase"] = _PHASES.get(kind, self._where["phase"])
+        if "session" not in body:
+            return
+        number = body["session"]
+        if number != self._where["session"]:
+            for view in self._members.values():
+                view.owed_eur, view.closed, view.net_kwh = 0.0, False, None
+            self._where |= {"round": None, "slot": None}
+        self._where["session"] = number
+        session = self._session(number)
+        for name in ("round", "slot"):
+            if name in body:
+                self._where[name] = body[name]
+        known = self._members.get(member)
+        match kind:
+            case "price-signal":
+                session.price_signal(body)
+            case "agreement":
+                session.agreement(body)
+            case "bill-line":
+                session.bill_line(body)
+                if known is not None:
+                    known.owed_eur += float(body["amount_eur"])
+            case "session-closed":
+                if known is not None:
+                    known.owed_eur, known.closed = float(body["amount_eur"]), True
+                if body["last"] and all(view.closed or not view.at for view in self._members.values()):
+                    self._where["phase"] = "done"
+
+    def _session(self, number: int) -> SessionView:
+        if number not in self._sessions:
+            slots = self._slots[number]["slots"] if number < len(self._slots) else 0
+            self._sessions[number] = SessionView(number, slots)
+        return self._sessions[number]
+
+    def _member_said(self, at: str, member: str, recipient: str, kind: str, body: Fields) -> None:
+        view = self._members.setdefault(member, MemberView(member))
+        view.at = at
+        if recipient != COORDINATOR:
+            if kind == "trade-proposal":
+                view.doing = f"bargains with {recipient}, round {body['round']}"
+            return
+        match kind:
+            case "join":
+                view.doing = "asked to join"
+            case "position" | "bargain-report" | "declaration":
+                view.doing = f"answered round {body['round']}"
+                self._session(body["session"]).position(member, body)
+            case "delivery":
+                view.doing = f"delivered slot {body['slot']}"
+                view.net_kwh = float(body["grid_import_kwh"]) - float(body["grid_export_kwh"])
+                view.qualities[body["quality"]] += 1
+            case "acknowledged":
+                view.doing = "took in the bill" if view.closed else "took in the agreement"
+
+    def _alarm(self, at: str, agent: str, text: str) -> None:
+        self._alarm_count += 1
+        self._alarms.append({"at": at, "agent": agent, "text": text})
+
+    # -- what is shown ---------------------------------------------------------------------------------
+
+    def silent(self) -> list[dict[str, str]]:
+        """Agents that owe an answer for long, as alarms."""
+        now = self._now()
+        found = []
+        for (sender, recipient), (_, at, kind) in self._asked.items():
+            waited_s = (now - instant(at)).total_seconds()
+            if waited_s > SILENT_AFTER_S:
+                text = f"has not answered {sender}'s {kind} for {waited_s:.0f} s"
+                found.append({"at": at, "agent": recipient, "text": text})
+        return found
+
+    def as_json(self, session: int | None = None, *, finished: bool) -> dict[str, Any]:
+        """Give the state as a JSON object.
+
+        Args:
+            session: the session to show; None for the latest.
+            finished: whether the run has ended: then nobody is silent.
+        """
+        shown = self._sessions.get(self._where["session"] if session is None else session)
+        silent = [] if finished else self.silent()
+        horizon = self._slots[shown.number] if shown and shown.number < len(self._slots) else None
+        return {
+            **self._community,
+            **self._where,
+            "phase": "done" if finished else self._where["phase"],
+            "version": self.version,
+            "messages": self.messages,
+            "last_at": self._last_at,
+            "sessions": len(self._slots),
+            "shown": None if shown is None else {**shown.as_json(), "horizon": horizon},
+            "members": [
+                {
+                    "name": view.name,
+                    "doing": view.doing,
+                    "at": view.at,
+                    "net_kwh": view.net_kwh,
+                    "owed_eur": view.owed_eur if view.at else None,
+                    "closed": view.closed,
+                    "meter": view.meter,
+                    "qualities": view.qualities,
+                    "silent": any(alarm["agent"] == view.name for alarm in silent),
+                }
+                for view in self._members.values()
+            ],
+            "alarms": [*silent, *reversed(self._alarms)],
+            "alarm_count": self._alarm_count + len(silent),
+        }

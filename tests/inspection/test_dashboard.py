@@ -1,0 +1,247 @@
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from runtime.inspection.dashboard import Dashboard, serve
+from runtime.inspection.history import newest
+from runtime.inspection.state import RunState
+from runtime.inspection.tail import LogTail
+from runtime.messagelog.filters import MessageFilter
+from runtime.messagelog.writer import MessageLog
+from runtime.protocol.envelope import Envelope, Performative
+from runtime.records import CoordinatorRecord
+from runtime.rundir import COORDINATOR, RunDirectory
+from tests.inspection.browser import browser
+from tests.machines.communities import Community
+from tests.machines.logged import leave_behind
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    path = tmp_path_factory.mktemp("run") / "village"
+    community = Community(seed=11, members=5, slots=8, sessions=2)
+    directory = leave_behind(community, path)
+    for config in community.member_configs:
+        config.save(directory.member_config(config.name))
+    return directory
+
+
+def folded(run: RunDirectory) -> RunState:
+    state = RunState(["m0", "m1", "m2", "m3", "m4"])
+    for line in LogTail(run.logs_dir).look(60):
+        state.feed(*line)
+    return state
+
+
+@asynccontextmanager
+async def served(run: RunDirectory, token: str | None = None) -> AsyncIterator[str]:
+    ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    dashboard = Dashboard(run.path, run.logs_dir, token=token)
+    serving = asyncio.create_task(serve(dashboard, "127.0.0.1", 0, ready.set_result))
+    try:
+        yield f"http://127.0.0.1:{await asyncio.wait_for(ready, 10)}/"
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+# -- the state -----------------------------------------------------------------------------------------
+
+
+def test_state_agrees_with_the_record(finished: RunDirectory) -> None:
+    record = CoordinatorRecord.load(finished.coordinator_record)
+    state = folded(finished)
+    for session in record.sessions:
+        shown = state.as_json(session.session, finished=True)["shown"]
+        taken = sum(float(entry.energy_kwh) for entry in session.ledger if entry.kind == "grid-import")
+        traded = sum(float(entry.energy_kwh) for entry in session.ledger if entry.kind == "local-purchase")
+        assert sum(shown["import_kwh"]) == pytest.approx(taken)
+        assert sum(shown["traded_kwh"]) == pytest.approx(traded)
+        costs = [entry["cost"] for entry in shown["costs_eur"]]
+        recorded = [held.community_cost_eur for held in session.rounds]
+        assert costs[: len(recorded)] == pytest.approx(recorded, abs=1e-6)
+        prices = [None if price is None else float(price) for price in session.local_price_eur_per_kwh]
+        assert shown["local_price"] == prices
+    told = state.as_json(finished=True)
+    assert told["phase"] == "done"
+    bills = {bill.member: float(bill.amount_eur) for bill in record.sessions[-1].bills}
+    assert {member["name"]: member["owed_eur"] for member in told["members"]} == bills
+    assert told["alarms"] == []
+
+
+def line_of(log: MessageLog, **more: Any) -> tuple[str, str, bytes]:
+    fields: dict[str, Any] = {
+        "sender": "coordinator@h", "recipient": "m0@h", "performative": Performative.REQUEST,
+        "protocol": "operation", "conversation": "session-0", "message_id": "1",
+        "body": '{"type":"delivery-request","session":0,"slot":0}', "expects_reply": True,
+    }  # fmt: skip
+    note = more.pop("note", None)
+    log.append_out(Envelope(**(fields | more)), note)
+    line = log.path.read_bytes().splitlines()[-1]
+    return json.loads(line)["at"], log.agent, line
+
+
+def test_silence_refusals_and_repetitions_are_alarms(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    state = RunState(["m0"], lambda: now)
+    with MessageLog.open(tmp_path / "coordinator.jsonl", COORDINATOR) as log:
+        state.feed(*line_of(log))
+        assert state.silent() == []
+        now += timedelta(seconds=15)
+        (silent,) = state.silent()
+        assert silent["agent"] == "m0"
+        assert re.match(r"has not answered coordinator's delivery-request for 1[45] s", silent["text"])
+        assert state.as_json(finished=True)["alarms"] == []
+        state.feed(*line_of(log, note="resent"))
+        assert "repeated its message 1 to m0" in state.as_json(finished=False)["alarms"][1]["text"]
+    with MessageLog.open(tmp_path / "m0.jsonl", "m0") as log:
+        state.feed(
+            *line_of(
+                log, sender="m0@h", recipient="coordinator@h", message_id="9", in_reply_to="1",
+                performative=Performative.REFUSE, body='{"type":"reason","reason":"no meter"}',
+                expects_reply=False,
+            )
+        )  # fmt: skip
+    assert state.silent() == []
+    assert state.as_json(finished=False)["alarms"][0]["text"] == "to coordinator, refuse: no meter"
+
+
+def test_the_tail_gives_every_line_once_in_the_order_of_time(finished: RunDirectory, tmp_path: Path) -> None:
+    whole = list(LogTail(finished.logs_dir).look(60))
+    assert [at for at, _, _ in whole] == sorted(at for at, _, _ in whole)
+    assert len(whole) == sum(len(p.read_bytes().splitlines()) for p in finished.logs_dir.glob("*.jsonl"))
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    tail = LogTail(logs)
+    seen: list[bytes] = []
+    for path in sorted(finished.logs_dir.glob("m*.jsonl")):
+        data = path.read_bytes()
+        for part in (data[: len(data) // 3], data[len(data) // 3 :]):
+            with (logs / path.name).open("ab") as file:
+                file.write(part)
+            while news := list(tail.look(0.0)):
+                seen += [line for _, _, line in news]
+    expected = [line for p in finished.logs_dir.glob("m*.jsonl") for line in p.read_bytes().splitlines()]
+    assert sorted(seen) == sorted(expected)
+
+
+def test_the_newest_messages_page_by_page_are_all_that_match(finished: RunDirectory) -> None:
+    criteria = MessageFilter(agent="m2", body_type="delivery")
+    pages, before = [], ""
+    while True:
+        page = newest(finished.logs_dir, criteria, limit=5, before=before)
+        pages.append(page.rows)
+        if page.complete:
+            break
+        before = page.rows[-1]["at"]
+    rows = [row for page in pages for row in page]
+    assert [len(page) for page in pages] == [5, 5, 5, 1]
+    assert [(row["session"], row["slot"]) for row in rows] == [
+        (s, n) for s in (1, 0) for n in range(7, -1, -1)
+    ]
+    after = newest(finished.logs_dir, criteria, limit=100, after=rows[3]["at"])
+    assert after.rows == rows[:3]
+    texts = newest(finished.logs_dir, MessageFilter(text="metering-ended"), limit=100).rows
+    assert len(texts) == 5
+
+
+# -- the server ----------------------------------------------------------------------------------------
+
+
+async def test_only_this_machine_and_only_reading(finished: RunDirectory) -> None:
+    async with served(finished) as url, aiohttp.ClientSession() as session:
+        async with session.get(url) as page:
+            assert page.status == 200
+            assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+            assert not re.search(r"(src|href)=.?https?:", await page.text())
+        for method in ("post", "put", "delete"):
+            async with session.request(method, url + "state") as answer:
+                assert answer.status == 405
+        async with session.get(url + "state", headers={"Host": "evil.example"}) as answer:
+            assert answer.status == 403
+        async with session.get(url + "messages?slot=x") as answer:
+            assert answer.status == 400
+
+
+async def test_elsewhere_it_wants_the_token(finished: RunDirectory) -> None:
+    async with served(finished, "secret") as url, aiohttp.ClientSession() as session:
+        for path in ("", "state", "messages", "events", "?token=other"):
+            async with session.get(url + path) as answer:
+                assert answer.status == 403
+        async with session.get(url + "?token=secret", headers={"Host": "house.lan"}) as answer:
+            assert answer.status == 200
+            cookie = answer.cookies["peerwatt_token"]
+            assert cookie["httponly"]
+        async with session.get(url + "state", cookies={"peerwatt_token": "secret"}) as answer:
+            assert answer.status == 200
+
+
+# -- in a browser --------------------------------------------------------------------------------------
+
+NAMES = "[...document.querySelectorAll('#members th button')].map(b => b.textContent).join()"
+KINDS = (
+    "[...new Set([...document.querySelectorAll('#messages td:nth-child(3)')].map(t => t.textContent))].join()"
+)
+
+
+async def test_a_past_run_in_a_browser(finished: RunDirectory) -> None:
+    async with served(finished) as url, browser(url) as tab:
+        await tab.until(f"{NAMES} === 'm0,m1,m2,m3,m4'")
+        await tab.until("document.querySelectorAll('#messages tr').length === 100")
+        assert await tab.run("document.querySelectorAll('#prices path').length") == 3
+        batteries = [
+            p
+            for p in finished.member_record("x").parent.glob("*.json")
+            if json.loads(p.read_text())["battery"]
+        ]
+        assert await tab.run("document.querySelectorAll('#soc path').length") == len(batteries) > 0
+        assert "ended" in await tab.run("document.getElementById('facts').textContent")
+        await tab.run("document.querySelector('[name=type]').value = 'bill-line'")
+        await tab.run(
+            "document.querySelector('[name=type]').dispatchEvent(new Event('input', {bubbles: true}))"
+        )
+        await tab.until(f"{KINDS} === 'inform bill-line'")
+        await tab.run("document.querySelector('[data-member=m3]').click()")
+        await tab.until("document.querySelectorAll('#messages tr').length === 16")
+        for width in (1400, 820, 390):
+            await tab.call(
+                "Emulation.setDeviceMetricsOverride",
+                width=width,
+                height=900,
+                deviceScaleFactor=1,
+                mobile=True,
+            )
+            assert await tab.run("document.documentElement.scrollWidth") <= width
+        assert tab.errors == []
+
+
+async def test_an_event_shows_within_a_second(finished: RunDirectory, tmp_path: Path) -> None:
+    """A fleet that goes on: a refused message is among alarms and messages soon after it was written."""
+    run = RunDirectory(shutil.copytree(finished.path, tmp_path / "going-on"))
+    run.coordinator_record.unlink()
+    async with served(run) as url, browser(url) as tab:
+        await tab.until("document.getElementById('facts').textContent.startsWith('live')")
+        await tab.until("document.querySelectorAll('#messages tr').length === 100")
+        with MessageLog.open(run.log("m1"), "m1") as log:
+            log.append_out(
+                Envelope(
+                    "m1@village.test", "coordinator@village.test", Performative.REFUSE, "market", "session-1",
+                    "777", '{"type":"reason","reason":"the fuse has blown"}',
+                )
+            )  # fmt: skip
+            shown_s = await tab.until(
+                "document.getElementById('alarms').textContent.includes('the fuse has blown')"
+            )
+            listed_s = await tab.until(
+                "document.getElementById('messages').textContent.includes('the fuse has blown')"
+            )
+        assert shown_s + listed_s < 1.0
