@@ -9,6 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from agents.bench.flexible import measure_flexible
+from agents.bench.flexible import summary as flexible_summary
+from agents.bench.flexible_suite import flexible_instances
 from agents.bench.plan import PlanFigures, has_oracle, measure, report
 from agents.bench.suites import (
     Instance,
@@ -19,6 +22,9 @@ from agents.bench.suites import (
 )
 
 INTRADAY_AGEING, INTRADAY_FRONTS = 4, 2
+
+FLEXIBLE = 12
+"""Members with a vehicle and appliances beside the battery."""
 
 
 def run_bench(
@@ -31,7 +37,8 @@ def run_bench(
         data: folder with the Lorient data; None leaves those out.
         oracle_seconds: time limit of HiGHS for an instance [s].
         paper_seconds: time for the paper's formulation on the first of each group [s]; 0 leaves it out.
-        trade_offs: measure planning with ageing and fronts too, where HiGHS is there to compare with.
+        trade_offs: measure planning with ageing, fronts, vehicles and appliances too, where HiGHS is there to
+            compare with.
 
     Returns:
         The exit code.
@@ -42,7 +49,8 @@ def run_bench(
     if ageing and data:
         more_ageing, more_fronts = lorient_trade_offs(data)
         ageing, fronts = ageing + more_ageing, fronts + more_fronts
-    total = len(chosen) + len(ageing) + len(fronts)
+    flexible = list(flexible_instances(FLEXIBLE)) if trade_offs and has_oracle() else []
+    total = len(chosen) + len(ageing) + len(fronts) + len(flexible)
     count = 0
 
     def say(name: str) -> None:
@@ -51,7 +59,9 @@ def run_bench(
         print(f"{count}/{total} {name}", file=sys.stderr, flush=True)
 
     figures = measure(chosen, oracle_seconds, paper_seconds, say)
-    print(json.dumps(_report(figures, ageing, fronts, say)))
+    found = _report(figures, ageing, fronts, say)
+    found["flexible"] = flexible_summary(measure_flexible(flexible, oracle_seconds, say))
+    print(json.dumps(found))
     return 0
 
 

@@ -140,11 +140,34 @@ def _print(figures: dict[str, Any]) -> None:
         console.print()
         console.print(_trade_offs(figures["fronts"], "Fronts of cost, energy imported and peak", _FRONTS))
         console.print("Hypervolume: beside a sweep of least-cost plans at premiums and caps by HiGHS.")
+    for row in figures["flexible"]:
+        console.print()
+        console.print(_flexible(row))
     console.print("\nAims:")
     for aim in figures["aims"]:
         met = "met    " if aim["met"] else "not met"
         bound = "at least" if aim["at_least"] else "at most"
         console.print(f"  {met} {aim['what']}: {aim['found']:.2g}, {bound} {aim['limit']:g}")
+
+
+def _flexible(row: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    title = f"Vehicles and appliances beside the battery, {row['suite']}: {row['instances']} instances"
+    table = Table(box=None, title=title, title_justify="left")
+    for heading in ("", "median", "95 %", "worst", "of"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for key, name, factor in (
+        ("loss", "loss, cold [%]", 100),
+        ("warm_loss", "loss, warm [%]", 100),
+        ("cold_s", "cold [ms]", 1000),
+        ("warm_s", "warm [ms]", 1000),
+    ):
+        spread = row[key]
+        values = [spread[of] for of in ("median", "q95", "worst")]
+        cells = ["–" if value is None else f"{factor * value:.3g}" for value in values]
+        table.add_row(name, *cells, str(spread["count"]))
+    return table
 
 
 def _trade_offs(rows: list[dict[str, Any]], title: str, columns: tuple[tuple[str, str, float], ...]) -> Table:
