@@ -24,6 +24,7 @@ from runtime.cli.replicate import replicate
 from runtime.cli.report import report
 from runtime.cli.run import run
 from runtime.cli.verify import verify
+from runtime.cli.why import why
 from runtime.errors import PeerwattError
 
 INTERRUPTED = 130
@@ -50,6 +51,7 @@ app.add_typer(dataset, name="dataset")
 app.command()(report)
 app.command()(replicate)
 app.command()(explain)
+app.command()(why)
 app.command()(forecast)
 app.command()(plan)
 app.command()(compose)
