@@ -75,15 +75,14 @@ def test_a_meter_that_has_no_reading_is_not_waited_for(run, monkeypatch):
 @pytest.mark.parametrize("reply_to", ["999", None])
 def test_only_the_refusal_of_what_was_asked_ends_the_waiting(run, reply_to):
     def other(meter, envelope, body):
-        if body.slot == 1:
-            meter.send(
-                envelope.sender,
-                Performative.FAILURE,
-                Reason(reason="of something else"),
-                protocol="metering",
-                conversation="metering",
-                in_reply_to=reply_to,
-            )
+        meter.send(
+            envelope.sender,
+            Performative.FAILURE,
+            Reason(reason="of something else"),
+            protocol="metering",
+            conversation="metering",
+            in_reply_to=reply_to,
+        )
         return False
 
     assert run(other).quality == ["metered"] * SLOTS

@@ -298,6 +298,7 @@ async def test_http_errors_and_huge_answers_are_outages_or_refused_and_polling_g
         assert "answered 500" in meter.of("down")[0]["reason"]
         reasons = [detail["reason"] for detail in meter.of("refused")]
         assert "expected at most 65536" in reasons[0]
+        assert int(reasons[0].split()[1]) < 500_000  # the rest was not even read
         assert "found no 'e'" in reasons[1]
         assert meter.raw[:3] == [4.0, 5.0, 6.0]
     assert len(asked) < 20
