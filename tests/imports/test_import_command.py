@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.conventions import on_regular_grid, period_lengths_s
+from runtime.errors import InputError
 from runtime.imports import registry
+from runtime.imports.output import write_new
 from runtime.imports.series import RawSeries
 from runtime.imports.source import Options, SourceFile
 from tests.imports.exports import Import, entsoe, linky, pvgis_csv, rows_of
@@ -96,6 +98,13 @@ def test_nothing_is_written_over_and_all_or_nothing(peerwatt: Import) -> None:
     before = sorted(peerwatt.folder.iterdir())
     assert peerwatt.reports(name, "--dry-run")[0]["written"] is None
     assert sorted(peerwatt.folder.iterdir()) == before
+
+
+def test_a_file_written_goes_again_where_the_next_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "blocked").write_text("a file")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_new([(tmp_path / "a.csv", "1"), (tmp_path / "blocked" / "b.csv", "2")])
+    assert [path.name for path in tmp_path.iterdir()] == ["blocked"]
 
 
 def test_doubtful_values_are_told(peerwatt: Import) -> None:

@@ -46,6 +46,13 @@ def test_smard_of_several_areas_wants_a_choice_and_leaves_gaps(peerwatt: Import)
     assert "--unit" in peerwatt.refusal(name, "--unit", "EUR/kWh")
 
 
+def test_the_hour_that_comes_twice_in_falling_order(peerwatt: Import) -> None:
+    lines = smard(AUTUMN, 60, lambda row: f"{row},5").splitlines()
+    for name, rows in (("up", lines[1:]), ("down", lines[:0:-1])):
+        peerwatt.report(peerwatt.file(f"{name}.csv", "\n".join([lines[0], *rows])), "--column", "Deutschland")
+    assert rows_of(peerwatt.folder / "down-price.csv") == rows_of(peerwatt.folder / "up-price.csv")
+
+
 def test_smard_in_english(peerwatt: Import) -> None:
     rows = [f"Jun 18, 2024 {h % 12 or 12}:00 {'AM' if h < 12 else 'PM'};x;1,0{h:02d}.5" for h in range(24)]
     text = "\n".join(["Start date;End date;Germany/Luxembourg [€/MWh] Original resolutions", *rows])
