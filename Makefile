@@ -36,9 +36,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	@touch $@
 
 # The tests' other ends: a real XMPP server, a Docker engine, an image made without a registry, an MQTT broker.
-DEBIAN_PACKAGES := prosody openssl docker.io docker-compose debootstrap iptables mosquitto
+DEBIAN_PACKAGES := prosody openssl docker.io docker-compose debootstrap iptables mosquitto chromium
 packages:
-	@for program in prosody openssl dockerd docker-compose debootstrap iptables mosquitto; do \
+	@for program in prosody openssl dockerd docker-compose debootstrap iptables mosquitto chromium; do \
 		PATH=$$PATH:/usr/sbin:/sbin command -v $$program >/dev/null || missing=yes; done; \
 	if [ -n "$$missing" ]; then \
 		command -v apt-get >/dev/null || { echo "the tests need: $(DEBIAN_PACKAGES)" >&2; exit 1; }; \
