@@ -22,6 +22,7 @@ from runtime.cli.meter_process import (
     step_named,
     stop_meter,
 )
+from runtime.cli.meter_schema import print_schema
 from runtime.cli.meter_trial import try_source
 from runtime.configuration import SIMULATED_SOURCE, MeterConfig, MetersConfig
 from runtime.errors import FleetError, InputError
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 
 app.command(name="test")(try_source)
+app.command(name="schema")(print_schema)
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under ./runs.")]
 Member = Annotated[str, typer.Argument(metavar="MEMBER", help="Name of the member.")]
