@@ -178,7 +178,8 @@ class Dashboard:
             )
         except OSError as error:
             raise web.HTTPInternalServerError(text=f"logs cannot be read: {error.strerror}") from error
-        return web.json_response({"rows": page.rows, "complete": page.complete}, headers=_NOT_KEPT)
+        answer = {"rows": page.rows, "complete": page.complete, "reached": page.reached}
+        return web.json_response(answer, headers=_NOT_KEPT)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: one whenever something has changed."""

@@ -26,10 +26,12 @@ class Page:
     Attributes:
         rows: JSON-ready.
         complete: whether all that could match was looked at; False if there are older ones, or time was up.
+        reached: all written after this was looked at; the next page is what was written before it.
     """
 
     rows: list[dict[str, Any]]
     complete: bool
+    reached: str = ""
 
 
 def newest(
@@ -44,7 +46,7 @@ def newest(
     """Look for messages from the newest back.
 
     A message is listed where it was sent, or received by somebody who notes something about it, or whose
-    sender has no log here.
+    sender has no log here. One agent's messages are all in its own log: no other is looked at then.
 
     Args:
         logs_dir: a run's folder of logs.
@@ -57,7 +59,11 @@ def newest(
     ends_s = time.monotonic() + budget_s
     paths = log_paths(logs_dir)
     present = {path.stem for path in paths}
+    own = [path for path in paths if path.stem == criteria.agent]
+    if own:
+        paths, present = own, set()
     wanted = (criteria.text or "").lower().encode()
+    kind = f'\\"{criteria.body_type or ""}'.encode()
     rows: list[dict[str, Any]] = []
     for looked, (at, agent, line) in enumerate(
         heapq.merge(*(_reversed(path) for path in paths), key=lambda entry: entry[0], reverse=True)
@@ -65,15 +71,17 @@ def newest(
         if at <= after:
             return Page(rows, True)
         if looked % 256 == 0 and time.monotonic() > ends_s:
-            return Page(rows, False)
+            return Page(rows, False, at)
         if (before and at >= before) or b'"kind":"event"' in line[:90]:
+            continue
+        if kind not in line:
             continue
         if wanted.isascii() and wanted.isalnum() and wanted not in line.lower():
             continue
         row = _row(line, agent, criteria, present)
         if row is not None:
             if len(rows) == limit:
-                return Page(rows, False)
+                return Page(rows, False, rows[-1]["at"])
             rows.append(row)
     return Page(rows, True)
 
