@@ -27,6 +27,9 @@ BUSY_LOAD = 0.5
 
 app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
 
+WIDTH = 120
+"""Characters a line of a table that goes to a file or a pipe."""
+
 
 @app.callback()
 def bench() -> None:
@@ -174,6 +177,8 @@ def _print(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], day
     from rich.table import Table
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, soft_wrap=True, width=WIDTH)
     table = Table(box=None, pad_edge=False, title="Fleet on the embedded server (median / greatest)")
     table.add_column("members", no_wrap=True)
     for size in figures:

@@ -50,6 +50,9 @@ _FRONTS = (
     ("sweep_s", "sweep\n[s]", 1.0),
 )
 
+WIDTH = 120
+"""Characters a line of a table that goes to a file or a pipe."""
+
 
 def plan(
     instances: Annotated[int, typer.Option(min=0, help="Random members to plan for.")] = 200,
@@ -101,6 +104,8 @@ def _print(figures: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, soft_wrap=True, width=WIDTH)
     if not figures["oracle"]:
         console.print(
             "HiGHS is not installed (pip install highspy): no loss is measured where planning\n"
