@@ -39,9 +39,7 @@ def test_energy_to_be_stored_is_worth_what_it_will_save() -> None:
 
 def test_a_surplus_that_can_be_stored_is_not_given_away() -> None:
     # Half of the surplus is stored at full power, or given: the last kWh given could not be stored.
-    battery = Battery(
-        capacity_kwh=10.0, soc_min=0.0, soc_max=1.0, soc_start=0.0, charge_limit_kw=1.0
-    )
+    battery = Battery(capacity_kwh=10.0, soc_min=0.0, soc_max=1.0, soc_start=0.0, charge_limit_kw=1.0)
     net_kwh, limits = limits_of([-2.0, 4.0], [0.3, 0.3], [0.1, 0.1], battery)
     assert net_kwh == pytest.approx([-1.0, 3.0])
     assert limits[0] == pytest.approx(0.05)
