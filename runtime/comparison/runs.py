@@ -103,6 +103,7 @@ def run_cases(
         refuse_another_run(folder / case.key, case.resolved)
     lock = threading.Lock()
     processes: dict[str, subprocess.Popen[str]] = {}
+    stopping = threading.Event()
 
     def tell(key: str, phase: str, detail: dict[str, Any]) -> None:
         with lock:
@@ -123,7 +124,10 @@ def run_cases(
             if indicators_only:
                 command.append("--indicators-only")
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-            processes[case.key] = process
+            with lock:
+                processes[case.key] = process
+                if stopping.is_set():  # it began while the others were being stopped
+                    process.send_signal(signal.SIGINT)
             assert process.stdout is not None, "standard output is a pipe"
             for line in process.stdout:
                 phase, detail = json.loads(line)
@@ -149,8 +153,10 @@ def run_cases(
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes.values():
-                process.send_signal(signal.SIGINT)  # a fleet leaves no process behind on Ctrl-C
+            with lock:
+                stopping.set()
+                for process in processes.values():
+                    process.send_signal(signal.SIGINT)  # a fleet leaves no process behind on Ctrl-C
             raise
 
 

@@ -7,8 +7,10 @@ Tells its steps as JSON lines on standard output: ``[phase, detail]``; the last 
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from runtime.errors import PeerwattError
@@ -25,8 +27,15 @@ def tell(phase: str, detail: dict[str, Any]) -> None:
     print(json.dumps([phase, detail]), flush=True)
 
 
+def interrupt_once(number: int, frame: FrameType | None) -> None:
+    """Stop at the first Ctrl-C; the one that the comparison passes on must not disturb the stopping."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(run: Path, indicators_only: bool = False) -> int:
     """Run a prepared run directory to its results; 0 when all went well."""
+    signal.signal(signal.SIGINT, interrupt_once)
     try:
         Fleet(RunDirectory(run), lambda agent, phase, detail: tell(phase, {"agent": agent, **detail})).run()
         tell("results", {})
