@@ -48,7 +48,7 @@ class SearchBudget:
 
     max_generations: int = 24
     stall_generations: int = 6
-    warm_stall_generations: int = 4
+    warm_stall_generations: int = 3
     least_gain: float = 1e-6
     certified_gap: float = 1e-9
     cold_searches: int = 2
