@@ -1,76 +1,36 @@
-"""The command line: one module a command; heavy things are imported when a command needs them."""
+"""The command line: one module a command, all of them in ``commands``."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from runtime.cli.bench import app as bench
-from runtime.cli.check import check
-from runtime.cli.compare import compare
-from runtime.cli.compose import compose
-from runtime.cli.dashboard import dashboard
-from runtime.cli.dataset import app as dataset
-from runtime.cli.explain import explain
-from runtime.cli.forecast import forecast
-from runtime.cli.import_series import import_series
-from runtime.cli.messages import messages
-from runtime.cli.meter import app as meter
-from runtime.cli.new import new
-from runtime.cli.plan import plan
-from runtime.cli.prepare import prepare
-from runtime.cli.replicate import replicate
-from runtime.cli.report import report
-from runtime.cli.run import run
-from runtime.cli.verify import verify
-from runtime.cli.why import why
 from runtime.errors import PeerwattError
+
+if TYPE_CHECKING:
+    from runtime.cli.commands import app
+
+__all__ = ["app", "main"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, by the shells' custom."""
 
-app = typer.Typer(
-    name="peerwatt",
-    help="Peer-to-peer energy communities as a fleet of agents that trade over XMPP.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
-app.command()(run)
-app.command()(new)
-app.command()(check)
-app.command("import")(import_series)
-app.command()(messages)
-app.command()(verify)
-app.command()(dashboard)
-app.add_typer(meter, name="meter")
-app.command()(compare)
-app.add_typer(dataset, name="dataset")
-app.command()(report)
-app.command()(replicate)
-app.command()(explain)
-app.command()(why)
-app.command()(forecast)
-app.command()(plan)
-app.command()(compose)
-app.command()(prepare)
-app.add_typer(bench, name="bench")
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module may be asked for
+    """Import all commands when they are asked for: some need what takes long to import."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from runtime.cli.commands import app
 
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    from importlib.metadata import version as version_of
-
-    typer.echo(version_of("peerwatt"))
+    return app
 
 
 def main() -> None:
     """Entry point: errors a person can mend are one line on standard error, with the error's exit code."""
     try:
-        app()
+        _app_for(sys.argv[1:])()
     except PeerwattError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -78,3 +38,17 @@ def main() -> None:
         if leaving.code == INTERRUPTED:  # Typer has made this of Ctrl-C, without a word
             typer.echo("stopped", err=True)
         raise
+
+
+def _app_for(arguments: list[str]) -> typer.Typer:
+    """All commands, or only the one that is to answer at once."""
+    if arguments[:1] != ["messages"]:
+        from runtime.cli.commands import app
+
+        return app
+    from runtime.cli.messages import messages
+
+    alone = typer.Typer(name="peerwatt", add_completion=False, pretty_exceptions_enable=False)
+    alone.callback()(lambda: None)
+    alone.command()(messages)
+    return alone

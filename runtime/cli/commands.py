@@ -1,0 +1,61 @@
+"""All commands: one module each; heavy things are imported when a command needs them."""
+
+from __future__ import annotations
+
+import typer
+
+from runtime.cli.bench import app as bench
+from runtime.cli.check import check
+from runtime.cli.compare import compare
+from runtime.cli.compose import compose
+from runtime.cli.dashboard import dashboard
+from runtime.cli.dataset import app as dataset
+from runtime.cli.explain import explain
+from runtime.cli.forecast import forecast
+from runtime.cli.import_series import import_series
+from runtime.cli.messages import messages
+from runtime.cli.meter import app as meter
+from runtime.cli.new import new
+from runtime.cli.plan import plan
+from runtime.cli.prepare import prepare
+from runtime.cli.replicate import replicate
+from runtime.cli.report import report
+from runtime.cli.run import run
+from runtime.cli.verify import verify
+from runtime.cli.why import why
+
+app = typer.Typer(
+    name="peerwatt",
+    help="Peer-to-peer energy communities as a fleet of agents that trade over XMPP.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+app.command()(run)
+app.command()(new)
+app.command()(check)
+app.command("import")(import_series)
+app.command()(messages)
+app.command()(verify)
+app.command()(dashboard)
+app.add_typer(meter, name="meter")
+app.command()(compare)
+app.add_typer(dataset, name="dataset")
+app.command()(report)
+app.command()(replicate)
+app.command()(explain)
+app.command()(why)
+app.command()(forecast)
+app.command()(plan)
+app.command()(compose)
+app.command()(prepare)
+app.add_typer(bench, name="bench")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as version_of
+
+    typer.echo(version_of("peerwatt"))
