@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.device_units import ConventionError
+
 PeriodLabel = Literal["start", "end", "centre"]
 """What of its period a stamp names."""
 
@@ -38,10 +40,6 @@ INTENSITY_UNITS: tuple[Unit, ...] = ("g/kWh", "kg/MWh")
 
 PRICE_STEP_EUR_PER_KWH = Decimal("1e-9")
 """Prices are exact decimals to this step."""
-
-
-class ConventionError(ValueError):
-    """A value that the convention it is said to follow does not allow; the caller adds file and field."""
 
 
 _SPELLINGS: dict[str, Unit] = {
@@ -87,37 +85,6 @@ def mean_power_kw(values: FloatArray, unit: Unit, step_hours: float) -> FloatArr
             return values / step_hours
         case _:
             raise ConventionError(f"{unit} is not a unit of power or energy")
-
-
-_OF_DEVICES: dict[str, tuple[Literal["power", "register"], float, float]] = {
-    "W": ("power", 1.0, 1e3),
-    "kW": ("power", 1.0, 1.0),
-    "MW": ("power", 1e3, 1.0),
-    "Ws": ("register", 1.0, 3.6e6),
-    "J": ("register", 1.0, 3.6e6),
-    "Wmin": ("register", 1.0, 6e4),
-    "Wh": ("register", 1.0, 1e3),
-    "kWh": ("register", 1.0, 1.0),
-    "MWh": ("register", 1e3, 1.0),
-}
-DEVICE_UNITS = tuple(_OF_DEVICES)
-"""Units in which devices tell power or the state of an energy register."""
-
-
-def power_or_register(value: float, unit: str) -> tuple[Literal["power", "register"], float]:
-    """What a device tells: a power [kW], or the state of a register of energy [kWh], as its unit says.
-
-    Args:
-        value: in ``unit``.
-        unit: one of ``DEVICE_UNITS``.
-
-    Raises:
-        ConventionError: another unit.
-    """
-    if unit not in _OF_DEVICES:
-        raise ConventionError(f"found the unit {unit!r}, expected one of {', '.join(DEVICE_UNITS)}")
-    kind, factor, divisor = _OF_DEVICES[unit]
-    return kind, value * factor / divisor
 
 
 def energy_kwh(power_kw: FloatArray, slot_hours: float) -> FloatArray:

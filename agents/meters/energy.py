@@ -9,18 +9,18 @@ end minus the count at its start, so that slots next to each other neither lose 
   publish when something changes: each value holds until the next; ``mean`` for means over the time since the
   sample before. Power below zero is energy in the other direction and counts as zero.
 
-Functions are pure and depend on the set of samples only, not on the order in which these came.
+Functions are pure and depend on the set of samples only, not on the order in which these came. They stand on
+the standard library alone: meters run on small boards.
 """
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Literal
-
-import numpy as np
-
-from runtime.conventions import FloatArray
 
 Kind = Literal["power", "register"]
 Integration = Literal["trapezoid", "hold", "mean"]
@@ -101,9 +101,9 @@ class Count:
     """
 
     rules: Rules
-    instants_s: FloatArray
-    counted_kwh: FloatArray
-    power_kw: FloatArray
+    instants_s: tuple[float, ...]
+    counted_kwh: tuple[float, ...]
+    power_kw: tuple[float, ...]
     doubtful: tuple[bool, ...]
     notes: tuple[str, ...] = ()
 
@@ -112,31 +112,30 @@ class Count:
 
         Power goes on as it was last told; a register counts what happened since when it tells it.
         """
-        after = int(np.searchsorted(self.instants_s, instant_s, side="right"))
+        after = bisect_right(self.instants_s, instant_s)
         if after == 0:
-            return float(self.counted_kwh[0])
+            return self.counted_kwh[0]
         before = after - 1
-        seconds = instant_s - float(self.instants_s[before])
+        seconds = instant_s - self.instants_s[before]
         if after == len(self.instants_s):
-            beyond_kwh = float(self.power_kw[before]) * seconds * self.rules.hours_per_s
-            return float(self.counted_kwh[before]) + beyond_kwh
-        length_s = float(self.instants_s[after] - self.instants_s[before])
-        whole_kwh = float(self.counted_kwh[after] - self.counted_kwh[before])
+            return self.counted_kwh[before] + self.power_kw[before] * seconds * self.rules.hours_per_s
+        length_s = self.instants_s[after] - self.instants_s[before]
+        whole_kwh = self.counted_kwh[after] - self.counted_kwh[before]
         share = seconds / length_s
         if self.rules.kind == "power" and self.rules.integration == "trapezoid":
-            first_kw, last_kw = float(self.power_kw[before]), float(self.power_kw[after])
+            first_kw, last_kw = self.power_kw[before], self.power_kw[after]
             mean_kw = first_kw + (last_kw - first_kw) * share / 2.0
             part_kwh = mean_kw * seconds * self.rules.hours_per_s
         else:
             part_kwh = whole_kwh * share
-        return float(self.counted_kwh[before]) + min(part_kwh, whole_kwh)
+        return self.counted_kwh[before] + min(part_kwh, whole_kwh)
 
 
 def count(samples: Iterable[Sample], rules: Rules) -> Count:
     """Make the count of samples in any order; of several at one instant the greatest value counts."""
     latest: dict[float, float] = {}
     for sample in samples:
-        latest[sample.instant_s] = max(sample.value, latest.get(sample.instant_s, -np.inf))
+        latest[sample.instant_s] = max(sample.value, latest.get(sample.instant_s, -math.inf))
     instants_s = sorted(latest)
     values = [latest[instant_s] for instant_s in instants_s]
     return (
@@ -147,19 +146,20 @@ def count(samples: Iterable[Sample], rules: Rules) -> Count:
 
 
 def _count_power(instants_s: list[float], values_kw: list[float], rules: Rules) -> Count:
-    power_kw = np.maximum(0.0, np.array(values_kw, dtype=np.float64))
-    hours = np.diff(np.array(instants_s, dtype=np.float64)) * rules.hours_per_s
+    power_kw = tuple(max(0.0, value_kw) for value_kw in values_kw)
+    hours = [(after_s - before_s) * rules.hours_per_s for before_s, after_s in pairwise(instants_s)]
     match rules.integration:
         case "trapezoid":
-            mean_kw = (power_kw[:-1] + power_kw[1:]) / 2.0
+            mean_kw = [(before_kw + after_kw) / 2.0 for before_kw, after_kw in pairwise(power_kw)]
         case "hold":
-            mean_kw = power_kw[:-1]
+            mean_kw = list(power_kw[:-1])
         case "mean":
-            mean_kw = power_kw[1:]
-    counted_kwh = np.concatenate(([0.0], np.cumsum(mean_kw * hours))) if instants_s else np.empty(0)
+            mean_kw = list(power_kw[1:])
+    steps_kwh = (kw * length_h for kw, length_h in zip(mean_kw, hours, strict=True))
+    counted_kwh = tuple(accumulate(steps_kwh, initial=0.0)) if instants_s else ()
     notes = ("power below zero was counted as zero",) if min(values_kw, default=0.0) < 0 else ()
     doubtful = (False,) * len(instants_s)
-    return Count(rules, np.array(instants_s, dtype=np.float64), counted_kwh, power_kw, doubtful, notes)
+    return Count(rules, tuple(instants_s), counted_kwh, power_kw, doubtful, notes)
 
 
 def _count_register(instants_s: list[float], values_kwh: list[float], rules: Rules) -> Count:
@@ -178,9 +178,8 @@ def _count_register(instants_s: list[float], values_kwh: list[float], rules: Rul
         doubtful.append(False)
         last_kwh = value_kwh
     size = len(kept_s)
-    instants = np.array(kept_s, dtype=np.float64)
-    counted = np.array(counted_kwh, dtype=np.float64)
-    return Count(rules, instants, counted, np.zeros(size), tuple(doubtful[:size]), tuple(notes))
+    still_kw = (0.0,) * size
+    return Count(rules, tuple(kept_s), tuple(counted_kwh), still_kw, tuple(doubtful[:size]), tuple(notes))
 
 
 BACKWARDS = "ran backwards, sample refused"
@@ -230,11 +229,11 @@ def slot_energy(counted: Count, start_s: float, end_s: float, start_kwh: float |
     if worst.seconds > rules.bridged_gap_s:
         found = f"{worst.what} {worst.seconds:.4g} s long, bridged are {rules.bridged_gap_s:.4g} s"
         return SlotEnergy(None, "estimated", end_kwh, found)
-    lead_s = float(instants_s[0]) - start_s
+    lead_s = instants_s[0] - start_s
     if lead_s > 0 and start_kwh is None:
         # Before the first sample it was as it was after, on average.
-        covered_kwh = end_kwh - float(counted.counted_kwh[0])
-        energy_kwh = covered_kwh * (end_s - start_s) / (end_s - float(instants_s[0]))
+        covered_kwh = end_kwh - counted.counted_kwh[0]
+        energy_kwh = covered_kwh * (end_s - start_s) / (end_s - instants_s[0])
     else:
         energy_kwh = end_kwh - (counted.at(start_s) if start_kwh is None else start_kwh)
     if energy_kwh < 0:  # the slot before was told more than there was by now
@@ -256,15 +255,15 @@ def _longest_gap(counted: Count, start_s: float, end_s: float) -> _Gap:
     instants_s, register = counted.instants_s, counted.rules.kind == "register"
     gaps = [_Gap(0.0, "no gap")]
     if start_s < instants_s[0]:
-        gaps.append(_Gap(float(instants_s[0]) - start_s, "before the first sample, a time", True))
+        gaps.append(_Gap(instants_s[0] - start_s, "before the first sample, a time", True))
     if end_s > instants_s[-1]:
-        silent_s = end_s - float(instants_s[-1])
+        silent_s = end_s - instants_s[-1]
         silent = counted.rules.integration != "hold" and not register
         gaps.append(_Gap(silent_s, "since the last sample, a time", silent))
-    first = max(0, int(np.searchsorted(instants_s, start_s, side="right")) - 1)
-    last = int(np.searchsorted(instants_s, end_s, side="left"))
+    first = max(0, bisect_right(instants_s, start_s) - 1)
+    last = bisect_left(instants_s, end_s)
     for before in range(first, min(last, len(instants_s) - 1)):
-        begin_s, finish_s = float(instants_s[before]), float(instants_s[before + 1])
+        begin_s, finish_s = instants_s[before], instants_s[before + 1]
         whole = start_s <= begin_s and finish_s <= end_s
         still = counted.counted_kwh[before] == counted.counted_kwh[before + 1]
         if counted.doubtful[before]:

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 
 from agents.meters.energy import Rules, Sample, SlotEnergy, count, slot_energy
-from runtime.conventions import ConventionError, power_or_register
+from runtime.device_units import ConventionError, power_or_register
 from runtime.errors import PeerwattError
 
 MAX_REGISTER_KWH = 1e12
@@ -133,7 +133,7 @@ class DeviceSamples:
         first_s = max(earlier)
         counted = count((Sample(at_s, value) for at_s, value in self._samples.items()), self.rules)
         if first_s not in counted.instants_s:  # it was refused, and is no state to go on from
-            first_s = max(at_s for at_s in counted.instants_s.tolist() if at_s <= needed_s)
+            first_s = max(at_s for at_s in counted.instants_s if at_s <= needed_s)
         self._dropped_kwh += counted.at(first_s)
         self._dropped_until_s = first_s
         self._samples = {at_s: value for at_s, value in self._samples.items() if at_s >= first_s}

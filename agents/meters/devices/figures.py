@@ -19,7 +19,7 @@ from agents.meters.devices.presets import Preset
 from agents.meters.energy import Integration, Kind
 from agents.meters.live import LiveParameters, Sink
 from agents.meters.source import SourceUrl
-from runtime.conventions import ConventionError, power_or_register
+from runtime.device_units import ConventionError, power_or_register
 from runtime.errors import InputError
 
 

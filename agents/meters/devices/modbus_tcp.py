@@ -30,7 +30,7 @@ from agents.meters.energy import Kind
 from agents.meters.live import FeedError, LiveParameters, LiveSource, Sink
 from agents.meters.source import SourceUrl, parameters_of
 from runtime.configuration import MeterConfig
-from runtime.conventions import ConventionError, power_or_register
+from runtime.device_units import ConventionError, power_or_register
 from runtime.errors import InputError
 
 _FORMS = {

@@ -113,7 +113,7 @@ def test_a_register_running_backwards_is_refused_and_said_so():
     pairs = [(0, 50.0), (300, 49.9), (600, 49.8), (900, 50.6)]
     counted = count(samples(*pairs), REGISTER)
     assert [BACKWARDS in note for note in counted.notes] == [True, True]
-    assert counted.instants_s.tolist() == [T0, T0 + 900]
+    assert counted.instants_s == (T0, T0 + 900)
     assert told(energy(pairs, REGISTER)) == (pytest.approx(0.6), "metered")
 
 
