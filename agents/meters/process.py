@@ -71,7 +71,7 @@ class AttachedMeterAgent(MachineAgent):
 
     async def stop(self) -> None:
         """Detach, if the prosumer may know of this meter, then leave."""
-        if self._started and not (self._took_leave or self.finished.done() or self.refused.done()):
+        if self._reactions.started and not (self._took_leave or self.finished.done() or self.refused.done()):
             self._took_leave = True
             self._guarded(self._detach)
             await asyncio.wait(
@@ -87,11 +87,11 @@ class AttachedMeterAgent(MachineAgent):
         self._perform(self._attached_machine.detach())
 
 
-def run_meters(run_path: Path, watcher: Watcher) -> int:
+def run_meters(run_path: Path, watcher: Watcher, handout: Path | None = None) -> int:
     """Run the built-in meters of all members; returns the exit code."""
 
     def agents() -> list[MachineAgent]:
-        directory = RunDirectory(run_path)
+        directory = RunDirectory(run_path, handout)
         config = MetersConfig.load(directory.meters_config)
         connection = Connection.load(directory.connection_json)
         return [

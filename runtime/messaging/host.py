@@ -8,7 +8,6 @@ what it had sent is recognised by its id, and only what is missing is done.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,15 +15,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.clock import Clock
-from runtime.errors import FleetError, ProtocolError
+from runtime.errors import FleetError
 from runtime.messagelog.record import NOTE_DUPLICATE, NOTE_RESENT
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.agent import ConnectedAgent
 from runtime.messaging.connection import Connection
+from runtime.messaging.feed import COMPUTED, MALFORMED, STARTED, TIMER
 from runtime.messaging.replay import Replay
-from runtime.protocol.bodies import parse_body
-from runtime.protocol.envelope import Envelope, Performative
-from runtime.protocol.exchange import Exchange, Verdict
+from runtime.protocol.envelope import Envelope
+from runtime.protocol.exchange import Verdict
 from runtime.protocol.machine import (
     AwaitSlotEnd,
     Compute,
@@ -39,17 +38,10 @@ from runtime.protocol.machine import (
     StopTimer,
     Withdraw,
 )
+from runtime.protocol.reactions import Reactions
 
 RESEND_CHECK_S = 0.5
 """How often overdue replies are looked for."""
-
-PROTESTS_PER_SENDER = 3
-"""How many messages of one sender that are no market messages at all are answered; the rest are only logged,
-so that two agents that do not understand each other fall silent."""
-
-NEVER_ANSWERED = frozenset({Performative.REFUSE, Performative.NOT_UNDERSTOOD, Performative.FAILURE})
-
-_STARTED, _TIMER, _COMPUTED, _MALFORMED = "started", "timer", "computed", "malformed"
 
 
 class MachineAgent(ConnectedAgent):
@@ -73,7 +65,7 @@ class MachineAgent(ConnectedAgent):
         """Prepare an agent, replaying what its log holds of an earlier life.
 
         Args:
-            connection: the server and the deployment's secret.
+            connection: the server, and the account's secret.
             local_part: the agent's account.
             machine: what it decides.
             log: its message log, open.
@@ -87,13 +79,12 @@ class MachineAgent(ConnectedAgent):
         self._log = log
         self._clock = clock
         self._tell = tell
-        self._exchange = Exchange()
+        self._reactions = Reactions(machine)
+        self._exchange = self._reactions.exchange
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._protests: Counter[str] = Counter()
-        self._started = False
         self._resending: asyncio.Task[None] | None = None
-        self._replay = Replay(self)
+        self._replay = Replay(self._reactions)
         if replay:
             self._replay.run(log)
 
@@ -110,10 +101,9 @@ class MachineAgent(ConnectedAgent):
     def _take_up(self) -> None:
         for envelope in [*self._replay.unsure(), *self._exchange.unanswered(self._now_s())]:
             self._repeat(envelope)
-        if not self._started:
-            self._started = True
-            self._log.append_event(_STARTED, {})
-            self._perform(self._machine.start())
+        if not self._reactions.started:
+            self._log.append_event(STARTED, {})
+            self._perform(self._reactions.start())
         self._perform(self._replay.left_over())
 
     async def stop(self) -> None:
@@ -136,43 +126,23 @@ class MachineAgent(ConnectedAgent):
         verdict, cached = self._exchange.received(envelope)
         if verdict is Verdict.NEW:
             self._log.append_in(envelope)
-            self._perform(self._react(envelope))
+            self._perform(self._reactions.react(envelope))
             return
         self._log.append_in(envelope, NOTE_DUPLICATE if verdict is Verdict.DUPLICATE else "unasked reply")
         if cached is not None:
             self._repeat(cached)
-
-    def _react(self, envelope: Envelope) -> list[Effect]:
-        try:
-            body = parse_body(envelope.body)
-        except ProtocolError as error:
-            if envelope.performative in NEVER_ANSWERED:
-                return []
-            return self._machine.complain(envelope, Performative.NOT_UNDERSTOOD, str(error))
-        try:
-            return self._machine.receive(envelope, body)
-        except ProtocolError as error:
-            if envelope.performative in NEVER_ANSWERED:
-                return []
-            return self._machine.complain(envelope, Performative.REFUSE, str(error))
 
     def on_malformed(self, sender: str, reason: str) -> None:
         """Log what is no market message, and tell its sender."""
         self._guarded(self._malformed, sender, reason)
 
     def _malformed(self, sender: str, reason: str) -> None:
-        self._log.append_event(_MALFORMED, {"sender": sender, "reason": reason})
-        self._perform(self._protest(sender, reason))
-
-    def _protest(self, sender: str, reason: str) -> list[Effect]:
-        self._protests[sender] += 1
-        if self._protests[sender] > PROTESTS_PER_SENDER:
-            return []
-        return self._machine.protest(sender, reason)
+        self._log.append_event(MALFORMED, {"sender": sender, "reason": reason})
+        self._perform(self._reactions.protest(sender, reason))
 
     def _timer_ran_out(self, name: str) -> None:
         self._timers.pop(name, None)
-        self._log.append_event(_TIMER, {"name": name})
+        self._log.append_event(TIMER, {"name": name})
         self._perform(self._machine.timer(name))
 
     def _job_done(self, name: str, job: asyncio.Future[Any]) -> None:
@@ -180,7 +150,7 @@ class MachineAgent(ConnectedAgent):
             self._work_done(name, job.result())
 
     def _work_done(self, name: str, result: object) -> None:
-        self._log.append_event(_COMPUTED, {"name": name})
+        self._log.append_event(COMPUTED, {"name": name})
         self._perform(self._machine.computed(name, result))
 
     # -- what is done ----------------------------------------------------------------------------------

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-from runtime.messagelog.record import LogRecord, RecordKind, instant
+from runtime.messagelog.record import RecordKind, instant
 from runtime.messagelog.writer import MessageLog
+from runtime.messaging.feed import LogFeed
 from runtime.protocol.envelope import Envelope
-from runtime.protocol.exchange import Verdict
-from runtime.protocol.machine import (
-    AwaitSlotEnd,
-    Compute,
-    Effect,
-    Fail,
-    Finish,
-    Progress,
-    Save,
-    Send,
-    StartTimer,
-    StopTimer,
-    Withdraw,
-)
-
-if TYPE_CHECKING:
-    from runtime.messaging.host import MachineAgent
+from runtime.protocol.machine import Effect
+from runtime.protocol.reactions import Reactions
 
 UNSURE_S = 1.0
 """Messages logged so shortly before a crash may not have left the process any more."""
@@ -33,21 +18,30 @@ UNSURE_S = 1.0
 class Replay:
     """Brings an agent back to where its log ends, without sending anything twice as new."""
 
-    def __init__(self, agent: MachineAgent) -> None:
-        """Bring back ``agent``."""
-        self._agent = agent
-        self._unsent: dict[str, Send] = {}
-        self._timers: dict[str, Effect] = {}
-        self._jobs: dict[str, Compute] = {}
-        self._last: list[Effect] = []
+    def __init__(self, reactions: Reactions) -> None:
+        """Bring back the machine behind ``reactions``."""
+        self._feed = LogFeed(reactions)
         self._unanswerable: list[tuple[datetime, Envelope]] = []
 
     def run(self, log: MessageLog) -> None:
-        """Feed the machine what the log holds."""
+        """Feed the machine what the log holds; what it wants saved is saved."""
         crashed_at = None
+        feed = self._feed
         for record in log.records():
             crashed_at = instant(record.at)
-            self._note(self._replayed(record))
+            envelope = record.envelope
+            first = envelope is not None and envelope.message_id in feed.unsent
+            if (
+                envelope is not None
+                and record.kind is RecordKind.OUT
+                and first
+                and not envelope.expects_reply
+            ):
+                self._unanswerable.append((crashed_at, envelope))
+            feed.feed(record)
+            for effect in feed.saved:
+                effect.record.save(effect.path)
+            feed.saved.clear()
         if crashed_at is not None:
             since = crashed_at - timedelta(seconds=UNSURE_S)
             self._unanswerable = [(at, envelope) for at, envelope in self._unanswerable if at >= since]
@@ -60,53 +54,8 @@ class Replay:
 
     def left_over(self) -> list[Effect]:
         """What the agent had not got round to: sends, timers and computations."""
-        effects: list[Effect] = [*self._unsent.values(), *self._timers.values(), *self._jobs.values()]
-        effects += self._last
-        self._unsent, self._timers, self._jobs, self._last = {}, {}, {}, []
+        feed = self._feed
+        effects: list[Effect] = [*feed.unsent.values(), *feed.timers.values(), *feed.jobs.values()]
+        effects += feed.ended
+        feed.unsent, feed.timers, feed.jobs, feed.ended = {}, {}, {}, []
         return effects
-
-    def _replayed(self, record: LogRecord) -> list[Effect]:
-        agent = self._agent
-        envelope = record.envelope
-        if envelope is not None and record.kind is RecordKind.OUT:
-            if self._unsent.pop(envelope.message_id, None) is not None:
-                agent._exchange.sent(envelope, 0.0)
-                if not envelope.expects_reply:
-                    self._unanswerable.append((instant(record.at), envelope))
-            return []
-        if envelope is not None:
-            verdict, _ = agent._exchange.received(envelope)
-            return agent._react(envelope) if verdict is Verdict.NEW else []
-        data = record.data or {}
-        match record.name:
-            case "started":
-                agent._started = True
-                return agent._machine.start()
-            case "timer":
-                self._timers.pop(data["name"], None)
-                return agent._machine.timer(data["name"])
-            case "computed":
-                return agent._machine.computed(data["name"], self._jobs.pop(data["name"]).work())
-            case "malformed":
-                return agent._protest(data["sender"], data["reason"])
-        return []
-
-    def _note(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Send(envelope, _):
-                    self._unsent[envelope.message_id] = effect
-                case StartTimer(name, _) | AwaitSlotEnd(name, _, _, _):
-                    self._timers[name] = effect
-                case StopTimer(name):
-                    self._timers.pop(name, None)
-                case Compute(name, _, _):
-                    self._jobs[name] = effect
-                case Withdraw(message_id):
-                    self._agent._exchange.withdraw(message_id)
-                case Save(path, record):
-                    record.save(path)
-                case Finish() | Fail():
-                    self._last.append(effect)
-                case Progress():
-                    pass

@@ -24,10 +24,11 @@ from runtime.errors import FleetError
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging import host
 from runtime.messaging.connection import Connection
-from runtime.messaging.host import PROTESTS_PER_SENDER, MachineAgent
+from runtime.messaging.host import MachineAgent
 from runtime.protocol.bodies import Acknowledged, AnyBody, Join, Reason, parse_body
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.machine import Machine, StartTimer
+from runtime.protocol.reactions import PROTESTS_PER_SENDER
 
 
 def records(path: Path) -> list[dict[str, Any]]:
