@@ -1,55 +1,20 @@
-"""A SPADE agent that carries a machine's decisions: logs, sends, repeats, times and computes for it.
-
-Every message and event is in the agent's log before the machine is told of it; every message sent is there
-before it leaves. An agent that crashed is rebuilt by replaying that log: the machine is fed the same events,
-what it had sent is recognised by its id, and only what is missing is done.
-"""
+"""A SPADE agent that carries a machine's decisions: ``MachineCarrier`` on a SPADE connection."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.clock import Clock
-from runtime.errors import FleetError
-from runtime.messagelog.record import NOTE_DUPLICATE, NOTE_RESENT
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.agent import ConnectedAgent
+from runtime.messaging.carrier import MachineCarrier
 from runtime.messaging.connection import Connection
-from runtime.messaging.feed import COMPUTED, MALFORMED, STARTED, TIMER
-from runtime.messaging.replay import Replay
-from runtime.protocol.envelope import Envelope
-from runtime.protocol.exchange import Verdict
-from runtime.protocol.machine import (
-    AwaitSlotEnd,
-    Compute,
-    Effect,
-    Fail,
-    Finish,
-    Machine,
-    Progress,
-    Save,
-    Send,
-    StartTimer,
-    StopTimer,
-    Withdraw,
-)
-from runtime.protocol.reactions import Reactions
-
-RESEND_CHECK_S = 0.5
-"""How often overdue replies are looked for."""
+from runtime.protocol.machine import Machine
 
 
-class MachineAgent(ConnectedAgent):
-    """One agent: a connection, a log and a machine.
-
-    Attributes:
-        finished: resolves when the machine has finished, or with the error that ended it.
-    """
+class MachineAgent(MachineCarrier, ConnectedAgent):
+    """One agent: a connection, a log and a machine."""
 
     def __init__(
         self,
@@ -73,185 +38,15 @@ class MachineAgent(ConnectedAgent):
             tell: called with phase and detail of the machine's progress.
             replay: whether it goes on with the life in the log; if not, its messages need ids of their own.
         """
-        super().__init__(connection, local_part)
-        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._machine = machine
-        self._log = log
-        self._clock = clock
-        self._tell = tell
-        self._reactions = Reactions(machine)
-        self._exchange = self._reactions.exchange
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._resending: asyncio.Task[None] | None = None
-        self._replay = Replay(self._reactions)
-        if replay:
-            self._replay.run(log)
-
-    # -- connection ------------------------------------------------------------------------------------
+        ConnectedAgent.__init__(self, connection, local_part)
+        self.carry(machine, log, clock, tell, replay=replay)
 
     async def setup(self) -> None:
         """Begin looking for overdue replies."""
-        self._resending = asyncio.create_task(self._resend_overdue())
-
-    def on_connected(self) -> None:
-        """Start the machine, or take up where the log ended; repeat what was not answered."""
-        self._guarded(self._take_up)
-
-    def _take_up(self) -> None:
-        for envelope in [*self._replay.unsure(), *self._exchange.unanswered(self._now_s())]:
-            self._repeat(envelope)
-        if not self._reactions.started:
-            self._log.append_event(STARTED, {})
-            self._perform(self._reactions.start())
-        self._perform(self._replay.left_over())
+        self.begin()
 
     async def stop(self) -> None:
         """Leave: no more timers and repetitions; log out."""
-        for timer in self._timers.values():
-            timer.cancel()
-        if self._resending is not None:
-            self._resending.cancel()
+        self.leave_off()
         await super().stop()
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        self._log.close()
-
-    # -- what happens ----------------------------------------------------------------------------------
-
-    def on_envelope(self, envelope: Envelope) -> None:
-        """Take a message: judge, log, act."""
-        self._guarded(self._receive, envelope)
-
-    def _receive(self, envelope: Envelope) -> None:
-        verdict, cached = self._exchange.received(envelope)
-        if verdict is Verdict.NEW:
-            self._log.append_in(envelope)
-            self._perform(self._reactions.react(envelope))
-            return
-        self._log.append_in(envelope, NOTE_DUPLICATE if verdict is Verdict.DUPLICATE else "unasked reply")
-        if cached is not None:
-            self._repeat(cached)
-
-    def on_malformed(self, sender: str, reason: str) -> None:
-        """Log what is no market message, and tell its sender."""
-        self._guarded(self._malformed, sender, reason)
-
-    def _malformed(self, sender: str, reason: str) -> None:
-        self._log.append_event(MALFORMED, {"sender": sender, "reason": reason})
-        self._perform(self._reactions.protest(sender, reason))
-
-    def _timer_ran_out(self, name: str) -> None:
-        self._timers.pop(name, None)
-        self._log.append_event(TIMER, {"name": name})
-        self._perform(self._machine.timer(name))
-
-    def _job_done(self, name: str, job: asyncio.Future[Any]) -> None:
-        if not job.cancelled():
-            self._work_done(name, job.result())
-
-    def _work_done(self, name: str, result: object) -> None:
-        self._log.append_event(COMPUTED, {"name": name})
-        self._perform(self._machine.computed(name, result))
-
-    # -- what is done ----------------------------------------------------------------------------------
-
-    def _perform(self, effects: list[Effect]) -> None:
-        to_send: list[Envelope] = []
-        for effect in effects:
-            if isinstance(effect, Send):
-                to_send.append(self._dated(effect))
-            else:
-                self._send(to_send)
-                to_send = []
-                self._carry_out(effect)
-        self._send(to_send)
-
-    @staticmethod
-    def _dated(message: Send) -> Envelope:
-        if message.reply_within_s is None:
-            return message.envelope
-        reply_by = datetime.now(UTC) + timedelta(seconds=message.reply_within_s)
-        return replace(message.envelope, reply_by=reply_by.isoformat(timespec="milliseconds"))
-
-    def _send(self, envelopes: list[Envelope]) -> None:
-        """Log messages, all at once, then send them."""
-        if not envelopes:
-            return
-        self._log.append_sent(envelopes)
-        now_s = self._now_s()
-        for envelope in envelopes:
-            self._exchange.sent(envelope, now_s)
-            self.transmit(envelope)
-
-    def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case Withdraw(message_id):
-                self._exchange.withdraw(message_id)
-            case StartTimer(name, seconds):
-                self._start_timer(name, seconds)
-            case AwaitSlotEnd(name, horizon, session, slot):
-                self._start_timer(name, self._clock.seconds_until_slot_end(horizon, session, slot))
-            case StopTimer(name):
-                timer = self._timers.pop(name, None)
-                if timer is not None:
-                    timer.cancel()
-            case Compute(name, work, brief=True):
-                self._work_done(name, work())
-            case Compute(name, work):
-                job = asyncio.get_running_loop().run_in_executor(self._executor, work)
-                job.add_done_callback(
-                    lambda done, name=name: self._guarded(self._job_done, name, done)  # type: ignore[misc]
-                )
-            case Save(path, record):
-                record.save(path)
-            case Progress(phase, detail):
-                self._tell(phase, detail)
-            case Finish():
-                self._end(None)
-            case Fail(reason):
-                self._end(FleetError(f"{self.local_part}: {reason}"))
-
-    def _repeat(self, envelope: Envelope) -> None:
-        """Log and send once more; without a connection it is left to when there is one."""
-        if self.connected:
-            self._log.append_out(envelope, NOTE_RESENT)
-            self.transmit(envelope)
-
-    def _start_timer(self, name: str, seconds: float) -> None:
-        running = self._timers.pop(name, None)
-        if running is not None:
-            running.cancel()
-        self._timers[name] = asyncio.get_running_loop().call_later(
-            seconds, self._guarded, self._timer_ran_out, name
-        )
-
-    async def _resend_overdue(self) -> None:
-        while True:
-            await asyncio.sleep(RESEND_CHECK_S)
-            if self.connected:
-                self._guarded(self._repeat_overdue)
-
-    def _repeat_overdue(self) -> None:
-        for envelope in self._exchange.due(self._now_s()):
-            self._repeat(envelope)
-
-    def _end(self, error: Exception | None) -> None:
-        if self.finished.done():
-            return
-        if error is None:
-            self.finished.set_result(None)
-        else:
-            self.finished.set_exception(error)
-
-    def _guarded(self, act: Callable[..., None], *arguments: object) -> None:
-        """Whatever goes wrong inside ends the agent: half an effect is worse than a restart from the log."""
-        if self.finished.done() and self.finished.exception() is not None:
-            return
-        try:
-            act(*arguments)
-        except Exception as error:
-            self._end(error)
-
-    @staticmethod
-    def _now_s() -> float:
-        return asyncio.get_running_loop().time()
+        self.let_go()

@@ -22,7 +22,7 @@ from xmpp_servers import EmbeddedProcess
 from runtime.clock import SimulatedClock
 from runtime.errors import FleetError
 from runtime.messagelog.writer import MessageLog
-from runtime.messaging import host
+from runtime.messaging import carrier
 from runtime.messaging.connection import Connection
 from runtime.messaging.host import MachineAgent
 from runtime.protocol.bodies import Acknowledged, AnyBody, Join, Reason, parse_body
@@ -46,7 +46,7 @@ def said(path: Path) -> list[tuple[str, str | None, str]]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "RESEND_CHECK_S", 0.05)
+    monkeypatch.setattr(carrier, "RESEND_CHECK_S", 0.05)
 
 
 @pytest.fixture(scope="module")
