@@ -44,11 +44,11 @@ class SlotReadings:
         Raises:
             ProtocolError: it was not asked for this.
         """
-        for record in reading.e:
-            if record.n not in self.asked_roles.get(sender, ()):
-                raise ProtocolError(f"{sender} was not asked for {record.n} of slot {reading.slot}")
-        for record in reading.e:
-            self.readings_kwh[record.n], self.meters[record.n] = record.v, sender
+        for role in reading.energies_kwh:
+            if role not in self.asked_roles.get(sender, ()):
+                raise ProtocolError(f"{sender} was not asked for {role} of slot {reading.slot}")
+        for role, energy_kwh in reading.energies_kwh.items():
+            self.readings_kwh[role], self.meters[role] = energy_kwh, sender
         self.bridged |= reading.quality == "estimated"
 
     @property

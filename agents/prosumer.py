@@ -246,6 +246,7 @@ class ProsumerMachine(Machine):
         session = self._session_of(body.session)
         if not session.passed <= body.slot < session.horizon.slots:
             raise ProtocolError(f"slot {body.slot} is not one to come ({session.passed} are passed)")
+        session.horizon.check_slot(body.slot, body.slot_start, body.slot_end)
         session.miss_slots(until=body.slot)  # settled without this member while it was away
         slot = self._reading = SlotReadings(body.slot, envelope)
         seconds = self._config.timing.delivery_deadline_s * READING_SHARE_OF_DEADLINE
@@ -255,7 +256,13 @@ class ProsumerMachine(Machine):
             slot.asked[meter] = self.send(
                 meter,
                 Performative.REQUEST,
-                ReadingRequest(session=body.session, slot=body.slot, roles=roles),
+                ReadingRequest(
+                    session=body.session,
+                    slot=body.slot,
+                    slot_start=body.slot_start,
+                    slot_end=body.slot_end,
+                    roles=roles,
+                ),
                 protocol="metering",
                 conversation=envelope.conversation,
                 expects_reply=True,

@@ -332,7 +332,13 @@ class MarketMachine(Machine):
         slot = self._operation.slot
         self._tell("slot", slot=slot)
         self._delivering = {}
-        request = DeliveryRequest(session=self.session, slot=slot)
+        horizon = self._config.sessions[self.session].horizon
+        request = DeliveryRequest(
+            session=self.session,
+            slot=slot,
+            slot_start=horizon.slot_start(slot),
+            slot_end=horizon.slot_end(slot),
+        )
         self._ask_all(Performative.REQUEST, dict.fromkeys(self._members, request), "operation")
         self.do(StartTimer("delivery", self._config.timing.delivery_deadline_s))
 

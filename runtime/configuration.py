@@ -30,8 +30,8 @@ Strategy = Literal["idle", "rule", "optimised"]
 ForecastMethod = Literal["similar-day", "boosting"]
 """How a member forecasts from its history; without one it is told what its meters will read."""
 
-MeterRole = Literal["load", "pv"]
-"""What a meter measures."""
+MeterRole = Literal["load", "pv", "net", "battery"]
+"""What a meter measures: consumption, production, the exchange with the grid, or what the battery does."""
 
 GRID_ONLY = "grid-only"
 """Mechanism of the settings in which each member is alone against the grid."""

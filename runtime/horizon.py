@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from runtime.errors import ProtocolError
+
 MAX_SLOTS = 1000
 """More would not fit into one message; a month of quarter-hours does."""
 
@@ -36,6 +38,21 @@ class Horizon(BaseModel):
     def slot_start(self, slot: int) -> datetime:
         """UTC instant at which ``slot`` starts; ``slot == slots`` gives the end of the horizon."""
         return self.start.astimezone(UTC) + timedelta(minutes=self.slot_minutes * slot)
+
+    def slot_end(self, slot: int) -> datetime:
+        """UTC instant at which ``slot`` ends."""
+        return self.slot_start(slot + 1)
+
+    def check_slot(self, slot: int, start: datetime, end: datetime) -> None:
+        """Check the instants that somebody tells of a slot.
+
+        Raises:
+            ProtocolError: they are not the slot's.
+        """
+        expected = self.slot_start(slot), self.slot_end(slot)
+        if (start, end) != expected:
+            found, wanted = (" to ".join(map(datetime.isoformat, pair)) for pair in ((start, end), expected))
+            raise ProtocolError(f"slot {slot}: found {found}, expected {wanted}")
 
     def slot_starts(self) -> list[datetime]:
         """UTC instants at which the slots start, shape (slots,)."""

@@ -263,6 +263,10 @@ def take_reading(
     horizon = horizons[request.session]
     if request.slot >= horizon.slots:
         return Reason(reason=f"found slot {request.slot}, expected one of {horizon.slots}")
+    try:
+        horizon.check_slot(request.slot, request.slot_start, request.slot_end)
+    except ProtocolError as error:
+        return Reason(reason=str(error))
     asked = list(dict.fromkeys(request.roles))
     foreign = [role for role in asked if role not in roles]
     if foreign or not asked:

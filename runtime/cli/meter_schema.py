@@ -15,11 +15,12 @@ from runtime.protocol.bodies import (
     MeterDetach,
     MeteringEnded,
     Reading,
+    ReadingCorrection,
     ReadingRequest,
     Reason,
 )
 
-_Told = MeterAttach | MeterDetach | Reading | Reason
+_Told = MeterAttach | MeterDetach | Reading | ReadingCorrection | Reason
 _Heard = MeterAttached | ReadingRequest | MeteringEnded | Acknowledged | Reason
 _MeterBody = Annotated[_Told | _Heard, Field(discriminator="type")]
 

@@ -25,6 +25,7 @@ _COORDINATOR_SAYS = {
     "agreement": {"accept-proposal"},
     "delivery-request": {"request"},
     "bill-line": {"inform"},
+    "adjustment-line": {"inform"},
     "session-closed": {"inform"},
 }
 _MEMBER_SAYS = {
@@ -33,6 +34,7 @@ _MEMBER_SAYS = {
     "declaration": {"propose", "inform"},
     "bargain-report": {"propose"},
     "delivery": {"inform"},
+    "delivery-correction": {"inform"},
     "acknowledged": {"confirm"},
 }
 _MEMBER_SAYS_TO_METER = {
@@ -43,6 +45,7 @@ _MEMBER_SAYS_TO_METER = {
 }
 _METER_SAYS = {
     "reading": {"inform"},
+    "reading-correction": {"inform"},
     "meter-attach": {"subscribe"},
     "meter-detach": {"cancel"},
     "acknowledged": {"confirm"},

@@ -150,6 +150,18 @@ def _extras(body: Fields) -> str:
     return f"; {', '.join(said)}" if said else ""
 
 
+def _delivery_correction(body: Fields) -> str:
+    return f"correction: {_delivery(body)}"
+
+
+def _adjustment_line(body: Fields) -> str:
+    return (
+        f"corrected from {body['settled_net_kwh']} to {body['corrected_net_kwh']} kWh net: "
+        f"pays {body['amount_eur']} EUR; grid {body['grid_import_kwh']} in, "
+        f"{body['grid_export_kwh']} out kWh more ({body['quality']})"
+    )
+
+
 def _session_closed(body: Fields) -> str:
     return f"bill {body['amount_eur']} EUR" + ("; the last session" if body["last"] else "")
 
@@ -174,6 +186,8 @@ SUMMARISERS: dict[str, Callable[[Fields], str]] = {
     "delivery-request": lambda body: "what did the meter measure?",
     "delivery": _delivery,
     "bill-line": _bill_line,
+    "delivery-correction": _delivery_correction,
+    "adjustment-line": _adjustment_line,
     "session-closed": _session_closed,
     "meter-attach": lambda body: f"take my {' and '.join(body['roles'])} readings ({body['source']})",
     "meter-attached": lambda body: f"readings taken from slot {body['slot']} on",
@@ -181,5 +195,6 @@ SUMMARISERS: dict[str, Callable[[Fields], str]] = {
     "metering-ended": lambda body: "no more readings needed",
     "reading-request": lambda body: f"{' and '.join(body['roles'])}, please",
     "reading": _reading,
+    "reading-correction": lambda body: f"correction: {_reading(body)}",
 }
 """One line for each body type of ``runtime.protocol.bodies``."""

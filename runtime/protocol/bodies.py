@@ -8,9 +8,9 @@ numbers; what is settled (deliveries, bill lines) are exact decimals, written as
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
 from runtime.devices import Appliance, Battery, ElectricVehicle
 from runtime.errors import ProtocolError
@@ -19,16 +19,61 @@ from runtime.protocol.bargain_bodies import BargainCall, BargainReport, TradePro
 from runtime.protocol.body_base import (
     Body,
     Energy,
-    ExactEnergy,
     Index,
     NetEnergies,
     NetEnergy,
     Price,
 )
+from runtime.protocol.delivery_bodies import (
+    AdjustmentLine,
+    DeliveryCorrection,
+    DeliveryRequest,
+    MeteredDelivery,
+)
+from runtime.protocol.meter_bodies import (
+    MeterAttach,
+    MeterAttached,
+    MeterDetach,
+    MeteringEnded,
+    Reading,
+    ReadingCorrection,
+    ReadingRequest,
+    Role,
+    SenmlRecord,
+)
 from runtime.records import Quality
 
-Role = Literal["load", "pv"]
-"""What a meter measures."""
+__all__ = [
+    "Acknowledged",
+    "AdjustmentLine",
+    "Admission",
+    "Agreement",
+    "AnyBody",
+    "BillLine",
+    "DeclarationRequest",
+    "DeliveryCorrection",
+    "DeliveryRequest",
+    "DeviceDeclaration",
+    "DeviceSchedule",
+    "Join",
+    "MeterAttach",
+    "MeterAttached",
+    "MeterDetach",
+    "MeteredDelivery",
+    "MeteringEnded",
+    "Position",
+    "PriceSignal",
+    "PriceStep",
+    "Reading",
+    "ReadingCorrection",
+    "ReadingRequest",
+    "Reason",
+    "Role",
+    "SenmlRecord",
+    "SessionClosed",
+    "body_schema",
+    "parse_body",
+]
 
 
 class Join(Body):
@@ -192,31 +237,6 @@ class Acknowledged(Body):
     type: Literal["acknowledged"] = "acknowledged"
 
 
-class DeliveryRequest(Body):
-    """A slot has passed: the member is to say what its meter measured."""
-
-    type: Literal["delivery-request"] = "delivery-request"
-    session: Index
-    slot: Index
-
-
-class MeteredDelivery(Body):
-    """Metered net energy of a member in a slot."""
-
-    type: Literal["delivery"] = "delivery"
-    session: Index
-    slot: Index
-    grid_import_kwh: ExactEnergy
-    grid_export_kwh: ExactEnergy
-    quality: Quality
-
-    @model_validator(mode="after")
-    def _one_direction(self) -> Self:
-        if min(self.grid_import_kwh, self.grid_export_kwh) > 0:
-            raise ValueError("a delivery either imports or exports")
-        return self
-
-
 class BillLine(Body):
     """A settled slot: who the energy was exchanged with, at which prices, and what it comes to.
 
@@ -281,70 +301,6 @@ class SessionClosed(Body):
     last: bool
 
 
-class MeterAttach(Body):
-    """A meter asks its prosumer to take its readings from now on."""
-
-    type: Literal["meter-attach"] = "meter-attach"
-    roles: Annotated[list[Role], Field(min_length=1)]
-    source: str
-
-
-class MeterAttached(Body):
-    """From which slot on the prosumer takes this meter's readings."""
-
-    type: Literal["meter-attached"] = "meter-attached"
-    session: Index
-    slot: Index
-
-
-class MeterDetach(Body):
-    """An attached meter takes its leave; the prosumer reads its own meter again."""
-
-    type: Literal["meter-detach"] = "meter-detach"
-
-
-class MeteringEnded(Body):
-    """The prosumer needs no more readings: the last session is closed."""
-
-    type: Literal["metering-ended"] = "metering-ended"
-
-
-class ReadingRequest(Body):
-    """A slot has passed: the meter is to say what it measured in it."""
-
-    type: Literal["reading-request"] = "reading-request"
-    session: Index
-    slot: Index
-    roles: list[Role]
-
-
-class SenmlRecord(Body):
-    """One SenML record (RFC 8428), in the unit kWh of RFC 8798."""
-
-    n: Role
-    u: Literal["kWh"] = "kWh"
-    v: Energy
-
-
-class Reading(Body):
-    """Metered energy of a slot, one SenML record for each role.
-
-    Attributes:
-        session: market session, from 0.
-        slot: slot measured.
-        bt: SenML base time: the slot's start, seconds since 1970-01-01T00:00Z.
-        quality: whether all of it was metered, or the meter had to bridge a gap.
-        e: the energies.
-    """
-
-    type: Literal["reading"] = "reading"
-    session: Index
-    slot: Index
-    bt: float
-    quality: Literal["metered", "estimated"] = "metered"
-    e: Annotated[list[SenmlRecord], Field(min_length=1)]
-
-
 AnyBody = (
     Join
     | Admission
@@ -361,6 +317,8 @@ AnyBody = (
     | DeliveryRequest
     | MeteredDelivery
     | BillLine
+    | DeliveryCorrection
+    | AdjustmentLine
     | SessionClosed
     | MeterAttach
     | MeterAttached
@@ -368,6 +326,7 @@ AnyBody = (
     | MeteringEnded
     | ReadingRequest
     | Reading
+    | ReadingCorrection
 )
 
 _ADAPTER: TypeAdapter[AnyBody] = TypeAdapter(Annotated[AnyBody, Field(discriminator="type")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Self
 
@@ -52,3 +53,16 @@ def check_one_direction(body: Body, taken: str, given: str) -> None:
         if min(pair) > 0:
             both = "imports and exports" if taken == "grid_import_kwh" else "buys and sells"
             raise ValueError(f"slot {slot} both {both}")
+
+
+def check_slot_instants(start: datetime, end: datetime) -> None:
+    """Check that two instants are those of a slot, told in UTC.
+
+    Raises:
+        ValueError: they are not.
+    """
+    for name, instant in (("slot_start", start), ("slot_end", end)):
+        if instant.utcoffset() != timedelta(0):
+            raise ValueError(f"{name}: found {instant.isoformat()}, expected UTC")
+    if end <= start:
+        raise ValueError(f"slot_end: found {end.isoformat()}, expected later than {start.isoformat()}")

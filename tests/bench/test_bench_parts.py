@@ -106,7 +106,9 @@ def test_timings_are_those_of_the_logs(tmp_path):
         for n in range(2)
     ]
     position = [Position(session=0, round=n, grid_import_kwh=[1.0], grid_export_kwh=[0.0]) for n in range(2)]
-    request = DeliveryRequest(session=0, slot=0)
+    request = DeliveryRequest(
+        session=0, slot=0, slot_start="2024-06-18T00:00:00Z", slot_end="2024-06-18T00:15:00Z"
+    )
     delivery = MeteredDelivery(
         session=0, slot=0, grid_import_kwh=Decimal(1), grid_export_kwh=Decimal(0), quality="metered"
     )

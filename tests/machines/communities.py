@@ -49,7 +49,8 @@ class PlayedMeter(Machine):
                 SenmlRecord(n=role, v=self._energies_kwh[body.session][role][body.slot])
                 for role in body.roles
             ]
-            reading = Reading(session=body.session, slot=body.slot, bt=0.0, e=records)
+            start_s = body.slot_start.timestamp()
+            reading = Reading(session=body.session, slot=body.slot, bt=start_s, e=records)
             self.reply(envelope, Performative.INFORM, reading)
 
 

@@ -44,7 +44,7 @@ def test_a_bridged_reading_counts_and_is_marked_estimated(run):
         if body.slot != 2:
             return False
         records = [SenmlRecord(n=role, v=0.125) for role in body.roles]
-        reading = Reading(session=0, slot=2, bt=0.0, quality="estimated", e=records)
+        reading = Reading(session=0, slot=2, bt=body.slot_start.timestamp(), quality="estimated", e=records)
         meter.reply(envelope, Performative.INFORM, reading)
         return True
 

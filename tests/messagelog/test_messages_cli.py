@@ -266,6 +266,7 @@ def test_escape_sequences_of_a_hostile_body_do_not_reach_the_terminal(new_run: A
 NET: dict[str, Any] = {"grid_import_kwh": [1.0, 0.5], "grid_export_kwh": [0.0, 0.0]}
 PRICES: dict[str, Any] = {"import_price_eur_per_kwh": [0.2, 0.2], "export_price_eur_per_kwh": [0.1, 0.1]}
 SLOT: dict[str, Any] = {"session": 0, "slot": 5}
+INSTANTS: dict[str, Any] = {"slot_start": "2024-06-18T01:15:00Z", "slot_end": "2024-06-18T01:30:00Z"}
 EXACT = Decimal("0.125")
 SAID = [
     (bodies.Join(member="school"), "school asks to take part"),
@@ -317,7 +318,7 @@ SAID = [
         "takes 1.500 kWh, gives 0.000 kWh in 2 slots",
     ),
     (bodies.Acknowledged(), "taken in"),
-    (bodies.DeliveryRequest(**SLOT), "what did the meter measure?"),
+    (bodies.DeliveryRequest(**SLOT, **INSTANTS), "what did the meter measure?"),
     (
         bodies.MeteredDelivery(grid_import_kwh=EXACT, grid_export_kwh=Decimal(0), quality="metered", **SLOT),
         "took 0.125 kWh, gave 0 kWh (metered)",
@@ -335,8 +336,30 @@ SAID = [
     (bodies.MeterAttached(**SLOT), "readings taken from slot 5 on"),
     (bodies.MeterDetach(), "read your own meter again"),
     (bodies.MeteringEnded(), "no more readings needed"),
-    (bodies.ReadingRequest(roles=["pv"], **SLOT), "pv, please"),
+    (bodies.ReadingRequest(roles=["pv"], **SLOT, **INSTANTS), "pv, please"),
     (bodies.Reading(bt=0.0, e=[bodies.SenmlRecord(n="pv", v=0.25)], **SLOT), "pv 0.25 kWh"),
+    (
+        bodies.ReadingCorrection(
+            bt=0.0,
+            e=[bodies.SenmlRecord(n="grid_import", v=0.25), bodies.SenmlRecord(n="grid_export", v=0)],
+            **SLOT,
+        ),
+        "correction: grid_import 0.25 kWh, grid_export 0 kWh",
+    ),
+    (
+        bodies.DeliveryCorrection(
+            grid_import_kwh=EXACT, grid_export_kwh=Decimal(0), quality="metered", **SLOT
+        ),
+        "correction: took 0.125 kWh, gave 0 kWh (metered)",
+    ),
+    (
+        bodies.AdjustmentLine(
+            settled_net_kwh=Decimal(1), corrected_net_kwh=EXACT, grid_import_kwh=Decimal("-0.875"),
+            grid_export_kwh=Decimal(0), import_price_eur_per_kwh=EXACT, export_price_eur_per_kwh=EXACT,
+            amount_eur=Decimal("-3"), quality="metered", **SLOT,
+        ),
+        "corrected from 1 to 0.125 kWh net: pays -3 EUR; grid -0.875 in, 0 out kWh more (metered)",
+    ),
 ]  # fmt: skip
 
 

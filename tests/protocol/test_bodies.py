@@ -16,11 +16,13 @@ from runtime.horizon import Horizon
 from runtime.protocol.bargain_bodies import AgreedTrade, BargainCall, BargainReport, TradeProposal
 from runtime.protocol.bodies import (
     Acknowledged,
+    AdjustmentLine,
     Admission,
     Agreement,
     AnyBody,
     BillLine,
     DeclarationRequest,
+    DeliveryCorrection,
     DeliveryRequest,
     DeviceDeclaration,
     Join,
@@ -33,6 +35,7 @@ from runtime.protocol.bodies import (
     PriceSignal,
     PriceStep,
     Reading,
+    ReadingCorrection,
     ReadingRequest,
     Reason,
     SenmlRecord,
@@ -40,11 +43,16 @@ from runtime.protocol.bodies import (
     body_schema,
     parse_body,
 )
+from runtime.protocol.meter_bodies import records_of
 
 HORIZON = Horizon(start="2024-06-18T00:00:00+02:00", zone="Europe/Paris", slot_minutes=15, slots=2)  # type: ignore[arg-type]
 PRICES: dict[str, Any] = {
     "import_price_eur_per_kwh": [0.1, 1 / 3],
     "export_price_eur_per_kwh": [-0.05, 0.0],
+}
+INSTANTS: dict[str, Any] = {
+    "slot_start": "2024-06-18T01:15:00Z",
+    "slot_end": "2024-06-18T01:30:00Z",
 }
 NET: dict[str, Any] = {"grid_import_kwh": [0.1 + 0.2, 0.0], "grid_export_kwh": [0.0, 1e-9]}
 
@@ -107,7 +115,7 @@ BODIES: list[AnyBody] = [
         **NET,
     ),
     Acknowledged(),
-    DeliveryRequest(session=0, slot=95),
+    DeliveryRequest(session=0, slot=95, **INSTANTS),
     MeteredDelivery(
         session=0,
         slot=1,
@@ -133,8 +141,31 @@ BODIES: list[AnyBody] = [
     MeterAttached(session=0, slot=3),
     MeterDetach(),
     MeteringEnded(),
-    ReadingRequest(session=0, slot=3, roles=["pv"]),
+    ReadingRequest(session=0, slot=3, roles=["pv"], **INSTANTS),
     Reading(session=0, slot=3, bt=1718661600.0, e=[SenmlRecord(n="load", v=0.25)]),
+    ReadingCorrection(
+        session=0, slot=3, bt=1718661600.0, e=[*records_of("net", -0.25), *records_of("battery", 0.5)]
+    ),
+    DeliveryCorrection(
+        session=0,
+        slot=1,
+        grid_import_kwh=Decimal(0),
+        grid_export_kwh=Decimal("0.1"),
+        quality="metered",
+        meters=("school.meter", "school.meter2"),
+    ),
+    AdjustmentLine(
+        session=0,
+        slot=1,
+        settled_net_kwh=Decimal(1),
+        corrected_net_kwh=Decimal("-0.1"),
+        grid_import_kwh=Decimal(-1),
+        grid_export_kwh=Decimal("0.1"),
+        import_price_eur_per_kwh=Decimal("0.3"),
+        export_price_eur_per_kwh=Decimal("0.1"),
+        amount_eur=Decimal("-0.31"),
+        quality="metered",
+    ),
 ]
 
 
@@ -333,3 +364,46 @@ def test_the_schema_names_every_type() -> None:
     text = json.dumps(body_schema())
     for body in BODIES:
         assert f'"{body.type}"' in text
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["grid_import"], "found grid_import without grid_export"),
+        (["load", "load"], "found load twice"),
+        (["battery_charge", "pv"], "found battery_charge without battery_discharge"),
+    ],
+)
+def test_a_reading_tells_each_role_whole_and_once(names, reason):
+    records = [{"n": name, "u": "kWh", "v": 0.5} for name in names]
+    assert reason in refused(changed(of_type("reading"), e=records))
+
+
+def test_signed_roles_are_told_as_pairs_and_taken_in_as_signed_energies():
+    reading = Reading(
+        session=0,
+        slot=0,
+        bt=0.0,
+        e=[*records_of("net", -0.3), *records_of("battery", -0.1), *records_of("pv", 1.5)],
+    )
+    told = {record.n: record.v for record in reading.e}
+    assert told == {
+        "grid_import": 0,
+        "grid_export": 0.3,
+        "battery_discharge": 0,
+        "battery_charge": 0.1,
+        "pv": 1.5,
+    }
+    assert reading.energies_kwh == {"net": -0.3, "battery": -0.1, "pv": 1.5}
+    both = [SenmlRecord(n="grid_import", v=0.3), SenmlRecord(n="grid_export", v=0.1)]
+    assert Reading(session=0, slot=0, bt=0.0, e=both).energies_kwh == {"net": 0.2}
+
+
+def test_a_request_tells_when_its_slot_began_and_ended():
+    request = of_type("reading-request")
+    assert '"slot_start":"2024-06-18T01:15:00Z"' in request.to_json()
+    assert "slot_start: found 2024-06-18T03:15:00+02:00, expected UTC" in refused(
+        changed(request, slot_start="2024-06-18T03:15:00+02:00")
+    )
+    assert "timezone" in refused(changed(request, slot_start="2024-06-18T03:15:00"))
+    assert "expected later than" in refused(changed(request, slot_end="2024-06-18T01:15:00Z"))

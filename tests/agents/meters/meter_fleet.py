@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-from meter_setup import meter_config, to_meter
+from meter_setup import meter_config, reading_request, to_meter
 
 from runtime.configuration import MetersConfig
 from runtime.messaging.agent import ConnectedAgent
@@ -16,7 +16,6 @@ from runtime.protocol.bodies import (
     MeterAttached,
     MeterDetach,
     MeteringEnded,
-    ReadingRequest,
     Reason,
     parse_body,
 )
@@ -138,7 +137,7 @@ class StandInProsumer(ConnectedAgent):
 
     async def ask(self, account, session, slot, roles, message_id):
         """Ask a meter; returns envelope and body of its answer."""
-        request = ReadingRequest(session=session, slot=slot, roles=roles)
+        request = reading_request(session, slot, roles)
         jid = self.connection.jid(account)
         before = len(self.received)
         self.transmit(to_meter(request, meter=jid, sender=self.bare_jid, message_id=message_id))

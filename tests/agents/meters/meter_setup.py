@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from runtime.configuration import MemberSession, MeterConfig
 from runtime.devices import PvArray
 from runtime.horizon import Horizon
+from runtime.protocol.bodies import ReadingRequest
 from runtime.protocol.envelope import Envelope, Performative
 
 DOMAIN = "peerwatt.localhost"
@@ -48,3 +49,15 @@ def to_meter(body, *, meter=OWN, sender=PROSUMER, performative=Performative.REQU
         "expects_reply": True,
     }
     return Envelope(**{**fields, **changes})
+
+
+def reading_request(session, slot, roles, day=None):
+    """A request for a slot of an hour; ``day`` is the session's first, one session a day without it."""
+    hours = day or horizon(f"2024-06-{18 + session}T00:00", slots=24)
+    return ReadingRequest(
+        session=session,
+        slot=slot,
+        slot_start=hours.slot_start(slot),
+        slot_end=hours.slot_end(slot),
+        roles=roles,
+    )

@@ -441,7 +441,7 @@ async def test_a_modbus_device_that_goes_is_found_again():
         ("mqtt://host/a?unit=W&kind=register", "kind: found 'register', but W is a power"),
         ("mqtt://host/a?preset=toaster", "preset: found 'toaster', expected one of shelly-gen1"),
         ("mqtt://host/a?unit=W&path=a..b", "expected names and"),
-        ("mqtt://host/a?unit=W&role=net", "role: .*found 'net'"),
+        ("mqtt://host/a?unit=W&role=heat", "role: .*found 'heat'"),
         ("mqtt://host/a?unit=W&grace=-1", "grace: .*found '-1'"),
         ("http:///a?unit=W", "expected http://host"),
         ("http://host:port/a?unit=W", "Port could not be cast"),

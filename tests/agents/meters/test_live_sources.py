@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from meter_setup import horizon, meter_config
+from meter_setup import horizon, meter_config, reading_request
 
 from agents.meters import live
 from agents.meters.live import FeedError, LiveParameters, LiveSource
@@ -14,7 +14,7 @@ from agents.meters.machine import take_reading
 from agents.meters.source import BackgroundSource, ReadingError, open_source
 from runtime.configuration import ClockConfig
 from runtime.errors import InputError
-from runtime.protocol.bodies import Reading, ReadingRequest, Reason
+from runtime.protocol.bodies import Reading, Reason
 
 SPEED = 3600.0  # an hour in a second
 HOURS = horizon(slots=4)
@@ -47,7 +47,7 @@ async def started(feed, speed=SPEED, listener=None, **parameters):
 
 
 def ask(source, slot, session=0):
-    request = ReadingRequest(session=session, slot=slot, roles=["load"])
+    request = reading_request(session, slot, ["load"], HOURS)
     return asyncio.to_thread(take_reading, source, ["load"], [HOURS, HOURS], request)
 
 

@@ -2,7 +2,7 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from meter_setup import ATTACHED, OWN, PROSUMER, horizon, to_meter
+from meter_setup import ATTACHED, OWN, PROSUMER, horizon, reading_request, to_meter
 
 from agents.meters.machine import ATTACH_LIMIT_S, AttachedMeterMachine, MeterMachine
 from agents.meters.source import ReadingError
@@ -14,7 +14,6 @@ from runtime.protocol.bodies import (
     MeterDetach,
     MeteringEnded,
     Reading,
-    ReadingRequest,
     Reason,
     SessionClosed,
     parse_body,
@@ -62,7 +61,7 @@ def only_answer(effects):
 def test_a_reading_is_senml_of_the_slots_start_in_the_requests_own_conversation():
     machine = own_meter(FakeSource(lambda session, slot, role: {"load": 1.23456789049, "pv": 0.5}[role]))
     assert machine.start() == []
-    envelope, body = only_answer(tell(machine, ReadingRequest(session=1, slot=3, roles=["pv", "load"])))
+    envelope, body = only_answer(tell(machine, reading_request(1, 3, ["pv", "load"])))
     assert (envelope.recipient, envelope.performative) == (PROSUMER, Performative.INFORM)
     assert (envelope.in_reply_to, envelope.conversation, envelope.protocol) == ("17", "session-0", "metering")
     assert not envelope.expects_reply
@@ -78,7 +77,7 @@ def test_a_reading_is_senml_of_the_slots_start_in_the_requests_own_conversation(
 @pytest.mark.parametrize("sender", [ATTACHED, "town-hall@peerwatt.localhost", "school@elsewhere.localhost"])
 def test_nobody_but_the_prosumer_is_answered(sender):
     with pytest.raises(ProtocolError, match="not the prosumer"):
-        tell(own_meter(), ReadingRequest(session=0, slot=0, roles=["load"]), sender=sender)
+        tell(own_meter(), reading_request(0, 0, ["load"]), sender=sender)
 
 
 def test_bodies_a_prosumer_has_no_business_to_send_are_refused():
@@ -94,10 +93,10 @@ def test_bodies_a_prosumer_has_no_business_to_send_are_refused():
 @pytest.mark.parametrize(
     ("request_body", "reason"),
     [
-        (ReadingRequest(session=2, slot=0, roles=["load"]), "session 2"),
-        (ReadingRequest(session=0, slot=4, roles=["load"]), "slot 4"),
-        (ReadingRequest(session=0, slot=0, roles=["load", "pv"]), "found pv"),
-        (ReadingRequest(session=0, slot=0, roles=[]), "found nothing"),
+        (reading_request(2, 0, ["load"]), "session 2"),
+        (reading_request(0, 4, ["load"]), "slot 4"),
+        (reading_request(0, 0, ["load", "pv"]), "found pv"),
+        (reading_request(0, 0, []), "found nothing"),
     ],
 )
 def test_what_cannot_be_read_is_answered_with_a_failure(request_body, reason):
@@ -125,7 +124,7 @@ def _raise(error):
 )
 def test_a_source_that_measures_nonsense_or_fails_is_a_failure_not_the_end(value, reason):
     machine = own_meter(FakeSource(value))
-    effects = tell(machine, ReadingRequest(session=0, slot=0, roles=["load"]))
+    effects = tell(machine, reading_request(0, 0, ["load"]))
     envelope, body = only_answer(effects)
     assert envelope.performative is Performative.FAILURE
     assert reason in body.reason
@@ -136,7 +135,7 @@ def test_a_source_that_takes_its_time_is_read_off_the_loop_and_answers_go_to_the
     machine = own_meter(FakeSource(lambda session, slot, role: float(slot), immediate=False))
     jobs = []
     for slot in (0, 1):
-        request = ReadingRequest(session=0, slot=slot, roles=["load"])
+        request = reading_request(0, slot, ["load"])
         (job,) = tell(machine, request, message_id=f"ask-{slot}")
         assert isinstance(job, Compute)
         jobs.append(job)
@@ -157,7 +156,7 @@ def test_the_same_requests_give_the_same_messages_so_that_a_replay_repeats_nothi
         machine = own_meter(FakeSource(lambda *_, value=value: value))
         ids = []
         for slot in (0, 1, 2):
-            envelope, _ = only_answer(tell(machine, ReadingRequest(session=0, slot=slot, roles=["load"])))
+            envelope, _ = only_answer(tell(machine, reading_request(0, slot, ["load"])))
             ids.append((envelope.message_id, envelope.recipient))
         lives.append(ids)
     assert lives[0] == lives[1]
@@ -229,8 +228,8 @@ def attached_at(slot, source=None):
 
 def test_detaching_tells_from_where_the_own_meter_counts_again():
     machine = attached_at(1)
-    tell(machine, ReadingRequest(session=0, slot=1, roles=["load"]))
-    tell(machine, ReadingRequest(session=0, slot=2, roles=["load"]))
+    tell(machine, reading_request(0, 1, ["load"]))
+    tell(machine, reading_request(0, 2, ["load"]))
     envelope, body = only_answer(machine.detach())
     assert (envelope.performative, body, envelope.expects_reply) == (Performative.CANCEL, MeterDetach(), True)
     assert sent(machine.detach()) == []  # once is enough
@@ -257,7 +256,7 @@ def test_detaching_while_attaching_withdraws_the_wish():
 
 def test_a_detached_meter_answers_what_it_was_still_asked_before_it_leaves():
     machine = attached_at(0, FakeSource(immediate=False))
-    (job,) = tell(machine, ReadingRequest(session=0, slot=0, roles=["load"]))
+    (job,) = tell(machine, reading_request(0, 0, ["load"]))
     envelope, _ = only_answer(machine.detach())
     assert Finish() not in tell(machine, Acknowledged(), in_reply_to=envelope.message_id)
     effects = machine.computed(job.name, job.work())

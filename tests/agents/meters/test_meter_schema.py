@@ -12,7 +12,7 @@ def test_the_schema_of_a_meters_messages_names_every_field_of_what_is_really_sen
     schema = json.loads(result.output)
     assert set(schema["discriminator"]["mapping"]) == {
         *("meter-attach", "meter-attached", "meter-detach", "metering-ended"),
-        *("reading-request", "reading", "acknowledged", "reason"),
+        *("reading-request", "reading", "reading-correction", "acknowledged", "reason"),
     }
     reading = Reading(session=0, slot=1, bt=0.0, quality="estimated", e=[SenmlRecord(n="load", v=1.5)])
     sent = json.loads(reading.to_json())
