@@ -27,13 +27,15 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
         command.add_argument("--run", type=Path, required=True, help="the run directory")
         if name == "verify":
             command.add_argument("--member", help="check this member's bills, from its own log alone")
+            command.add_argument("--logs", type=Path, help="folder of logs; by default the run's")
+            command.add_argument("--terms", type=Path, help="the coordinator's configuration; the run's own")
     given = parser.parse_args(arguments)
     if given.command in ("indicators", "verify"):
         try:
             if given.command == "verify":
                 from coordinator.verification.command import print_verification
 
-                print_verification(given.run, given.member)
+                print_verification(given.run, given.member, given.logs, given.terms)
             else:
                 from coordinator.indicators.command import write_indicators
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from runtime.rundir import COORDINATOR
+
 MOST_FINDINGS = 200
 """A wrong price makes every line wrong: beyond so many, findings are only counted."""
+
+
+_RECORD = re.compile(rf"{COORDINATOR}\.jsonl, (?:after )?record (\d+)")
 
 
 @dataclass(slots=True)
@@ -41,8 +47,17 @@ class Findings:
             self.add(f"{where}: {'; '.join(wrong)}")
         return not wrong
 
+    def sort(self) -> None:
+        """Put first what names the first record of the coordinator's log; what names none stays behind."""
+        self.texts.sort(key=_record_of)
+
 
 def shown(value: object) -> str:
     """A value in a finding: decimals without exponent, long ones cut."""
     text = format(value, "f") if isinstance(value, Decimal) else str(value)
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _record_of(text: str) -> float:
+    named = _RECORD.match(text)
+    return float(named[1]) if named else float("inf")

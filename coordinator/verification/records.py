@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from coordinator.verification.community import Recomputation
 from coordinator.verification.findings import Findings
 from coordinator.verification.settled import Settled
+from coordinator.verification.table_files import check_csv, check_database
+from runtime.differences import differences
 from runtime.errors import InputError
 from runtime.record_base import Record
 from runtime.records import CoordinatorRecord, SessionRecord
-from runtime.results.tables import csv_text, tables
+from runtime.results.tables import tables
 from runtime.rundir import RunDirectory
 
 MONEY_TABLES = ("deliveries", "ledger", "contracts", "bills")
 """Tables that follow from what was settled."""
+NEGOTIATION_TABLES = ("positions", "prices")
+"""Tables that follow from what was negotiated."""
+
+_SETTLED = ("deliveries", "ledger", "contracts", "bills")
+"""Parts of a session's record that are compared with what was settled again, to the last decimal."""
 
 
-def check_records(directory: RunDirectory, record: CoordinatorRecord, result: Recomputation) -> None:
-    """Compare record and tables with what was settled again; differences go to the result's findings.
+def check_records(
+    directory: RunDirectory,
+    record: CoordinatorRecord,
+    result: Recomputation,
+    retraced: CoordinatorRecord | None = None,
+) -> list[str]:
+    """Compare record and tables with what was made again; differences go to the result's findings.
 
     Args:
         directory: the run.
         record: the coordinator's record.
         result: its sessions settled again.
+        retraced: the record as the market's machine makes it from the log; None if that is not known:
+            prices and positions are not compared then.
+
+    Returns:
+        Names of files that are not here, and so were not compared.
     """
     findings = result.findings
     recorded = {session.session: session for session in record.sessions}
@@ -49,11 +65,48 @@ def check_records(directory: RunDirectory, record: CoordinatorRecord, result: Re
                 }
             )
         )
-    for table in tables(record.model_copy(update={"sessions": sessions}), {}):
-        if table.name in MONEY_TABLES:
-            path = directory.path / f"{table.name}.csv"
-            if path.is_file():
-                result.proof.rows += _check_lines(path, csv_text(table), findings)
+    if retraced is not None:
+        _check_negotiation(record, retraced, findings, _name(directory))
+        sessions = [_negotiated(session, retraced) for session in sessions]
+    names = MONEY_TABLES + (NEGOTIATION_TABLES if retraced is not None else ())
+    expected = [
+        table for table in tables(record.model_copy(update={"sessions": sessions}), {}) if table.name in names
+    ]
+    missing = []
+    for table in expected:
+        path = directory.path / f"{table.name}.csv"
+        if path.is_file():
+            result.proof.rows += check_csv(path, table, findings)
+        else:
+            missing.append(path.name)
+    if directory.results_sqlite.is_file():
+        result.proof.rows += check_database(directory.results_sqlite, expected, findings)
+    else:
+        missing.append(directory.results_sqlite.name)
+    return missing
+
+
+def _check_negotiation(
+    record: CoordinatorRecord, retraced: CoordinatorRecord, findings: Findings, file: str
+) -> None:
+    """Compare all that was not settled: rounds, prices, agreements, who took part."""
+    found, expected = record.model_dump(mode="json"), retraced.model_dump(mode="json")
+    theirs, others = found.pop("sessions"), expected.pop("sessions")
+    for text in differences(found, expected):
+        findings.add(f"{file}: {text}")
+    for session, other in zip(theirs, others, strict=False):
+        for name in _SETTLED:
+            session.pop(name), other.pop(name)
+        for text in differences(session, other):
+            findings.add(f"{file}, session {session['session']}: {text}")
+
+
+def _negotiated(session: SessionRecord, retraced: CoordinatorRecord) -> SessionRecord:
+    """The session with the rounds that the market's machine makes of the log."""
+    for other in retraced.sessions:
+        if other.session == session.session:
+            return session.model_copy(update={"rounds": other.rounds})
+    return session
 
 
 def load_record(directory: RunDirectory) -> CoordinatorRecord | None:
@@ -108,15 +161,3 @@ def _about(record: Record) -> str:
         f"{name} {known[name]}" for name in ("slot", "member", "seller", "buyer", "kind") if name in known
     ]
     return ", ".join(parts)
-
-
-def _check_lines(path: Path, expected: str, findings: Findings) -> int:
-    """Compare a table's file line by line; how many lines it has beside the header."""
-    found = path.read_text("utf-8").splitlines()
-    lines = expected.splitlines()
-    for number, (one, other) in enumerate(zip(found, lines, strict=False), 1):
-        if one != other:
-            findings.add(f"{path.name}, line {number}: found {one!r}, expected {other!r}")
-    if len(found) != len(lines):
-        findings.add(f"{path.name}: found {len(found)} lines, expected {len(lines)}")
-    return len(lines) - 1

@@ -15,17 +15,28 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 20
 
+NOT_ALL_CHECKED = 3
+"""Exit code where nothing is wrong, but not everything could be checked."""
+
 
 def verify(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under ./runs.")],
     member: Annotated[
         str | None, typer.Option(help="Check this member's own bills, from its own log alone.")
     ] = None,
+    terms: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What the community agreed on, where RUN has no config/coordinator.json."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print counts and findings as JSON.")] = False,
 ) -> None:
-    """Check that the logs are unchanged and complete, and that every bill follows from them.
+    """Check that the logs are unchanged and complete, and that every price and bill follows from them.
 
-    Exit code 1 if something does not hold; the first finding names the message, record or line.
+    RUN may be a folder of logs collected from many machines. Exit code 1 if something does not hold; the
+    first finding names the message, record or line. Exit code 3 if nothing is wrong, but something could not
+    be checked, as where a log is not here.
     """
     from runtime.cli.messages import find_logs
     from runtime.inspection.proof import verify_run
@@ -39,7 +50,10 @@ def verify(
         if own not in paths:
             raise InputError(f"--member: found no log {own}")
         paths = [own]
-    verdict = verify_run(_run_of(logs_dir), paths, member)
+    if terms is not None and not terms.is_file():
+        raise InputError(f"--terms: found no file {terms}")
+    run_dir = logs_dir.parent if logs_dir.name == "logs" else logs_dir
+    verdict = verify_run(run_dir, paths, member, terms)
     if as_json:
         typer.echo(json.dumps(verdict.as_json(), indent=1))
     else:
@@ -48,12 +62,8 @@ def verify(
         typer.echo(_verdict_text(run, verdict, member))
     if not verdict.proven:
         raise typer.Exit(1)
-
-
-def _run_of(logs_dir: Path) -> Path:
-    if logs_dir.name != "logs":
-        raise InputError(f"{logs_dir}: expected a run's folder, with its logs in the folder logs")
-    return logs_dir.parent
+    if verdict.unchecked:
+        raise typer.Exit(NOT_ALL_CHECKED)
 
 
 def _verdict_text(run: str, verdict: Verdict, member: str | None) -> str:
@@ -64,13 +74,20 @@ def _verdict_text(run: str, verdict: Verdict, member: str | None) -> str:
         return f"NOT PROVEN: {run}: {number} finding{'s' if number != 1 else ''}{more}; the first is above."
     counts = verdict.log_counts()
     settlement = verdict.settlement or {}
-    lines = [f"{run}: proven from the logs", *_log_lines(counts)]
+    whole = "" if not verdict.unchecked else ", as far as could be checked"
+    lines = [f"{run}: proven from the logs{whole}", *_log_lines(counts)]
     proof: dict[str, Any] = settlement.get("proof", {})
-    lines += _settlement_lines(proof) if member is None else _member_lines(member, proof)
+    if proof:
+        lines += _settlement_lines(proof) if member is None else _member_lines(member, proof)
     if settlement.get("unfinished") is not None:
         lines.append(
             f"  session {settlement['unfinished']} is not closed: only its settled slots were checked"
         )
+    if verdict.unchecked:
+        lines.append("  NOT CHECKED:")
+        lines += [f"    {text}" for text in verdict.unchecked[:MOST_SHOWN]]
+        if len(verdict.unchecked) > MOST_SHOWN:
+            lines.append(f"    and {len(verdict.unchecked) - MOST_SHOWN} more")
     return "\n".join(lines)
 
 
@@ -92,7 +109,14 @@ def _log_lines(counts: dict[str, int]) -> list[str]:
 
 def _settlement_lines(proof: dict[str, Any]) -> list[str]:
     missing = f", {proof['missing']} without one settled at the agreed position" if proof["missing"] else ""
-    lines = [
+    lines = []
+    if proof["retraced_messages"]:
+        rounded = f" ({proof['rounded_messages']} to the last decimals)" if proof["rounded_messages"] else ""
+        lines.append(
+            f"  the coordinator's {proof['retraced_messages']} messages, with every price and allocation, "
+            f"made again by its mechanism from {proof['retraced_events']} that it took in: equal{rounded}"
+        )
+    lines += [
         f"  {proof['sessions']} sessions, {proof['slots']} slots settled again from {proof['deliveries']} "
         f"deliveries{missing}, the agreed prices and the tariffs",
         f"  {proof['lines']} bill lines and {proof['bills']} bills ({proof['billed_eur']} EUR in all): equal",

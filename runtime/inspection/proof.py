@@ -6,12 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import InputError, PeerwattError
-from runtime.messagelog.verify import LogCheck, check_logs
+from runtime.messagelog.verify import FindingKind, LogCheck, check_logs
 
 VERIFICATION_TIMEOUT_S = 3600.0
 
@@ -25,16 +25,18 @@ class Verdict:
         more: findings beyond those, only counted.
         logs: the check of the logs.
         settlement: what ``python -m coordinator verify`` says; None if settlement was not asked for.
+        unchecked: what could not be checked, and why.
     """
 
     findings: list[str]
     more: int
     logs: LogCheck
     settlement: dict[str, Any] | None
+    unchecked: list[str] = field(default_factory=list)
 
     @property
     def proven(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether nothing is wrong, in what could be checked."""
         return not self.findings
 
     def as_json(self) -> dict[str, Any]:
@@ -43,6 +45,7 @@ class Verdict:
             "proven": self.proven,
             "findings": self.findings,
             "more_findings": self.more,
+            "unchecked": self.unchecked,
             "logs": self.log_counts(),
             "settlement": self.settlement,
         }
@@ -62,13 +65,16 @@ class Verdict:
         }
 
 
-def verify_run(run: Path, logs: Sequence[Path], member: str | None = None) -> Verdict:
+def verify_run(
+    run: Path, logs: Sequence[Path], member: str | None = None, terms: Path | None = None
+) -> Verdict:
     """Verify a run, or one member's own bills.
 
     Args:
         run: the run's directory.
         logs: the logs to check; a member's own only, for a member.
         member: whose bills alone, from its own log; None for the whole run.
+        terms: the coordinator's configuration; None for the run's own.
 
     Raises:
         InputError: what is needed is missing or damaged.
@@ -77,6 +83,10 @@ def verify_run(run: Path, logs: Sequence[Path], member: str | None = None) -> Ve
     command = [sys.executable, "-m", "coordinator", "verify", "--run", str(run)]
     if member is not None:
         command += ["--member", member]
+    if terms is not None:
+        command += ["--terms", str(terms)]
+    if logs:
+        command += ["--logs", str(logs[0].parent)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
         try:
             checked = check_logs(logs)
@@ -92,13 +102,14 @@ def verify_run(run: Path, logs: Sequence[Path], member: str | None = None) -> Ve
         reason = lines[-1].removeprefix("error: ")
         raise (InputError if asked.returncode == InputError.exit_code else PeerwattError)(reason)
     settlement: dict[str, Any] = json.loads(answer)
-    found = [f"{finding.kind}: {finding.text}" for finding in checked.findings]
-    if member is not None:
-        # Of the other ends, whose logs a member does not have, nothing can be said.
-        found = [f"{f.kind}: {f.text}" for f in checked.findings if f.kind != "no-log"]
+    # Of ends whose logs are not here nothing can be said: that is no fault of what is here.
+    found = [f"{f.kind}: {f.text}" for f in checked.findings if f.kind is not FindingKind.NO_LOG]
     broken = any(finding.kind == "chain" for finding in checked.findings)
     found += [text for text in settlement["findings"] if not (broken and _is_said(text, found))]
-    return Verdict(found, checked.unnamed + settlement["more_findings"], checked, settlement)
+    unchecked = list(settlement["unchecked"])
+    if member is None:
+        unchecked += [f.text for f in checked.findings if f.kind is FindingKind.NO_LOG]
+    return Verdict(found, checked.unnamed + settlement["more_findings"], checked, settlement, unchecked)
 
 
 def _is_said(text: str, found: Sequence[str]) -> bool:

@@ -31,7 +31,8 @@ class LogFeed:
         timers: those it started that have not run out, by name.
         jobs: computations it began that are not done, by name.
         ended: its ``Finish`` or ``Fail``.
-        saved: what it wanted saved, the last of each path.
+        saved: what it wanted saved, in order.
+        verdict: on the last message that came in.
     """
 
     def __init__(self, reactions: Reactions) -> None:
@@ -42,6 +43,7 @@ class LogFeed:
         self.jobs: dict[str, Compute] = {}
         self.ended: list[Effect] = []
         self.saved: list[Save] = []
+        self.verdict = Verdict.NEW
 
     def feed(self, record: LogRecord) -> None:
         """Feed the next record.
@@ -58,8 +60,8 @@ class LogFeed:
                 reactions.exchange.sent(envelope, 0.0)
             return []
         if envelope is not None:
-            verdict, _ = reactions.exchange.received(envelope)
-            return reactions.react(envelope) if verdict is Verdict.NEW else []
+            self.verdict, _ = reactions.exchange.received(envelope)
+            return reactions.react(envelope) if self.verdict is Verdict.NEW else []
         data = record.data or {}
         match record.name:
             case "started":

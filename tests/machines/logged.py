@@ -16,10 +16,17 @@ from runtime.protocol.bodies import parse_body
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.exchange import Verdict
 from runtime.protocol.machine import Effect, Send
+from runtime.results.database import write_database
 from runtime.results.tables import tables, write_tables
 from runtime.rundir import RunDirectory
 from tests.machines.communities import Community
 from tests.machines.network import Network, Node
+
+NO_INDICATORS: dict[str, Any] = {
+    "definitions": {},
+    "run": {"community": {}, "members": {}},
+    "sessions": [],
+}
 
 
 @dataclass
@@ -36,12 +43,13 @@ class LoggedNetwork(Network):
             self.logs[name].append_event("started", {})
         return self.logs[name]
 
-    def _let_time_pass(self) -> None:
-        for node in self.nodes.values():
-            for at, name in [(at, name) for name, at in node.timers.items()]:
-                if at <= self.now_s + 5.0:
-                    self.log(node.machine.jid).append_event("timer", {"name": name})
-        super()._let_time_pass()
+    def _timer(self, node: Node, name: str) -> list[Effect]:
+        self.log(node.machine.jid).append_event("timer", {"name": name})
+        return super()._timer(node, name)
+
+    def _computed(self, node: Node, name: str, result: Any) -> list[Effect]:
+        self.log(node.machine.jid).append_event("computed", {"name": name})
+        return super()._computed(node, name, result)
 
     def _post(self, envelope: Envelope) -> None:
         if any(envelope is sent for sent in self.sent[:-1]) or envelope in self.sent[:-1]:
@@ -93,6 +101,7 @@ def leave_behind(community: Community, path: Path, **network: Any) -> RunDirecto
     for name, record in members.items():
         record.save(directory.member_record(name))
     write_tables(path, tables(coordinator, members))
+    write_database(directory.results_sqlite, tables(coordinator, members), NO_INDICATORS)
     return directory
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runtime.errors import ProtocolError
 from runtime.protocol.bodies import parse_body
@@ -82,7 +83,13 @@ class Network:
         for at, node, name in sorted(due, key=lambda entry: entry[0]):
             if at <= self.now_s and name in node.timers:
                 del node.timers[name]
-                self._perform(node, node.machine.timer(name))
+                self._perform(node, self._timer(node, name))
+
+    def _timer(self, node: Node, name: str) -> list[Effect]:
+        return node.machine.timer(name)
+
+    def _computed(self, node: Node, name: str, result: Any) -> list[Effect]:
+        return node.machine.computed(name, result)
 
     def _post(self, envelope: Envelope) -> None:
         if self.rng.random() < self.loss:
@@ -122,7 +129,7 @@ class Network:
                 case StopTimer(name):
                     node.timers.pop(name, None)
                 case Compute(name, work, _):
-                    self._perform(node, node.machine.computed(name, work()))
+                    self._perform(node, self._computed(node, name, work()))
                 case Save(path, record):
                     self.saved[path] = record
                 case Finish():
