@@ -20,7 +20,7 @@ from runtime.messaging import lean_aioxmpp
 
 lean_aioxmpp.apply()
 
-import aiosasl  # noqa: E402
+import aiosasl  # type: ignore[import-untyped]
 import aioxmpp.errors  # noqa: E402
 import aioxmpp.forms  # noqa: E402
 import aioxmpp.nonza  # noqa: E402

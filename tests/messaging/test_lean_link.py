@@ -138,6 +138,7 @@ async def test_what_is_no_message_of_the_market_is_told_and_the_device_goes_on(s
         to = f'to="{device.bare_jid}" type="chat"'
         agent.client.send_raw(f"<message {to}><body>hello</body></message>")
         form = '<x xmlns="jabber:x:data" type="nonsense"/>'
+        form = '<x xmlns="jabber:x:data" type="nonsense"/>'
         agent.client.send_raw(f"<message {to}><body>{{}}</body>{form}</message>")
         after = inform(agent.bare_jid, device.bare_jid)
         agent.transmit(after)
