@@ -59,8 +59,8 @@ def serve(make_agents: Callable[[], Sequence[MachineAgent]], watcher: Watcher) -
 
     Args:
         make_agents: makes the agents; called with the event loop running.
-        watcher: told ``ready`` when all are connected, then whatever the agents tell, and ``finished`` when
-            all have finished.
+        watcher: told ``made`` when all have taken up what their logs hold, ``ready`` when they are connected,
+            then whatever the agents tell, and ``finished`` when all have finished.
 
     Returns:
         Exit code: 0 finished or told to stop, 1 failed (the watcher was told why), 2 bad input.
@@ -81,6 +81,7 @@ async def _serve(make_agents: Callable[[], Sequence[MachineAgent]], watcher: Wat
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, stopped.set)
     agents = make_agents()
+    watcher.tell("", "made", {"agents": [agent.local_part for agent in agents]})
     stopping = asyncio.create_task(stopped.wait())
     try:
         if not await _unless(stopping, asyncio.gather(*(agent.start() for agent in agents))):

@@ -54,6 +54,11 @@ class RunDirectory:
         return self.path / "run.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that supervises the run's fleet."""
+        return self.path / "run.lock"
+
+    @property
     def connection_json(self) -> Path:
         """How agents reach the XMPP server of this run."""
         return self.path / "connection.json"

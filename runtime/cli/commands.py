@@ -20,6 +20,7 @@ from runtime.cli.plan import plan
 from runtime.cli.prepare import prepare
 from runtime.cli.replicate import replicate
 from runtime.cli.report import report
+from runtime.cli.resume import resume
 from runtime.cli.run import run
 from runtime.cli.verify import verify
 from runtime.cli.why import why
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 
 app.command()(run)
+app.command()(resume)
 app.command()(new)
 app.command()(check)
 app.command("import")(import_series)

@@ -58,6 +58,9 @@ class FleetProgress:
                 self._say(f"{agent}: metered by its own meter again")
             case "starting":
                 self._step(f"starting {detail['processes']} processes", None, None, "")
+            case "made":
+                if agent == "fleet":
+                    self._step(f"logs read after {detail['seconds']:.1f} s", None, None, "")
             case "ready":
                 if agent == "fleet":
                     self._step(f"all connected after {detail['seconds']:.1f} s", None, None, "")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,11 +29,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a community: XMPP server, coordinator, one process a prosumer, meters; then settle and report."""
-    from runtime.cli.progress import FleetProgress
-    from runtime.fleet.supervisor import Fleet
-    from runtime.results import write_results
-    from runtime.results.indicators import compute_indicators
-    from runtime.results.summary import print_summary
+    from runtime.cli.fleet_run import run_to_results
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import resolve, write_configs
     from runtime.scenario.summary import notices
@@ -45,23 +39,7 @@ def run(
     for notice in notices(resolved):
         typer.echo(f"notice: {notice}", err=True)
     write_configs(resolved, directory)
-    with FleetProgress(quiet=as_json) as progress:
-
-        def on_news(agent: str, phase: str, detail: dict[str, Any]) -> None:
-            progress.show(agent, phase, detail)
-            if phase == "agreement" and figures:
-                threading.Thread(target=_load_plotting, daemon=True).start()
-
-        Fleet(directory, on_news).run()
-        progress.show("fleet", "results", {})
-        compute_indicators(directory.path)
-        result = write_results(directory.path, figures=figures)
-    if as_json:
-        typer.echo(json.dumps(result, indent=1))
-        return
-    print_summary(result)
-    path = directory.path
-    typer.echo(f"\n{len(result['files'])} files in {path}; its messages: peerwatt messages {path}")
+    run_to_results(directory, figures=figures, as_json=as_json)
 
 
 def new_directory(runs: Path, name: str | None, scenario: str) -> Path:
@@ -88,8 +66,3 @@ def new_directory(runs: Path, name: str | None, scenario: str) -> Path:
             raise InputError(f"{path}: cannot be made: {error.strerror}") from error
         return path
     raise InputError(f"{runs / candidates[0]}: is there already; choose another --name or remove it")
-
-
-def _load_plotting() -> None:
-    """Load what the figures need while the market still runs."""
-    import matplotlib.figure  # noqa: F401

@@ -11,6 +11,8 @@ from typing import Any
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import FleetError
 from runtime.fleet.children import AgentChild, Child, ForkServer, ServerChild, Told
+from runtime.fleet.lock import sole_supervisor
+from runtime.fleet.resume import connection_again
 from runtime.messaging.connection import Connection
 from runtime.rundir import COORDINATOR, RunDirectory
 
@@ -59,6 +61,7 @@ class Fleet:
         self.restarts: Counter[str] = Counter()
         self.ready_seconds: float | None = None
         self._reasons: dict[str, str] = {}
+        self._unmade: set[str] = set()  # processes whose agents have not yet taken up what their logs hold
         self._unready: set[str] = set()
         self._finished: set[str] = set()  # processes that say that they are done
         self._left: set[str] = set()  # of these, the ones whose end has been noticed
@@ -73,31 +76,61 @@ class Fleet:
         """All processes, in the order in which they are started."""
         return [self.server, self.coordinator, self.meters, *self.prosumers]
 
-    def run(self) -> None:
+    def run(self, *, resume: bool = False) -> None:
         """Run the fleet until the market sessions are closed.
+
+        Args:
+            resume: go on with a run whose fleet is gone: every agent takes up what its own log holds.
 
         Raises:
             FleetError: a process died for good, refused to start, or did not get ready in time.
+            InputError: another process supervises this run.
             KeyboardInterrupt: Ctrl-C; like any other way out, only after every process has gone.
         """
-        try:
-            self._start()
-            self._watch()
-        finally:
-            self._stop()
+        with sole_supervisor(self._directory):
+            try:
+                self._on_news("fleet", "starting", {"processes": len(self.children)})
+                connection = connection_again(self._directory) if resume else None
+                if connection is None:
+                    self._start()
+                else:
+                    self._start_again(connection)
+                self._watch()
+            finally:
+                self._stop()
 
     def _start(self) -> None:
         began_s = time.monotonic()
-        self._on_news("fleet", "starting", {"processes": len(self.children)})
         self.server.start()
         self._fork_server.start()
         self.server.await_ready()
         connection = Connection.load(self._directory.server_dir / "connection.json")
         connection.save(self._directory.connection_json)
+        self._start_agents()
+        self._await_ready(began_s)
+
+    def _start_again(self, connection: Connection) -> None:
+        """Start agents first, the server last: nobody is waited for while others still read their logs."""
+        began_s = time.monotonic()
+        connection.save(self._directory.connection_json)
+        self.server.port = connection.port
+        self._fork_server.start()
+        self._start_agents()
+        while self._unmade:
+            self._step(None)
+        self._on_news("fleet", "made", {"seconds": round(time.monotonic() - began_s, 3)})
+        self.server.start()
+        self.server.await_ready()
+        self._await_ready(time.monotonic())
+
+    def _start_agents(self) -> None:
         agents: list[AgentChild] = [self.coordinator, self.meters, *self.prosumers]
         self._unready = {agent.name for agent in agents}
+        self._unmade = set(self._unready)
         for agent in agents:
             agent.start()
+
+    def _await_ready(self, began_s: float) -> None:
         limit_s = READY_LIMIT_S + READY_LIMIT_PER_MEMBER_S * len(self.prosumers)
         while self._unready:
             left_s = began_s + limit_s - time.monotonic()
@@ -140,6 +173,8 @@ class Fleet:
 
     def _hear(self, child: Child, told: Told) -> None:
         agent, phase, detail = told
+        if phase == "made":
+            self._unmade.discard(child.name)
         if phase == "ready":
             self._unready.discard(child.name)
         if phase == "finished":

@@ -29,6 +29,7 @@ from runtime.configuration import (
     derive_seed,
     strategy_in,
 )
+from runtime.configured import CONFIG_DIGESTS, VERSION, config_digests
 from runtime.conventions import FloatArray, exact_price
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
@@ -385,7 +386,8 @@ def write_configs(resolved: ResolvedScenario, run_dir: RunDirectory) -> None:
         "members": resolved.members,
         "sessions": [horizon.model_dump(mode="json") for horizon in resolved.horizons],
         "scenario_sha256": resolved.sha256,
-        "peerwatt_version": version("peerwatt"),
+        VERSION: version("peerwatt"),
+        CONFIG_DIGESTS: config_digests(run_dir),
         "export_above_import_slots": resolved.export_above_import_slots(),
         "series": resolved.provenance,
     }

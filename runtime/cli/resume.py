@@ -1,0 +1,27 @@
+"""``peerwatt resume``: a run that was broken off goes on from its agents' own records."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def resume(
+    run: Annotated[str, typer.Argument(help="Directory of a run, or its name under ./runs.")],
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the figures.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Go on with a run that was stopped or killed: every agent takes up its place from its own message log.
+
+    The ledger becomes what it would have been without the interruption. A run that is finished, that is still
+    running, or whose configuration was changed is refused.
+    """
+    from runtime.cli.fleet_run import run_to_results
+    from runtime.cli.report import find_run
+    from runtime.fleet.resume import check_resumable
+    from runtime.rundir import RunDirectory
+
+    directory = RunDirectory(find_run(run))
+    check_resumable(directory)
+    run_to_results(directory, figures=figures, as_json=as_json, resume=True)
