@@ -15,14 +15,35 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection as Pipe
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from runtime.errors import PeerwattError
-from runtime.messaging.host import MachineAgent
+from runtime.errors import AgentRefusedError, PeerwattError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection as Pipe
 
 STOP_LIMIT_S = 5.0
 """How long an agent may take to log out before its process leaves anyway."""
+
+
+class Served(Protocol):
+    """An agent as a process serves it, whatever library connects it.
+
+    Attributes:
+        local_part: its account.
+        finished: resolves when it has finished, or with the error that ended it.
+        refused: resolves with the error when the server will not have it.
+    """
+
+    local_part: str
+    finished: asyncio.Future[None]
+    refused: asyncio.Future[AgentRefusedError]
+
+    async def start(self) -> None:
+        """Connect."""
+
+    async def stop(self) -> None:
+        """Leave."""
 
 
 class Watcher(Protocol):
@@ -54,7 +75,7 @@ class PipeWatcher:
             self._pipe.send((agent, phase, detail))
 
 
-def serve(make_agents: Callable[[], Sequence[MachineAgent]], watcher: Watcher) -> int:
+def serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> int:
     """Run agents in this process until they have finished.
 
     Args:
@@ -74,7 +95,7 @@ def serve(make_agents: Callable[[], Sequence[MachineAgent]], watcher: Watcher) -
     return 0
 
 
-async def _serve(make_agents: Callable[[], Sequence[MachineAgent]], watcher: Watcher) -> None:
+async def _serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -109,7 +130,7 @@ async def _unless(stopping: asyncio.Task[Any], work: asyncio.Future[Any]) -> boo
     return False
 
 
-async def _finished_or_refused(agent: MachineAgent) -> None:
+async def _finished_or_refused(agent: Served) -> None:
     await asyncio.wait((agent.finished, agent.refused), return_when=asyncio.FIRST_COMPLETED)
     if agent.finished.done():
         agent.finished.result()

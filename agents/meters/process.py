@@ -7,33 +7,26 @@ an earlier one did is none of its business: it replays nothing, and its message 
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agents.meters.attached import TakingLeave
 from agents.meters.machine import AttachedMeterMachine, MeterMachine
 from agents.meters.source import BackgroundSource, MeterSource, open_source, roles_to_measure
 from runtime.clock import SimulatedClock
 from runtime.configuration import ClockConfig, MeterConfig, MetersConfig
-from runtime.errors import FleetError, InputError
+from runtime.errors import InputError
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.connection import Connection
 from runtime.messaging.host import MachineAgent
-from runtime.process import STOP_LIMIT_S, Watcher, serve
+from runtime.process import Watcher, serve
 from runtime.rundir import RunDirectory, attached_meter_account, meter_account
 
-DETACH_LIMIT_S = STOP_LIMIT_S - 1.0
-"""How long a meter that is told to leave waits for its prosumer's acknowledgement."""
 
-
-LOST_LIMIT_S = 600.0
-"""How long an attached meter looks for a server it has lost; nobody else ends it when its fleet is gone."""
-
-
-class AttachedMeterAgent(MachineAgent):
+class AttachedMeterAgent(TakingLeave, MachineAgent):
     """The agent of an attached meter; it takes its leave before it stops, and does not outlive its fleet."""
 
     def __init__(
@@ -47,44 +40,6 @@ class AttachedMeterAgent(MachineAgent):
         """Prepare an agent, as ``MachineAgent``."""
         super().__init__(connection, local_part, machine, log, SimulatedClock(), tell, replay=False)
         self._attached_machine = machine
-        self._took_leave = False
-        self._giving_up: asyncio.TimerHandle | None = None
-
-    def on_connected(self) -> None:
-        """Go on."""
-        self._keep_looking()
-        super().on_connected()
-
-    def on_disconnected(self) -> None:
-        """Give up if the server stays away."""
-        super().on_disconnected()
-        self._keep_looking()
-        self._giving_up = asyncio.get_running_loop().call_later(LOST_LIMIT_S, self._give_up)
-
-    def _keep_looking(self) -> None:
-        if self._giving_up is not None:
-            self._giving_up.cancel()
-            self._giving_up = None
-
-    def _give_up(self) -> None:
-        self._end(FleetError(f"{self.local_part}: its server has been gone for {LOST_LIMIT_S:g} s"))
-
-    async def stop(self) -> None:
-        """Detach, if the prosumer may know of this meter, then leave."""
-        if self._reactions.started and not (self._took_leave or self.finished.done() or self.refused.done()):
-            self._took_leave = True
-            self._guarded(self._detach)
-            await asyncio.wait(
-                (self.finished, self.refused), timeout=DETACH_LIMIT_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not self.finished.done():
-                self._tell("detach-unanswered", {})
-        await super().stop()
-        self._keep_looking()
-
-    def _detach(self) -> None:
-        self._log.append_event("detach", {})
-        self._perform(self._attached_machine.detach())
 
 
 def run_meters(run_path: Path, watcher: Watcher, handout: Path | None = None) -> int:

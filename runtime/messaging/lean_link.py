@@ -20,7 +20,7 @@ from runtime.messaging import lean_aioxmpp
 
 lean_aioxmpp.apply()
 
-import aiosasl  # type: ignore[import-untyped]
+import aiosasl  # type: ignore[import-untyped]  # noqa: E402
 import aioxmpp.errors  # noqa: E402
 import aioxmpp.forms  # noqa: E402
 import aioxmpp.nonza  # noqa: E402
@@ -31,7 +31,7 @@ import aioxmpp.security_layer  # noqa: E402
 import aioxmpp.stanza  # noqa: E402
 import aioxmpp.structs  # noqa: E402
 
-from runtime.errors import PeerwattError, ProtocolError  # noqa: E402
+from runtime.errors import InputError, PeerwattError, ProtocolError  # noqa: E402
 from runtime.messaging.wire import (  # noqa: E402
     FORM_TITLE,
     THREAD_FIELD,
@@ -109,14 +109,14 @@ def tls_context(ca_pem: str) -> ssl.SSLContext:
         ca_pem: certificate of the authority (PEM).
 
     Raises:
-        LinkError: it holds no certificate.
+        InputError: it holds no certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_verify_locations(cadata=ca_pem)
     except (ssl.SSLError, ValueError) as error:
-        raise LinkError(f"expected the authority's certificate (PEM): {error}", for_good=True) from error
+        raise InputError(f"expected the authority's certificate (PEM): {error}") from error
     return context
 
 

@@ -14,9 +14,9 @@ from meter_fleet import Process, Run, StandInProsumer
 from meter_setup import horizon, meter_config
 from typer.testing import CliRunner
 
-import agents.meters.process
+from agents.meters.attached import DETACH_LIMIT_S, TakingLeave
 from agents.meters.machine import AttachedMeterMachine
-from agents.meters.process import DETACH_LIMIT_S, AttachedMeterAgent
+from agents.meters.process import AttachedMeterAgent
 from agents.meters.source import open_source
 from runtime.cli import meter_process
 from runtime.cli.meter import app
@@ -289,7 +289,7 @@ async def test_a_meter_waits_for_its_prosumers_leave_for_five_seconds_at_most(ru
 async def test_an_attached_meter_does_not_outlive_a_server_that_is_gone_for_good(
     run, prosumer, monkeypatch, comes_back
 ):
-    monkeypatch.setattr(agents.meters.process, "LOST_LIMIT_S", 3.0 if comes_back else 0.0)
+    monkeypatch.setattr(TakingLeave, "lost_limit_s", 3.0 if comes_back else 0.0)
     school = await prosumer()
     jids = run.connection.jid("school.meter2"), run.connection.jid("school")
     source = open_source("simulated:", meter_config())
