@@ -69,7 +69,7 @@ class ProsumerMachine(Machine):
         self._config = config
         self._record_path = record_path
         domain = jid.split("@", 1)[1]
-        self._coordinator = f"{COORDINATOR}@{domain}"
+        self._coordinator = f"{config.coordinator}@{domain}"
         self._meters = OwnMeters(config, domain)
         self._planner: Planner = planner_for(config.strategy, config.seed)
         self._bargainer = Bargainer(self, config, self._planner)

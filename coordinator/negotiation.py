@@ -52,21 +52,27 @@ class Negotiation:
         mechanism: what makes the calls.
         call: what the running round asks; round 0 tells the grid's tariffs.
         number: the running round.
-        asking: the members asked at present, with the call each of them gets.
+        asking: the members asked at present, with the call each of them gets; none once a round has ended.
         rounds: the rounds held so far.
         agreed: how it ended, None before; so are the two below.
         clearing: the terms of settlement.
         opted_out: members that go back to their plans of round 0.
         bargaining_rounds: rounds that members bargained among themselves; 0 if they did not.
         disregarded: what members reported and does not count, in words.
+        others: members of another community, whom members of this one may trade with.
+        trades_across: what members reported to have agreed on with these.
     """
 
-    def __init__(self, mechanism: Mechanism, members: list[str]) -> None:
+    def __init__(
+        self, mechanism: Mechanism, members: list[str], *, concluded_by_others: bool = False
+    ) -> None:
         """Begin with round 0.
 
         Args:
             mechanism: what makes the calls.
             members: who takes part, in the order of positions.
+            concluded_by_others: who opts out is found out together with another community, and told by
+                ``conclude``.
         """
         tariff = mechanism.tariff
         self.mechanism = mechanism
@@ -79,6 +85,9 @@ class Negotiation:
         self.opted_out: list[str] = []
         self.bargaining_rounds = 0
         self.disregarded: list[str] = []
+        self.others: list[str] = []
+        self.trades_across: dict[str, list[ReportedTrade]] = {}
+        self._concluded_by_others = concluded_by_others
         self._members = members
         self._position = np.zeros((len(members), tariff.slots))
         self._agreed_kwh = self._position
@@ -136,12 +145,16 @@ class Negotiation:
                     limits[index[name]] = answer.limit_price_eur_per_kwh
         contracts: tuple[Contract, ...] = ()
         if isinstance(self.call, Bargain):
-            reports = {name: answer.trades for name, answer in self._answers.items()}
+            reports: dict[str, list[ReportedTrade]] = {}
+            for name, answer in self._answers.items():
+                reports[name] = [each for each in answer.trades if each.partner not in self.others]
+                self.trades_across[name] = [each for each in answer.trades if each.partner in self.others]
             tariff = self.mechanism.tariff
             contracts, self.disregarded = matched_contracts(reports, self._members, tariff)
             self.bargaining_rounds = max(
                 (answer.bargaining_rounds for answer in self._answers.values()), default=0
             )
+        self.asking = {}
         return Answers(
             net_kwh=self._position.copy(),
             limit_price_eur_per_kwh=limits,
@@ -192,16 +205,22 @@ class Negotiation:
 
     def _agree(self, agreed: Agreed) -> None:
         self.agreed = agreed
-        alone_kwh = self._positions_of(0)
-        agreed_kwh = self._positions_of(agreed.round) if agreed.net_kwh is None else agreed.net_kwh
-        leaving, clearing = who_opts_out(self.mechanism, agreed_kwh, alone_kwh)
+        alone_kwh = self.positions_of(0)
+        self._agreed_kwh = self.positions_of(agreed.round) if agreed.net_kwh is None else agreed.net_kwh
+        if not self._concluded_by_others:
+            self.conclude(*who_opts_out(self.mechanism, self._agreed_kwh, alone_kwh))
+
+    def conclude(self, leaving: frozenset[int], clearing: Clearing) -> None:
+        """End with who goes back to its plan alone, and the terms of settlement after that."""
+        alone_kwh = self.positions_of(0)
         self.opted_out = [self._members[index] for index in sorted(leaving)]
         self.clearing = clearing
-        self._agreed_kwh = agreed_kwh.copy()
+        self._agreed_kwh = self._agreed_kwh.copy()
         for index in leaving:
             self._agreed_kwh[index] = alone_kwh[index]
 
-    def _positions_of(self, number: int) -> Array:
+    def positions_of(self, number: int) -> Array:
+        """The positions of a round held, shape (members, slots), import > 0 [kWh]."""
         return np.array([self.rounds[number].net_kwh[name] for name in self._members])
 
     @property

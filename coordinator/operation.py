@@ -10,20 +10,24 @@ from coordinator.negotiation import Negotiation
 from coordinator.settlement import (
     ENERGY_STEP_KWH,
     PRICE_STEP_EUR_PER_KWH,
+    CounterpartSlot,
     Share,
+    SlotContract,
     SlotPrices,
     agreed_contracts,
     bills,
+    community_exchange,
     contracts_of_slot,
     demand_charges,
     exchange_energy,
+    executable_across,
     owed_eur,
     sharing,
     slot_entries,
 )
 from runtime.configuration import CoordinatorSession
 from runtime.protocol.bodies import BillLine, MeteredDelivery
-from runtime.records import AgreedContract, Bill, Delivery, LedgerEntry, Quality
+from runtime.records import AgreedContract, Bill, CommunityExchange, Delivery, LedgerEntry, Quality
 
 
 class Operation:
@@ -33,6 +37,9 @@ class Operation:
         slot: the running slot.
         deliveries: what was settled, in the order of slots and members.
         ledger: the double entries of the slots settled, and at the end those of the session as a whole.
+        exchanges: what was exchanged with another community in the slots settled with it.
+        counted: whether no more deliveries count: those of the running slot are told another community, or
+            all slots are settled.
     """
 
     def __init__(
@@ -50,6 +57,8 @@ class Operation:
         self.slot = 0
         self.deliveries: list[Delivery] = []
         self.ledger: list[LedgerEntry] = []
+        self.exchanges: list[CommunityExchange] = []
+        self.counted = False
         self._session = session
         self._terms = terms
         self._negotiation = negotiation
@@ -96,7 +105,8 @@ class Operation:
         """Contracts between members, by which energy is settled first."""
         if self._contracts is None:
             suspended = self._negotiation.mechanism.tariff.suspended
-            self._contracts = agreed_contracts(self._clearing.contracts, self._members, suspended)
+            everybody = [*self._members, *self._negotiation.others]
+            self._contracts = agreed_contracts(self._clearing.contracts, everybody, suspended)
         return self._contracts
 
     @property
@@ -113,10 +123,23 @@ class Operation:
 
     # -- a slot ----------------------------------------------------------------------------------------
 
-    def settle(self) -> dict[str, BillLine]:
+    def count(self) -> tuple[dict[str, Decimal], list[SlotContract]]:
+        """The running slot as it is told another community; deliveries that come after this do not count.
+
+        Returns:
+            Each member's net energy, import > 0, and contracts across as this side's metering allows them.
+        """
+        self.counted = True
+        net_kwh = {member: self._delivery_of(member).net_kwh for member in self._members}
+        return net_kwh, executable_across(net_kwh, contracts_of_slot(self.contracts, self.slot))
+
+    def settle(self, counterpart: CounterpartSlot | None = None) -> dict[str, BillLine]:
         """Settle the running slot and go to the next; the bill line of each member.
 
         With the last slot, what is entered for the session as a whole is in the ledger too.
+
+        Args:
+            counterpart: what another community metered in the slot; None where there is none to trade with.
         """
         grid, slot_minutes = self._terms.grid, self._terms.horizon.slot_minutes
         prices = SlotPrices(
@@ -133,7 +156,10 @@ class Operation:
             contracts=contracts_of_slot(self.contracts, self.slot),
             import_limit_kwh=grid.import_limit_kwh(slot_minutes),
             export_limit_kwh=grid.export_limit_kwh(slot_minutes),
+            counterpart=counterpart,
         )
+        if counterpart is not None:
+            self.exchanges.append(community_exchange(self.slot, exchange, self._members, prices))
         entries = slot_entries(self._session, self.slot, exchange, prices)
         self.deliveries += deliveries
         self.ledger += entries
@@ -144,7 +170,7 @@ class Operation:
             for share, delivery in zip(exchange.shares, deliveries, strict=True)
         }
         self.slot += 1
-        self._delivered, self._declined = {}, set()
+        self._delivered, self._declined, self.counted = {}, set(), self.passed
         if self.passed:
             self._close()
         return lines

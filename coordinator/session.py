@@ -16,9 +16,11 @@ import numpy as np
 from coordinator.calls import answer_of, call_body, told, told_schedule
 from coordinator.costs import CommunityTariff
 from coordinator.expected import expected_prices
-from coordinator.mechanisms import Agreed, Bargain, Call, Declare, mechanism_for
+from coordinator.mechanisms import Agreed, Answers, Bargain, Call, Declare, mechanism_for
 from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
+from coordinator.settlement import CounterpartSlot
+from coordinator.two_communities import TwoCommunities
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
 from runtime.protocol.bargain_bodies import BargainReport
@@ -68,7 +70,7 @@ class Phase(StrEnum):
 
 
 class MarketMachine(Machine):
-    """The coordinator's side of every session of a scenario.
+    """The coordinator's side of every session of a scenario; of two communities, that of one of them.
 
     Attributes:
         phase: where the running session stands.
@@ -86,7 +88,10 @@ class MarketMachine(Machine):
         self.session = 0
         self._config = config
         self._record_path = record_path
-        self._domain = jid.split("@", 1)[1]
+        account, self._domain = jid.split("@", 1)
+        own = next((part for part in config.communities if part.coordinator == account), None)
+        self._expected = config.members if own is None else own.members
+        self._beside = None if own is None else TwoCommunities(self, config, own)
         self._new_mechanism = mechanism_for(config.mechanism, config.parameters)
         self._joined: set[str] = set()
         self._members: list[str] = []
@@ -106,7 +111,10 @@ class MarketMachine(Machine):
         self._tell_joining()
 
     def on_message(self, envelope: Envelope, body: AnyBody) -> None:
-        """Take a member's message, if it may say this now."""
+        """Take a member's message, or another coordinator's, if it may say this now."""
+        if self._beside is not None and envelope.sender == self._beside.jid:
+            self._beside.hear(envelope, body)
+            return
         member = self._member_of(envelope.sender)
         match body:
             case Join():
@@ -144,13 +152,14 @@ class MarketMachine(Machine):
                 self._withdraw(self._asked)
                 self._next_session()
             case _:
-                super().on_timer(name)
+                if self._beside is None or not self._beside.deadline(name):
+                    super().on_timer(name)
 
     # -- joining ---------------------------------------------------------------------------------------
 
     def _member_of(self, jid: str) -> str:
         name, _, domain = jid.partition("@")
-        if domain != self._domain or name not in self._config.members:
+        if domain != self._domain or name not in self._expected:
             raise ProtocolError(f"{jid} is not a member of {self._config.community}")
         return name
 
@@ -162,7 +171,7 @@ class MarketMachine(Machine):
         self.reply(envelope, Performative.AGREE, self._admission())
         self._joined.add(member)
         self._tell_joining()
-        if self.phase is Phase.JOINING and len(self._joined) == len(self._config.members):
+        if self.phase is Phase.JOINING and len(self._joined) == len(self._expected):
             self.do(StopTimer("join"))
             self._begin_sessions()
 
@@ -177,7 +186,7 @@ class MarketMachine(Machine):
         if not self._joined:
             self.do(Fail(f"no member joined within {self._config.timing.join_deadline_s:g} s"))
             return
-        self._members = [name for name in self._config.members if name in self._joined]
+        self._members = [name for name in self._expected if name in self._joined]
         self._begin_session()
 
     def _begin_session(self) -> None:
@@ -189,8 +198,11 @@ class MarketMachine(Machine):
             session.grid,
         )
         mechanism = self._new_mechanism(tariff, len(self._members))
-        self._negotiation = Negotiation(mechanism, self._members)
+        beside = self._beside
+        self._negotiation = Negotiation(mechanism, self._members, concluded_by_others=beside is not None)
         self._reported = False
+        if beside is not None:
+            beside.begin(self.session, self._negotiation, self._members)
         self._operation = Operation(self.session, session, self._negotiation, self._members)
         self.phase = Phase.NEGOTIATING
         self._ask_round()
@@ -205,7 +217,9 @@ class MarketMachine(Machine):
         same: dict[int, AnyBody] = {}  # one body for all who are asked the same
         for member, call in negotiation.asking.items():
             if id(call) not in same:
-                same[id(call)] = call_body(call, self.session, negotiation, self._members)
+                across = self._beside if isinstance(call, Bargain) and call.across else None
+                members = self._members if across is None else across.everybody
+                same[id(call)] = call_body(call, self.session, negotiation, members)
             bodies[member] = same[id(call)]
         deadline_s = self._round_deadline_s()
         self._ask_all(Performative.CFP, bodies, "market", deadline_s)
@@ -219,7 +233,8 @@ class MarketMachine(Machine):
 
     def _take_answer(self, member: str, body: Position | DeviceDeclaration | BargainReport) -> None:
         negotiation = self._negotiation
-        if (self.phase, body.session, body.round) != (Phase.NEGOTIATING, self.session, negotiation.number):
+        now = (Phase.NEGOTIATING, self.session, negotiation.number)
+        if (self.phase, body.session, body.round) != now or not negotiation.asking:
             return  # an answer to a round that closed without it: the member was named late there
         call = negotiation.asking.get(member)
         asked = (isinstance(call, Declare), isinstance(call, Bargain))
@@ -238,11 +253,11 @@ class MarketMachine(Machine):
         if envelope.in_reply_to is None or self._asked.get(member) != envelope.in_reply_to:
             return
         match self.phase:
-            case Phase.NEGOTIATING:
+            case Phase.NEGOTIATING if self._negotiation.asking:
                 self._negotiation.decline(member)
                 if self._negotiation.complete:
                     self._end_round()
-            case Phase.OPERATING:
+            case Phase.OPERATING if not self._operation.counted:
                 self._operation.decline(member)
                 if self._operation.complete:
                     self._settle()
@@ -260,6 +275,13 @@ class MarketMachine(Machine):
         answers = negotiation.end_round()
         for note in negotiation.disregarded:
             self.do(Progress("disregarded", {"what": note}))
+        if self._beside is None:
+            self._respond(answers)
+        else:
+            self._beside.round_ended(answers, self._round_deadline_s(), self._respond)
+
+    def _respond(self, answers: Answers) -> None:
+        negotiation = self._negotiation
         respond = partial(negotiation.mechanism.respond, answers)
         if negotiation.mechanism.computes_long:
             self.do(Compute(f"respond-{self.session}-{negotiation.number}", respond))
@@ -274,13 +296,17 @@ class MarketMachine(Machine):
         self._negotiation.follow(response)
         if self._negotiation.agreed is None:
             self._ask_round()
+        elif self._beside is None:
+            self._agree()
         else:
-            self._agree(self._negotiation.agreed)
+            self._beside.conclude(self._agree)
 
-    def _agree(self, agreed: Agreed) -> None:
+    def _agree(self) -> None:
         self.phase = Phase.AGREEING
-        self._tell("agreement", round=agreed.round)
         negotiation = self._negotiation
+        agreed = negotiation.agreed
+        assert agreed is not None, "the negotiation has ended"
+        self._tell("agreement", round=agreed.round)
         assert negotiation.clearing is not None, "what is agreed is cleared"
         tariff = negotiation.mechanism.tariff
         local = np.where(tariff.suspended, np.nan, negotiation.clearing.local_price_eur_per_kwh)
@@ -344,7 +370,7 @@ class MarketMachine(Machine):
 
     def _take_delivery(self, member: str, envelope: Envelope, body: MeteredDelivery) -> None:
         now = (self.phase, body.session, body.slot)
-        if now != (Phase.OPERATING, self.session, self._operation.slot):
+        if now != (Phase.OPERATING, self.session, self._operation.slot) or self._operation.counted:
             reason = f"slot {body.slot} was settled without this delivery: its deadline had passed"
             self.reply(envelope, Performative.REFUSE, Reason(reason=reason))
             return
@@ -356,11 +382,19 @@ class MarketMachine(Machine):
     def _settle(self) -> None:
         self.do(StopTimer("delivery"))
         self._withdraw(member for member in self._members if member not in self._delivering)
-        for member, line in self._operation.settle().items():
+        if self._beside is None:
+            self._settle_with(None)
+        else:
+            self._beside.exchange(self._operation, self._settle_with)
+
+    def _settle_with(self, counterpart: CounterpartSlot | None) -> None:
+        for member, line in self._operation.settle(counterpart).items():
             if member in self._delivering:
                 self.reply(self._delivering[member], Performative.INFORM, line)
-        if self._operation.passed:
+        if self._operation.passed and self._beside is None:
             self._close()
+        elif self._operation.passed:
+            self._beside.close(self._close)
         else:
             self._await_slot()
 
@@ -416,6 +450,7 @@ class MarketMachine(Machine):
             deliveries=operation.deliveries,
             ledger=operation.ledger,
             bills=bills,
+            communities=[] if self._beside is None else [self._beside.record(operation)],
         )
 
     def _next_session(self) -> None:
@@ -429,7 +464,7 @@ class MarketMachine(Machine):
             setting=self._config.setting,
             mechanism=self._config.mechanism,
             members=self._members,
-            absent=[name for name in self._config.members if name not in self._joined],
+            absent=[name for name in self._expected if name not in self._joined],
             sessions=self._done,
         )
         self.do(Save(self._record_path, record))
@@ -476,4 +511,4 @@ class MarketMachine(Machine):
         )
 
     def _tell_joining(self) -> None:
-        self.do(Progress("joining", {"joined": len(self._joined), "members": len(self._config.members)}))
+        self.do(Progress("joining", {"joined": len(self._joined), "members": len(self._expected)}))

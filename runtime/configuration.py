@@ -14,12 +14,14 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from runtime.communities import CommunityPart
 from runtime.devices import Appliance, Battery, ElectricVehicle, PvArray
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
 from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
 from runtime.preferences import PlanningWishes, TradePreferences
+from runtime.rundir import COORDINATOR
 
 Setting = Literal["community", "pv-only", "pv-battery-rule", "pv-battery-optimised"]
 """How members live: as a community market, or each alone against the grid (the paper's three scenarios)."""
@@ -167,6 +169,7 @@ class MemberConfig(Configuration):
         forecast: how it forecasts; None has a perfect forecast.
         planning: what its plans heed beside their cost.
         preferences: what neighbours' energy is worth to it beyond its price, where members bargain.
+        coordinator: local part of its coordinator's account.
     """
 
     name: str
@@ -183,6 +186,7 @@ class MemberConfig(Configuration):
     forecast: ForecastMethod | None = None
     planning: PlanningWishes = PlanningWishes()
     preferences: TradePreferences = TradePreferences()
+    coordinator: str = COORDINATOR
 
 
 class MeterConfig(Configuration):
@@ -250,6 +254,8 @@ class CoordinatorConfig(Configuration):
         clock: the run's clock.
         seed: of the coordinator's own random numbers.
         sessions: what is negotiated, in order.
+        communities: the two that the members are in, each with a coordinator of its own; none where all are
+            in one.
     """
 
     community: str
@@ -261,6 +267,12 @@ class CoordinatorConfig(Configuration):
     clock: ClockConfig
     seed: int
     sessions: list[CoordinatorSession]
+    communities: list[CommunityPart] = Field(default_factory=list)
+
+    @property
+    def coordinators(self) -> list[str]:
+        """Local parts of the coordinators' accounts."""
+        return [part.coordinator for part in self.communities] or [COORDINATOR]
 
 
 def strategy_in(setting: Setting, own: Strategy | None) -> Strategy:

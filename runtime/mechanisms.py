@@ -20,6 +20,7 @@ class MechanismKind(Protocol):
     """What is needed of a mechanism's class to check a scenario."""
 
     parameters_model: ClassVar[type[BaseModel]]
+    two_communities: ClassVar[bool]
 
 
 def mechanism_names() -> list[str]:
@@ -49,6 +50,15 @@ def load_mechanism(name: str) -> Any:  # noqa: ANN401 - a class that this packag
         return point.load()
     known = ", ".join(mechanism_names()) or "none is installed"
     raise InputError(f"mechanism.name: found {name!r}, expected one of: {known}")
+
+
+def has_two_communities(name: str) -> bool:
+    """Whether a mechanism has members in two communities, each with a coordinator of its own.
+
+    Raises:
+        InputError: no mechanism of this name is installed.
+    """
+    return bool(load_mechanism(name).two_communities)
 
 
 def check_parameters(name: str, kind: type[MechanismKind], parameters: dict[str, Any]) -> BaseModel:

@@ -22,6 +22,8 @@ __all__ = [
     "AgreedContract",
     "AgreedPlan",
     "Bill",
+    "CommunityExchange",
+    "CommunityRecord",
     "CoordinatorRecord",
     "Delivery",
     "ForecastError",
@@ -81,6 +83,48 @@ class Delivery(Record):
     quality: Quality
 
 
+class CommunityExchange(Record):
+    """What one of two communities exchanged with the other in a slot; energies not negative, money exact.
+
+    Attributes:
+        slot: slot of the session.
+        contract_import_kwh: taken by contracts across.
+        contract_export_kwh: given by contracts across.
+        contract_paid_eur: what this community's buyers pay for that.
+        contract_earned_eur: what its sellers get.
+        pool_import_kwh: of what the pool sold to members, what came from the other community's.
+        pool_export_kwh: of what the pool bought, what went to the other community's.
+        pool_price_eur_per_kwh: its price; None in a slot without a pool.
+        pool_paid_eur: what the one pool pays the other (negative: gets).
+    """
+
+    slot: int
+    contract_import_kwh: Decimal
+    contract_export_kwh: Decimal
+    contract_paid_eur: Decimal
+    contract_earned_eur: Decimal
+    pool_import_kwh: Decimal
+    pool_export_kwh: Decimal
+    pool_price_eur_per_kwh: Decimal | None
+    pool_paid_eur: Decimal
+
+
+class CommunityRecord(Record):
+    """One of two communities in a session.
+
+    Attributes:
+        name: as people call it.
+        coordinator: local part of its coordinator's account.
+        members: admitted members in the scenario's order.
+        exchanges: by slot; a slot that is not there was settled by each community alone.
+    """
+
+    name: str
+    coordinator: str
+    members: list[str]
+    exchanges: list[CommunityExchange]
+
+
 class SessionRecord(Record):
     """All that the coordinator knows of one market session.
 
@@ -105,6 +149,7 @@ class SessionRecord(Record):
         deliveries: what was metered.
         ledger: what was settled.
         bills: what it comes to.
+        communities: where members are in two: each of them, or in one coordinator's own record, its own.
     """
 
     session: int
@@ -127,6 +172,7 @@ class SessionRecord(Record):
     deliveries: list[Delivery]
     ledger: list[LedgerEntry]
     bills: list[Bill]
+    communities: list[CommunityRecord] = Field(default_factory=list)
 
 
 class CoordinatorRecord(Record):

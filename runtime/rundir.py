@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 COORDINATOR = "coordinator"
 """Local part of the coordinator's account."""
 
+SECOND_COORDINATOR = "coordinator2"
+"""Local part of the account of the second coordinator, where a run has two communities."""
+
+COORDINATORS = (COORDINATOR, SECOND_COORDINATOR)
+
 INSPECTOR = "inspector"
 """Local part of the account of whoever watches a running fleet."""
 
-RESERVED_NAMES = frozenset({COORDINATOR, INSPECTOR})
+RESERVED_NAMES = frozenset({*COORDINATORS, INSPECTOR})
 """Names that no member may have."""
 
 
@@ -25,9 +31,9 @@ def attached_meter_account(member: str) -> str:
     return f"{member}.meter2"
 
 
-def accounts_of(members: list[str]) -> list[str]:
+def accounts_of(members: list[str], coordinators: Sequence[str] = (COORDINATOR,)) -> list[str]:
     """Local parts of all accounts of a run, in a fixed order."""
-    accounts = [COORDINATOR, INSPECTOR]
+    accounts = [*coordinators, INSPECTOR]
     for member in members:
         accounts += [member, meter_account(member), attached_meter_account(member)]
     return accounts
@@ -111,6 +117,10 @@ class RunDirectory:
         """The coordinator's own record."""
         return self.records_dir / "coordinator.json"
 
+    def community_record(self, coordinator: str) -> Path:
+        """The record of one of two communities, by its coordinator's account."""
+        return self.records_dir / "communities" / f"{coordinator}.json"
+
     def member_record(self, name: str) -> Path:
         """One member's own record."""
         return self.records_dir / "members" / f"{name}.json"
@@ -144,6 +154,11 @@ class RunDirectory:
     def ledger_csv(self) -> Path:
         """Settled energy and money by member and slot, exact decimals."""
         return self.path / "ledger.csv"
+
+    @property
+    def exchanges_csv(self) -> Path:
+        """Energy and money between two communities by slot."""
+        return self.path / "exchanges.csv"
 
     @property
     def bills_csv(self) -> Path:

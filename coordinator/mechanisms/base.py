@@ -84,11 +84,13 @@ class Bargain:
         max_rounds: rounds of bargaining, at most.
         tolerance_kwh: bargaining ends once everybody's residual is within this.
         penalty_eur_per_kwh2: ρ, by which prices follow disagreement, shape (slots,), above 0.
+        across: whether members of the other community, if there is one, take part too.
     """
 
     max_rounds: int
     tolerance_kwh: float
     penalty_eur_per_kwh2: Array
+    across: bool = False
 
 
 Call = Signal | InTurn | Declare | Bargain
@@ -133,6 +135,23 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class OtherCommunity:
+    """What is known of the other of two communities when a round has ended; arrays of shape (slots,).
+
+    Attributes:
+        members: number of its members.
+        demand_kwh: what they would take in all, at least 0.
+        supply_kwh: what they would give in all, at least 0.
+        price_eur_per_kwh: what its coordinator proposes for the pool of both; NaN before it does.
+    """
+
+    members: int
+    demand_kwh: Array
+    supply_kwh: Array
+    price_eur_per_kwh: Array
+
+
+@dataclass(frozen=True)
 class Answers:
     """What is known when a round has ended.
 
@@ -144,6 +163,7 @@ class Answers:
         declarations: by member, where the round asked for them.
         contracts: what members agreed on among themselves, where the round had them bargain.
         late: members that were asked and did not answer.
+        other: what the other of two communities told; None where there is none, or it is silent.
     """
 
     net_kwh: Array
@@ -151,6 +171,7 @@ class Answers:
     declarations: dict[int, Declaration] = field(default_factory=dict)
     contracts: tuple[Contract, ...] = ()
     late: frozenset[int] = frozenset()
+    other: OtherCommunity | None = None
 
 
 # -- how it ends ---------------------------------------------------------------------------------------
@@ -238,6 +259,7 @@ class Mechanism(ABC):
         individually_rational: whether, at agreed positions and before anybody opts out, its prices alone keep
             every member from paying more than the same position costs at the grid.
         minimises_cost: whether its rounds bring down what the community pays.
+        two_communities: whether members are in two communities, whose coordinators trade with each other.
     """
 
     parameters_model: ClassVar[type[BaseModel]] = Parameters
@@ -248,6 +270,7 @@ class Mechanism(ABC):
     family: ClassVar[Family] = "community"
     individually_rational: ClassVar[bool] = False
     minimises_cost: ClassVar[bool] = False
+    two_communities: ClassVar[bool] = False
 
     def __init__(self, tariff: CommunityTariff, parameters: Parameters, members: int) -> None:
         """Begin a session of so many members at this tariff."""

@@ -96,15 +96,15 @@ class Bilateral(Mechanism):
         return Bargain(
             max_rounds=self._own.max_rounds,
             tolerance_kwh=self._own.tolerance * scale_kwh,
-            penalty_eur_per_kwh2=self._penalties(answers.net_kwh),
+            penalty_eur_per_kwh2=self._penalties_at(np.abs(answers.net_kwh).mean(axis=0), self.members),
         )
 
-    def _penalties(self, net_kwh: Array) -> Array:
+    def _penalties_at(self, energy: Array, members: int) -> Array:
+        """ρ by slot, of so many members that bargain with positions of this mean energy [kWh]."""
         tariff = self.tariff
         spread = np.maximum(tariff.import_price_eur_per_kwh - tariff.export_price_eur_per_kwh, 0.0)
-        energy = np.abs(net_kwh).mean(axis=0)
         share = np.maximum(spread, _LEAST_SPREAD * spread.mean()) / np.maximum(energy, energy.mean())
-        penalties = self._own.penalty * (self.members - 1) * share
+        penalties = self._own.penalty * (members - 1) * share
         return np.asarray(np.maximum(penalties, _LEAST_PENALTY_EUR_PER_KWH2))
 
     def clear(self, net_kwh: Array) -> Clearing:

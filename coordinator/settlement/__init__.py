@@ -22,31 +22,47 @@ So, whatever was announced before: what members pay is what the community pays g
 slot, to the last digit; and with prices in [λ⁻ + φ/2, λ⁺ − φ/2] nobody pays more than the same metered energy
 costs alone at the grid, charges for the limit aside.
 
+**Two communities.** With the ``hybrid`` mechanism contracts are also across: executed up to the smaller of
+what either community's metering allows, as both coordinators tell each other. What a community's pool is
+short of comes from what the other's has over, at the same price, before the rest is at the grid's tariffs.
+
 **Deviations.** What counts is what is metered, whatever was agreed. Who takes more or gives less than agreed
 meets the difference from the pool, as far as it goes, and else at the grid's tariffs, and nobody pays a
 penalty beyond that; the others' contracts with it are cut, and their rations shift. A member that does not
 deliver in time is settled at its agreed position.
 """
 
+from coordinator.settlement.between import community_exchange
 from coordinator.settlement.bills import bills, round_to_cents
 from coordinator.settlement.closing import demand_charges, sharing
 from coordinator.settlement.contracts import agreed_contracts, contracts_of_slot
-from coordinator.settlement.energy import Exchange, Share, SlotContract, exchange_energy, ration
+from coordinator.settlement.energy import (
+    CounterpartSlot,
+    Exchange,
+    Share,
+    SlotContract,
+    exchange_energy,
+    executable_across,
+    ration,
+)
 from coordinator.settlement.entries import SlotPrices, owed_eur, slot_entries
 from coordinator.settlement.exact import ENERGY_STEP_KWH, PRICE_STEP_EUR_PER_KWH
 
 __all__ = [
     "ENERGY_STEP_KWH",
     "PRICE_STEP_EUR_PER_KWH",
+    "CounterpartSlot",
     "Exchange",
     "Share",
     "SlotContract",
     "SlotPrices",
     "agreed_contracts",
     "bills",
+    "community_exchange",
     "contracts_of_slot",
     "demand_charges",
     "exchange_energy",
+    "executable_across",
     "owed_eur",
     "ration",
     "round_to_cents",

@@ -20,7 +20,7 @@ def bills(session: int, members: Sequence[str], entries: Iterable[LedgerEntry]) 
     """
     lines: dict[str, dict[BillKind, list[LedgerEntry]]] = {member: {} for member in members}
     for entry in entries:
-        for member in entry.parties():
+        for member in lines.keys() & entry.parties():  # a contract's other side may be billed elsewhere
             lines[member].setdefault(entry.bill_kind(member), []).append(entry)
     with localcontext(EXACT):
         exact = {

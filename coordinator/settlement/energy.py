@@ -63,16 +63,55 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class CounterpartSlot:
+    """What another community metered in a slot, as its coordinator tells it.
+
+    Attributes:
+        demand_kwh: what its members took in all, at least 0.
+        supply_kwh: what they gave, likewise.
+        executable: contracts across, with the energy that its own side's metering allows.
+        leads: whether it comes first of the two where a step cannot be shared evenly.
+    """
+
+    demand_kwh: Decimal
+    supply_kwh: Decimal
+    executable: tuple[SlotContract, ...]
+    leads: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """A slot's energy as it was exchanged.
 
     Attributes:
         shares: one a member, in the members' order.
         contracts: as executed, those without energy left out, by seller and buyer in the members' order.
+        pool_import_kwh: of what members have from the pool, what came from another community's.
+        pool_export_kwh: of what members gave to the pool, what went to another community's.
     """
 
     shares: list[Share]
     contracts: list[SlotContract]
+    pool_import_kwh: Decimal = Decimal(0)
+    pool_export_kwh: Decimal = Decimal(0)
+
+
+def executable_across(
+    net_kwh: Mapping[str, Decimal], contracts: Sequence[SlotContract]
+) -> list[SlotContract]:
+    """Contracts with members of another community, cut to what this side's metering allows.
+
+    Args:
+        net_kwh: this community's metered net energies, as of ``exchange_energy``.
+        contracts: as agreed, inside and across.
+    """
+    bought, sold = _sides(net_kwh)
+    allowed = _allowed(contracts, bought, sold, list(net_kwh))
+    return [
+        SlotContract(*terms[:2], energy * ENERGY_STEP_KWH, terms[2])
+        for terms, energy in allowed.items()
+        if energy and not {*terms[:2]} <= net_kwh.keys()
+    ]
 
 
 def exchange_energy(
@@ -82,6 +121,7 @@ def exchange_energy(
     contracts: Sequence[SlotContract] = (),
     import_limit_kwh: Decimal | None = None,
     export_limit_kwh: Decimal | None = None,
+    counterpart: CounterpartSlot | None = None,
 ) -> Exchange:
     """Pair members' metered net energies with each other and the grid.
 
@@ -91,28 +131,46 @@ def exchange_energy(
         contracts: as agreed, in any order; none in a slot where trade is suspended.
         import_limit_kwh: what the community's connection takes; None for no limit.
         export_limit_kwh: what it gives; None for no limit.
+        counterpart: what another community metered, whose members have contracts with this one's, whose pool
+            takes what this one leaves or gives what it lacks, and which is behind the same connection; None
+            where there is none to be had: contracts across are then not executed.
 
     Returns:
-        Shares whose purchases and sales have the same sum, exactly, by contract as well as in the pool.
+        Shares whose purchases and sales have the same sum, exactly, by contract as well as in the pool, but
+        for what went across.
 
     Raises:
         ValueError: an energy is no multiple of ``ENERGY_STEP_KWH``.
     """
-    steps = {member: energy_steps(energy) for member, energy in net_kwh.items()}
-    bought = {member: step for member, step in steps.items() if step > 0}
-    sold = {member: -step for member, step in steps.items() if step < 0}
-    executed = _execute(contracts, bought, sold, list(net_kwh))
+    bought, sold = _sides(net_kwh)
+    executed = _execute(contracts, bought, sold, list(net_kwh), counterpart)
     by_contract = dict.fromkeys(net_kwh, 0)
+    net_across = 0
     for (seller, buyer, _), energy in executed.items():
-        by_contract[seller] += energy
-        by_contract[buyer] += energy
+        for member, sign in ((seller, 1), (buyer, -1)):
+            if member in by_contract:
+                by_contract[member] += energy
+            else:
+                net_across += sign * energy
     wanted = {member: step - by_contract[member] for member, step in bought.items()}
     offered = {member: step - by_contract[member] for member, step in sold.items()}
-    traded = min(sum(wanted.values()), sum(offered.values())) if pooled else 0
-    pool_bought, pool_sold = ration(wanted, traded), ration(offered, traded)
+    demand, supply = sum(wanted.values()), sum(offered.values())
+    traded = min(demand, supply) if pooled else 0
+    theirs = 0  # what the other community is short of (> 0) or has over, once contracts are executed
+    if counterpart is not None:
+        theirs = energy_steps(counterpart.demand_kwh) - energy_steps(counterpart.supply_kwh) + net_across
+    from_there = max(0, min(demand - supply, -theirs)) if pooled else 0
+    to_there = max(0, min(supply - demand, theirs)) if pooled else 0
+    pool_bought, pool_sold = ration(wanted, traded + from_there), ration(offered, traded + to_there)
     imported = {member: step - pool_bought[member] for member, step in wanted.items()}
     exported = {member: step - pool_sold[member] for member, step in offered.items()}
-    excess = _excess(sum(steps.values()), imported, exported, import_limit_kwh, export_limit_kwh)
+    net = sum(bought.values()) - sum(sold.values())
+    others = _Others()
+    if counterpart is not None:
+        taken, given = energy_steps(counterpart.demand_kwh), energy_steps(counterpart.supply_kwh)
+        with_grid = (max(theirs, 0) - to_there, max(-theirs, 0) - from_there) if pooled else (taken, given)
+        others = _Others(taken - given, *with_grid, counterpart.leads)
+    excess = _excess(net, imported, exported, import_limit_kwh, export_limit_kwh, others)
 
     def in_kwh(whole_steps: int) -> Decimal:
         return whole_steps * ENERGY_STEP_KWH
@@ -135,6 +193,8 @@ def exchange_energy(
             SlotContract(seller, buyer, in_kwh(energy), price)
             for (seller, buyer, price), energy in executed.items()
         ],
+        pool_import_kwh=in_kwh(from_there),
+        pool_export_kwh=in_kwh(to_there),
     )
 
 
@@ -158,26 +218,70 @@ _Terms = tuple[str, str, Decimal]
 """Seller, buyer and price: contracts of the same terms are one."""
 
 
+def _sides(net_kwh: Mapping[str, Decimal]) -> tuple[dict[str, int], dict[str, int]]:
+    """What members took and gave, in steps, without those that did not."""
+    steps = {member: energy_steps(energy) for member, energy in net_kwh.items()}
+    bought = {member: step for member, step in steps.items() if step > 0}
+    return bought, {member: -step for member, step in steps.items() if step < 0}
+
+
 def _execute(
+    contracts: Sequence[SlotContract],
+    bought: Mapping[str, int],
+    sold: Mapping[str, int],
+    members: list[str],
+    counterpart: CounterpartSlot | None,
+) -> dict[_Terms, int]:
+    """What is executed of contracts, in steps; across, as far as the other community allows it too."""
+    allowed = _allowed(contracts, bought, sold, members)
+    there = _by_terms(counterpart.executable if counterpart is not None else ())
+    own = set(members)
+    executed = {
+        terms: energy if {*terms[:2]} <= own else min(energy, there.get(terms, 0))
+        for terms, energy in allowed.items()
+    }
+    return {terms: energy for terms, energy in executed.items() if energy}
+
+
+def _allowed(
     contracts: Sequence[SlotContract], bought: Mapping[str, int], sold: Mapping[str, int], members: list[str]
 ) -> dict[_Terms, int]:
-    """What is executed of contracts, in steps: neither side's cut goes before the other's."""
-    if not contracts:
-        return {}
+    """What these members' metering allows of contracts: neither side's cut goes before the other's."""
     place = {member: number for number, member in enumerate(members)}
-    agreed: dict[_Terms, int] = {}
-    for each in sorted(contracts, key=lambda c: (place[c.seller], place[c.buyer], c.price_eur_per_kwh)):
-        terms = (each.seller, each.buyer, each.price_eur_per_kwh)
-        agreed[terms] = agreed.get(terms, 0) + energy_steps(each.energy_kwh)
+
+    def order(each: SlotContract) -> tuple[tuple[int, str], tuple[int, str], Decimal]:
+        seller, buyer = ((place.get(name, len(place)), name) for name in (each.seller, each.buyer))
+        return seller, buyer, each.price_eur_per_kwh
+
+    agreed = _by_terms(sorted(contracts, key=order))
     allowed = dict(agreed)
     for side, metered in ((0, sold), (1, bought)):
         own: dict[str, dict[_Terms, int]] = {}
         for terms, energy in agreed.items():
-            own.setdefault(terms[0] if side == 0 else terms[1], {})[terms] = energy
+            if (member := terms[0] if side == 0 else terms[1]) in place:
+                own.setdefault(member, {})[terms] = energy
         for member, wanted in own.items():
             for terms, energy in ration(wanted, min(sum(wanted.values()), metered.get(member, 0))).items():
                 allowed[terms] = min(allowed[terms], energy)
-    return {terms: energy for terms, energy in allowed.items() if energy}
+    return allowed
+
+
+def _by_terms(contracts: Sequence[SlotContract]) -> dict[_Terms, int]:
+    found: dict[_Terms, int] = {}
+    for each in contracts:
+        terms = (each.seller, each.buyer, each.price_eur_per_kwh)
+        found[terms] = found.get(terms, 0) + energy_steps(each.energy_kwh)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """Another community behind the same connection, in steps: net energy, and energy with the grid."""
+
+    net: int = 0
+    imported: int = 0
+    exported: int = 0
+    lead: bool = False
 
 
 def _excess(
@@ -186,10 +290,17 @@ def _excess(
     exported: Mapping[str, int],
     import_limit_kwh: Decimal | None,
     export_limit_kwh: Decimal | None,
+    others: _Others,
 ) -> dict[str, int]:
-    """Each member's part, in steps, of the energy above the limit, by its energy with the grid that way."""
-    if import_limit_kwh is not None and net > (limit := energy_steps(import_limit_kwh)):
-        return ration(imported, net - limit)
-    if export_limit_kwh is not None and -net > (limit := energy_steps(export_limit_kwh)):
-        return ration(exported, -net - limit)
+    """Each member's part, in steps, of the energy above the limit, by its energy with the grid that way.
+
+    Between communities it is shared in the same way, so that both come to the same parts.
+    """
+    whole = net + others.net
+    limits = ((1, imported, import_limit_kwh, others.imported), (-1, exported, export_limit_kwh, others.exported))
+    for sign, own, limit_kwh, theirs in limits:
+        if limit_kwh is not None and (above := sign * whole - energy_steps(limit_kwh)) > 0:
+            parts = {True: sum(own.values()), False: theirs}
+            order = (False, True) if others.lead else (True, False)
+            return ration(own, ration({is_own: parts[is_own] for is_own in order}, above)[True])
     return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from runtime.rundir import COORDINATOR, attached_meter_account, meter_account
+from runtime.rundir import COORDINATORS, attached_meter_account, meter_account
 
 _METER, _ATTACHED_METER = meter_account(""), attached_meter_account("")
 
@@ -52,7 +52,17 @@ _METER_SAYS = {
 }
 _ANYBODY_SAYS = {"reason": {"refuse", "failure", "not-understood"}}
 
+_COORDINATORS_SAY = {
+    "community-statement": {"inform"},
+    "relayed-trades": {"inform"},
+    "metered-exchange": {"propose", "accept-proposal"},
+    "exchange-ended": {"cancel"},
+    "exchange-closed": {"inform"},
+    "acknowledged": {"confirm"},
+}
+
 MAY_SAY: dict[tuple[Role, Role], dict[str, set[str]]] = {
+    (Role.COORDINATOR, Role.COORDINATOR): _COORDINATORS_SAY | _ANYBODY_SAYS,
     (Role.COORDINATOR, Role.MEMBER): _COORDINATOR_SAYS | _ANYBODY_SAYS,
     (Role.MEMBER, Role.COORDINATOR): _MEMBER_SAYS | _ANYBODY_SAYS,
     (Role.MEMBER, Role.MEMBER): {"trade-proposal": {"propose"}, "acknowledged": {"confirm"}} | _ANYBODY_SAYS,
@@ -64,7 +74,7 @@ MAY_SAY: dict[tuple[Role, Role], dict[str, set[str]]] = {
 
 def role_of(local_part: str) -> Role:
     """An agent's role, from the local part of its account."""
-    if local_part == COORDINATOR:
+    if local_part in COORDINATORS:
         return Role.COORDINATOR
     return Role.METER if local_part.endswith((_METER, _ATTACHED_METER)) else Role.MEMBER
 

@@ -24,6 +24,13 @@ from runtime.protocol.body_base import (
     NetEnergy,
     Price,
 )
+from runtime.protocol.community_bodies import (
+    CommunityStatement,
+    ExchangeClosed,
+    ExchangeEnded,
+    MeteredExchange,
+    RelayedTrades,
+)
 from runtime.protocol.delivery_bodies import (
     AdjustmentLine,
     DeliveryCorrection,
@@ -312,6 +319,11 @@ AnyBody = (
     | BargainCall
     | TradeProposal
     | BargainReport
+    | CommunityStatement
+    | RelayedTrades
+    | MeteredExchange
+    | ExchangeEnded
+    | ExchangeClosed
     | Agreement
     | Acknowledged
     | DeliveryRequest

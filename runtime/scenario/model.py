@@ -279,6 +279,7 @@ class Member(Section):
         meter: its meter.
         forecast: how it foresees load and production; what it leaves out is as for all members.
         preferences: what neighbours' energy is worth to it beyond its price, where members bargain.
+        community: which of two communities it belongs to, where the mechanism has two.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
@@ -293,6 +294,7 @@ class Member(Section):
     meter: MeterTable = MeterTable()
     forecast: ForecastTable | None = None
     preferences: TradePreferences = TradePreferences()
+    community: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,39}$")
 
     @field_validator("name")
     @classmethod

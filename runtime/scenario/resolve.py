@@ -30,14 +30,15 @@ from runtime.configuration import (
     strategy_in,
 )
 from runtime.configured import CONFIG_DIGESTS, VERSION, config_digests
+from runtime.communities import CommunityPart, parted
 from runtime.conventions import FloatArray, exact_price
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
 from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
-from runtime.mechanisms import check_mechanism
+from runtime.mechanisms import check_mechanism, has_two_communities
 from runtime.preferences import PlanningWishes
-from runtime.rundir import RunDirectory, accounts_of
+from runtime.rundir import COORDINATOR, RunDirectory, accounts_of
 from runtime.scenario.arrays import SeriesResolver
 from runtime.scenario.flexible import FlexibleLoads, flexible_loads
 from runtime.scenario.generated import generate_series
@@ -137,9 +138,21 @@ class ResolvedScenario:
             for asks, pays in zip(self.import_price_eur_per_kwh, self.export_price_eur_per_kwh, strict=True)
         ]
 
+    def communities(self) -> list[CommunityPart]:
+        """The two communities that the mechanism has the members in; none where it has one.
+
+        Raises:
+            InputError: as ``runtime.communities.parted``.
+        """
+        name = self.scenario.mechanism.name
+        if self.setting != "community" or not has_two_communities(name):
+            return []
+        return parted({member.name: member.community for member in self.scenario.members})
+
     def member_config(self, name: str) -> MemberConfig:
         """What the prosumer process of a member is told."""
         member = self._member(name)
+        coordinators = [part.coordinator for part in self.communities() if name in part.members]
         return MemberConfig(
             name=name,
             kind=member.kind,
@@ -155,6 +168,7 @@ class ResolvedScenario:
             forecast=self.forecasts[name][0] if name in self.forecasts else None,
             preferences=member.preferences,
             planning=member.planning if self.setting != "pv-only" else PlanningWishes(),
+            coordinator=coordinators[0] if coordinators else COORDINATOR,
         )
 
     def meters_config(self) -> MetersConfig:
@@ -186,6 +200,7 @@ class ResolvedScenario:
             timing=self.scenario.timing,
             clock=self.scenario.clock,
             seed=derive_seed(self.scenario.seed, "coordinator"),
+            communities=self.communities(),
             sessions=[
                 CoordinatorSession(
                     horizon=horizon,
@@ -374,7 +389,7 @@ def write_configs(resolved: ResolvedScenario, run_dir: RunDirectory) -> None:
     for name in resolved.members:
         resolved.member_config(name).save(run_dir.member_config(name))
     resolved.meters_config().save(run_dir.meters_config)
-    accounts = accounts_of(resolved.members)
+    accounts = accounts_of(resolved.members, resolved.coordinator_config().coordinators)
     write_text_atomically(run_dir.accounts_json, json.dumps(accounts, indent=1) + "\n")
     write_text_atomically(run_dir.scenario_toml, resolved.content.decode("utf-8"))
     summary = {
