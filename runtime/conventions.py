@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.device_units import ConventionError
+from runtime.device_units import ConventionError as ConventionError
 
 PeriodLabel = Literal["start", "end", "centre"]
 """What of its period a stamp names."""
