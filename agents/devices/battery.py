@@ -148,10 +148,14 @@ def lower_envelope_kwh(battery: Battery, slots: int, slot_hours: float) -> Float
     _, greatest = stored_change_limits_kwh(battery, slot_hours)
     floor = battery.stored_min_kwh
     needed = max(floor, (battery.soc_end_min or 0.0) * battery.capacity_kwh)
-    envelope = np.empty(slots)
-    for slot in range(slots - 1, -1, -1):
-        envelope[slot] = needed
-        needed = max(floor, (needed - greatest) / keep)
+    backward: list[float] = []
+    while len(backward) < slots:
+        backward.append(needed)
+        needed = (needed - greatest) / keep
+        if needed <= floor:  # and so in all earlier slots
+            needed = floor
+            backward += [floor] * (slots - len(backward))
+    envelope = np.array(backward[::-1])
     slack = _REACH_TOLERANCE * battery.capacity_kwh
     if needed > battery.stored_start_kwh + slack or envelope.max() > battery.stored_max_kwh + slack:
         raise InputError(
@@ -159,7 +163,8 @@ def lower_envelope_kwh(battery: Battery, slots: int, slot_hours: float) -> Float
             f"{slot_hours:g} h cannot keep soc_min {battery.soc_min} and reach "
             f"soc_end_min {battery.soc_end_min}; lower them or raise charge_limit_kw"
         )
-    return np.minimum(envelope, battery.stored_max_kwh)
+    reachable: FloatArray = np.minimum(envelope, battery.stored_max_kwh)
+    return reachable
 
 
 def clip_trajectories(
@@ -183,17 +188,22 @@ def clip_trajectories(
     least, greatest = stored_change_limits_kwh(battery, slot_hours)
     if wanted.ndim == 1:
         stored = battery.stored_start_kwh
-        row = wanted.tolist()
-        for slot, value in enumerate(row):
-            stored *= keep
-            stored = min(max(value, stored + least), stored + greatest)
-            row[slot] = stored
+        row = []
+        for value in wanted.tolist():
+            kept = keep * stored
+            stored = value
+            if value > kept + greatest:
+                stored = kept + greatest
+            elif value < kept + least:
+                stored = kept + least
+            row.append(stored)
         return np.array(row)
-    before = np.full(wanted.shape[1], battery.stored_start_kwh)
+    before, limit = np.full(wanted.shape[1], battery.stored_start_kwh), np.empty(wanted.shape[1])
+    left = np.empty_like(before)
     for now in wanted:
-        before = before * keep
-        np.maximum(now, before + least, out=now)
-        np.minimum(now, before + greatest, out=now)
+        np.multiply(before, keep, out=left)
+        np.maximum(now, np.add(left, least, out=limit), out=now)
+        np.minimum(now, np.add(left, greatest, out=limit), out=now)
         before = now
     return wanted
 
@@ -214,10 +224,8 @@ def follow_step(
         Stored energy at the end of the slot [kWh]. Power limits always hold; the envelope holds whenever it
         can be reached from ``stored_kwh``.
     """
-    left = retention(battery) * stored_kwh
-    least, greatest = stored_change_limits_kwh(battery, slot_hours)
-    bounded = min(max(wanted_kwh, lower_kwh), battery.stored_max_kwh)
-    return min(max(bounded, left + least), left + greatest)
+    limits = stored_change_limits_kwh(battery, slot_hours)
+    return _nearest(retention(battery) * stored_kwh, wanted_kwh, lower_kwh, battery.stored_max_kwh, *limits)
 
 
 def rule_step(
@@ -238,11 +246,8 @@ def rule_step(
     Returns:
         Stored energy at the end of the slot [kWh].
     """
-    if residual_load_kwh > 0:
-        change = -residual_load_kwh / battery.discharge_efficiency
-    else:
-        change = -residual_load_kwh * battery.charge_efficiency
-    return follow_step(stored_kwh, retention(battery) * stored_kwh + change, battery, slot_hours, lower_kwh)
+    wanted = retention(battery) * stored_kwh + float(_rule_change_kwh(residual_load_kwh, battery))
+    return follow_step(stored_kwh, wanted, battery, slot_hours, lower_kwh)
 
 
 def rule_trajectory(residual_load_kwh: ArrayLike, battery: Battery, slot_hours: float) -> FloatArray:
@@ -261,12 +266,15 @@ def rule_trajectory(residual_load_kwh: ArrayLike, battery: Battery, slot_hours: 
     """
     residual = np.asarray(residual_load_kwh, dtype=np.float64)
     envelope = lower_envelope_kwh(battery, residual.size, slot_hours)
-    stored = battery.stored_start_kwh
-    trajectory = np.empty(residual.size)
-    for slot, (residual_kwh, lower_kwh) in enumerate(zip(residual.tolist(), envelope.tolist(), strict=True)):
-        stored = rule_step(stored, residual_kwh, battery, slot_hours, lower_kwh)
-        trajectory[slot] = stored
-    return trajectory
+    keep, stored, upper = retention(battery), battery.stored_start_kwh, battery.stored_max_kwh
+    least, greatest = stored_change_limits_kwh(battery, slot_hours)
+    trajectory = []
+    changes = _rule_change_kwh(residual, battery)
+    for change, lower in zip(changes.tolist(), envelope.tolist(), strict=True):
+        left = keep * stored
+        stored = _nearest(left, left + change, lower, upper, least, greatest)
+        trajectory.append(stored)
+    return np.array(trajectory)
 
 
 def idle_trajectory(battery: Battery, slots: int, slot_hours: float) -> FloatArray:
@@ -286,3 +294,26 @@ def idle_trajectory(battery: Battery, slots: int, slot_hours: float) -> FloatArr
         InputError: the end SOC cannot be reached.
     """
     return rule_trajectory(np.zeros(slots), battery, slot_hours)
+
+
+def _rule_change_kwh(residual_load_kwh: ArrayLike, battery: Battery) -> FloatArray:
+    """Stored change that the rule wants [kWh], shape as given."""
+    surplus = -np.asarray(residual_load_kwh, dtype=np.float64)
+    # A surplus stores eta_C of itself, a deficit takes 1/eta_D: the lesser line is right on either side of 0.
+    change: FloatArray = np.minimum(
+        surplus * battery.charge_efficiency, surplus / battery.discharge_efficiency
+    )
+    return change
+
+
+def _nearest(
+    left_kwh: float,
+    wanted_kwh: float,
+    lower_kwh: float,
+    upper_kwh: float,
+    least_kwh: float,
+    greatest_kwh: float,
+) -> float:
+    """Nearest to the wanted that the bounds allow, and then the limits of the change from what is left."""
+    bounded = min(max(wanted_kwh, lower_kwh), upper_kwh)
+    return min(max(bounded, left_kwh + least_kwh), left_kwh + greatest_kwh)

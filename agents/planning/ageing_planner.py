@@ -219,7 +219,7 @@ class _AgeingMating(TrajectoryMating):
     """Narrowest band, as a share of the energy between the SOC bounds."""
 
     def __init__(self, bands: DepthBands) -> None:
-        super().__init__(bands.stages, bands.lower_kwh, solve_pieces=False)
+        super().__init__(bands.stages, bands.lower_kwh)
         self.bands = bands
 
     def _children(self, pop: Population, count: int, rng: np.random.Generator) -> list[FloatArray]:

@@ -86,7 +86,7 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
     Args:
         stages: the slots' objectives.
         lower_kwh: lower envelope [kWh], shape (T,).
-        solve_pieces: whether to solve within convex pieces where the problem is not convex.
+        pieces: solves within convex pieces; None where the problem is convex, or to do without.
     """
 
     RANDOM_SHIFTS = 3
@@ -98,12 +98,12 @@ class TrajectoryMating(InfillCriterion):  # type: ignore[misc]
     TOGETHER = 0.2
     """Chance of crossing several together once each was tried."""
 
-    def __init__(self, stages: Stages, lower_kwh: FloatArray, solve_pieces: bool) -> None:
+    def __init__(self, stages: Stages, lower_kwh: FloatArray, pieces: PieceSearch | None = None) -> None:
         super().__init__()
         self.stages = stages
         self.lower_kwh = lower_kwh
         self._recombination = Recombination()
-        self.pieces = PieceSearch(stages, lower_kwh) if solve_pieces and not stages.convex else None
+        self.pieces = pieces
 
     def do(
         self,
@@ -226,7 +226,7 @@ def search(
     bound_eur: float | None,
     seed: int,
     budget: SearchBudget,
-    solve_pieces: bool,
+    pieces: PieceSearch | None = None,
     warm: bool = False,
 ) -> SearchResult:
     """Run the genetic algorithm from seeds until it is certified, stalls or has used its generations.
@@ -238,7 +238,8 @@ def search(
         bound_eur: lower bound on the objective [EUR], where known.
         seed: seed of the random numbers.
         budget: when to stop.
-        solve_pieces: whether to solve exactly within convex pieces.
+        pieces: solves exactly within convex pieces, where the problem is not convex; remembers what earlier
+            searches tried. None does without.
         warm: whether an earlier plan is among the seeds.
 
     Returns:
@@ -247,9 +248,9 @@ def search(
     problem = TrajectoryProblem(stages, lower_kwh)
     algorithm = GA(
         pop_size=8,
-        n_offsprings=3 if solve_pieces and not stages.convex else 2,
+        n_offsprings=2 if pieces is None else 3,
         sampling=np.ascontiguousarray(seeds_kwh.T),
-        mating=TrajectoryMating(stages, lower_kwh, solve_pieces),
+        mating=TrajectoryMating(stages, lower_kwh, pieces),
         eliminate_duplicates=False,
         advance_after_initial_infill=True,
     )

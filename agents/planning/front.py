@@ -292,7 +292,7 @@ class _FrontMating(TrajectoryMating):
     """Share of the children at prices that then have a band of depths planned anew, with wear."""
 
     def __init__(self, priced: _PricedPlans, task: _FrontProblem) -> None:
-        super().__init__(priced.stages(_Prices()), priced.lower_kwh, solve_pieces=False)
+        super().__init__(priced.stages(_Prices()), priced.lower_kwh)
         self.priced = priced
         self.task = task
 

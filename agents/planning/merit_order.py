@@ -32,12 +32,8 @@ _SAME = 1e-12
 """Lengths that differ by less, as a share of the greatest stored energy, differ by rounding alone."""
 
 
-class _Own(NamedTuple):
-    """A slot's own steps."""
-
-    value: list[float]
-    length: list[float]
-    least: float
+_Own = tuple[list[tuple[float, float]], float]
+"""A slot's own steps, value and length, and its least stored change."""
 
 
 class _Step(NamedTuple):
@@ -81,7 +77,7 @@ class MeritOrder:
         self._start = start_kwh
         self._slack = 1e-11 * upper_kwh
         self._same = _SAME * upper_kwh
-        self._own = [_own(curve, factor) for curve, factor in zip(curves, self._factors, strict=True)]
+        self._own = _all_own(curves, self._scale)
         self._steps: list[_Step] = []
         self._steps = self._backward(len(curves) - 1, self._own)
         self._held: list[float] = []
@@ -127,21 +123,18 @@ class MeritOrder:
         for slot in range(last, -1, -1):
             if slot < first and known and self._is_known(known[slot], value, length, fullest):
                 break
-            own_value, own_length, least = own[slot]
+            own_steps, least = own[slot]
             all_value, all_length = value.copy(), length.copy()
-            for slope, extent in zip(own_value, own_length, strict=False):
-                if extent > 0.0:
-                    place = bisect_left(all_value, slope)
-                    all_value.insert(place, slope)
-                    all_length.insert(place, extent)
+            for slope, extent in own_steps:
+                place = bisect_left(all_value, slope)
+                all_value.insert(place, slope)
+                all_length.insert(place, extent)
             steps.append(_Step(value, length, own[slot], all_value, all_length, fullest))
             if slot:
-                value, length = all_value.copy(), all_length.copy()
                 before = fullest - least
-                emptiest = before - sum(length)
                 fullest = min(before, self._upper[slot - 1])
-                _shorten(value, length, before - fullest, 0)
-                _shorten(value, length, self._lower[slot - 1] - emptiest, -1)
+                below = self._lower[slot - 1] - (before - sum(all_length))
+                value, length = _shortened(all_value, all_length, before - fullest, below)
         steps.reverse()
         return steps
 
@@ -168,47 +161,81 @@ class MeritOrder:
 
 
 def _own(curve: Staircase, factor: float) -> _Own:
-    slopes, changes = curve[0].tolist(), curve[1].tolist()
-    value = [slope * factor for slope in slopes[::2]]
-    length = [(after - before) / factor for before, after in zip(changes[:-1:2], changes[1::2], strict=True)]
-    return _Own(value, length, changes[0] / factor)
+    value, change = (curve[0][::2] * factor).tolist(), (curve[1] / factor).tolist()
+    return _steps(value, change), change[0]
 
 
-def _shorten(value: list[float], length: list[float], excess: float, end: int) -> None:
-    """Take an extent off the first or the last steps; the last step left stays, with no length."""
-    while excess > 0.0:
-        if length[end] > excess:
-            length[end] -= excess
-            return
-        if len(length) == 1:
-            length[0] = 0.0
-            return
-        excess -= length[end]
-        del value[end], length[end]
+def _all_own(curves: Sequence[Staircase], scale: FloatArray) -> list[_Own]:
+    """Own steps of all slots: those whose staircases have equally many points together, which is faster."""
+    own: list[_Own] = [([], 0.0)] * len(curves)
+    alike: dict[int, list[int]] = {}
+    for slot, (_, change) in enumerate(curves):
+        alike.setdefault(change.size, []).append(slot)
+    for slots in alike.values():
+        values = np.array([curves[slot][0] for slot in slots])[:, ::2] * scale[slots, None]
+        changes = np.array([curves[slot][1] for slot in slots]) / scale[slots, None]
+        for slot, value, change in zip(slots, values.tolist(), changes.tolist(), strict=True):
+            own[slot] = _steps(value, change), change[0]
+    return own
+
+
+def _steps(value: list[float], change: list[float]) -> list[tuple[float, float]]:
+    """Values and lengths of the steps that have a length, from values and the steps' two ends each."""
+    pairs = zip(value, change[:-1:2], change[1::2], strict=False)
+    return [(slope, after - before) for slope, before, after in pairs if after > before]
+
+
+def _shortened(
+    value: list[float], length: list[float], above: float, below: float
+) -> tuple[list[float], list[float]]:
+    """Steps less an extent at either end; the last step left stays, with no length."""
+    first, last = 0, len(value) - 1
+    while above > 0.0 and first < last and length[first] <= above:
+        above -= length[first]
+        first += 1
+    value, length = value[first:], length[first:]
+    if above > 0.0:
+        length[0] = max(length[0] - above, 0.0)
+    while below > 0.0 and len(length) > 1 and length[-1] <= below:
+        below -= length.pop()
+        value.pop()
+    if below > 0.0:
+        length[-1] = max(length[-1] - below, 0.0)
+    return value, length
 
 
 def _choose(step: _Step, held: float, wanted_value: float, slack: float) -> tuple[float, float]:
     """What is held after the slot, and its value: of several values, the one nearest to the wanted."""
-    value, (own_value, own_length, least_change) = step.value, step.own
-    ends = list(accumulate(step.length, initial=0.0))
-    depth = step.fullest - least_change - held
-    first, past = bisect_left(ends, depth - slack), bisect_right(ends, depth + slack)
-    if 0 < first == past <= len(value):  # within a step
-        worth = value[first - 1]
-    else:  # between two steps, or beyond an end: any value between those of its neighbours
-        worth = wanted_value
-        if first > 0:
-            worth = max(worth, value[min(first, len(value)) - 1])
-        if past <= len(value):
-            worth = min(worth, value[max(past - 1, 0)])
-    below, upto = bisect_left(step.after_value, worth), bisect_right(step.after_value, worth)
-    most = step.fullest - sum(step.after_length[:below])
-    fewest = most - sum(step.after_length[below:upto])
-    least = least_change
+    after_value, after_length, (own_steps, least), value, length, fullest = step
+    depth = fullest - least - held
+    place = bisect_left(value, wanted_value)
+    above = sum(length[:place])
+    if not (place < len(value) and above + slack < depth < above + length[place] - slack):
+        worth = _worth_at(step, depth, wanted_value, slack)
+    else:  # within a step, of the wanted value or the next
+        worth = value[place]
+    below, upto = bisect_left(after_value, worth), bisect_right(after_value, worth)
+    most = fullest - sum(after_length[:below])
+    fewest = most - sum(after_length[below:upto])
     greatest = least
-    for slope, extent in zip(own_value, own_length, strict=False):
+    for slope, extent in own_steps:
         if slope <= worth:
             greatest += extent
             if slope < worth:
                 least += extent
     return max(min(most, held + greatest), fewest, held + least), worth
+
+
+def _worth_at(step: _Step, depth: float, wanted_value: float, slack: float) -> float:
+    """Value of stored energy at a depth from the fullest down; of several, the one nearest to the wanted."""
+    value, ends = step.value, list(accumulate(step.length, initial=0.0))
+    first, past = bisect_left(ends, depth - slack), bisect_right(ends, depth + slack)
+    if 0 < first == past <= len(value):  # within a step
+        return value[first - 1]
+    # Between two steps, or beyond an end: any value between those of its neighbours.
+    worth = wanted_value
+    if first > 0:
+        worth = max(worth, value[min(first, len(value)) - 1])
+    if past <= len(value):
+        worth = min(worth, value[max(past - 1, 0)])
+    return worth

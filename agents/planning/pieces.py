@@ -30,6 +30,14 @@ class _Crossing:
     greatest_kwh: float
 
 
+@dataclass(slots=True, eq=False)
+class _Frontier:
+    """Promising crossings from some pieces, the most promising last, and those of them not tried yet."""
+
+    crossings: list[_Crossing]
+    untried: list[_Crossing]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Home:
     """Pieces, the optimum in them, its values, and the passes that found it; None with a demand charge."""
@@ -45,6 +53,8 @@ class _Home:
 class PieceSearch:
     """Solves within pieces, and from an elite's pieces into their neighbours, the most promising first.
 
+    It remembers what it solved and tried, across searches too: no pieces are solved twice.
+
     Args:
         stages: the slots' objectives, not all convex.
         lower_kwh: lower envelope [kWh], shape (T,).
@@ -55,10 +65,11 @@ class PieceSearch:
     def __init__(self, stages: Stages, lower_kwh: FloatArray) -> None:
         self.stages = stages
         self.lower_kwh = lower_kwh
-        self._solved: list[_Home] = []
+        self._by_pieces: dict[bytes, _Home] = {}
+        self._by_plan: dict[bytes, _Home] = {}
+        self._frontiers: dict[bytes, _Frontier] = {}
+        self._first: _Home | None = None
         self._home: _Home | None = None
-        self._crossings: list[_Crossing] = []
-        self._untried: list[_Crossing] = []
 
     def within(self, stored_energy_kwh: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Best trajectory that stays, slot by slot, in the convex piece that a given one lies in.
@@ -74,8 +85,7 @@ class PieceSearch:
 
     def untried(self, elite_kwh: FloatArray, rng: np.random.Generator) -> int:
         """How many promising jumps the elite was not taken across yet; arguments as :meth:`neighbour`."""
-        self._settle(elite_kwh, rng)
-        return len(self._untried)
+        return len(self._settle(elite_kwh, rng)[1].untried)
 
     def neighbour(self, elite_kwh: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Best trajectory after the elite crosses a jump: the next most promising one that was not tried.
@@ -89,35 +99,33 @@ class PieceSearch:
         Returns:
             Stored energy [kWh], shape (T,), feasible; better or worse than the elite.
         """
-        home = self._settle(elite_kwh, rng)
-        if not self._crossings:
+        home, frontier = self._settle(elite_kwh, rng)
+        crossings = frontier.crossings
+        if not crossings:
             return elite_kwh.copy()
-        if self._untried:
-            crossed = [self._untried.pop()]
+        if frontier.untried:
+            crossed = [frontier.untried.pop()]
         else:
-            count = min(int(rng.integers(2, 5)), len(self._crossings))
-            picked = rng.choice(len(self._crossings), count, replace=False)
-            crossed = [self._crossings[index] for index in picked]
+            count = min(int(rng.integers(2, 5)), len(crossings))
+            crossed = [crossings[index] for index in rng.choice(len(crossings), count, replace=False)]
         least, greatest = home.least_kwh.copy(), home.greatest_kwh.copy()
         for crossing in crossed:
             least[crossing.slot], greatest[crossing.slot] = crossing.least_kwh, crossing.greatest_kwh
         return self._solve(least, greatest, elite_kwh).stored_energy_kwh
 
-    def _settle(self, elite_kwh: FloatArray, rng: np.random.Generator) -> _Home:
-        """The elite's pieces, as those to cross from."""
-        home = self._home
-        if home is not None and np.array_equal(home.stored_energy_kwh, elite_kwh):
-            return home
-        solved = [found for found in self._solved if np.array_equal(found.stored_energy_kwh, elite_kwh)]
-        if solved:
-            home = solved[0]
-        else:
+    def _settle(self, elite_kwh: FloatArray, rng: np.random.Generator) -> tuple[_Home, _Frontier]:
+        """The elite's pieces, as those to cross from, and where to."""
+        key = elite_kwh.tobytes()
+        home = self._by_plan.get(key)
+        if home is None:
             home = self._solve(*self._pieces(elite_kwh, rng), elite_kwh)
-            home = replace(home, stored_energy_kwh=elite_kwh.copy())
-        self._home, self._solved = home, []
-        self._crossings = self._ranked(home)
-        self._untried = self._crossings.copy()
-        return home
+            home = self._by_plan[key] = replace(home, stored_energy_kwh=elite_kwh.copy())
+        self._home = home
+        frontier = self._frontiers.get(key)
+        if frontier is None:
+            crossings = self._ranked(home)
+            frontier = self._frontiers[key] = _Frontier(crossings, crossings.copy())
+        return home, frontier
 
     def _pieces(
         self, stored_energy_kwh: FloatArray, rng: np.random.Generator
@@ -140,10 +148,11 @@ class PieceSearch:
         here = stages.least_lagrangian_eur(value, least_kwh, greatest_kwh, extra)
         found: list[_Crossing] = []
         for jump, concave in stages.concave_jumps():
+            if not concave.any():
+                continue
             below = greatest_kwh <= jump
             least, greatest = stages.convex_piece(jump, np.where(below, 1.0, -1.0))
-            there = stages.least_lagrangian_eur(value, least, greatest, extra)
-            regret = there - here
+            regret = stages.least_lagrangian_eur(value, least, greatest, extra) - here
             found += [
                 _Crossing(float(regret[slot]), slot, float(least[slot]), float(greatest[slot]))
                 for slot in np.flatnonzero(concave & (regret < -1e-12)).tolist()
@@ -153,6 +162,15 @@ class PieceSearch:
 
     def _solve(self, least_kwh: FloatArray, greatest_kwh: FloatArray, near_kwh: FloatArray) -> _Home:
         """Optimum between two limits."""
+        key = least_kwh.tobytes() + greatest_kwh.tobytes()
+        home = self._by_pieces.get(key)
+        if home is None:
+            home = self._by_pieces[key] = self._solved(least_kwh, greatest_kwh, near_kwh)
+            self._by_plan.setdefault(home.stored_energy_kwh.tobytes(), home)
+            self._first = self._first or home
+        return home
+
+    def _solved(self, least_kwh: FloatArray, greatest_kwh: FloatArray, near_kwh: FloatArray) -> _Home:
         stages, problem = self.stages, self.stages.problem
         if problem.peak_charge_eur_per_kw:
             start_kw = peak_kw(near_kwh, problem, stages.battery)
@@ -160,15 +178,14 @@ class PieceSearch:
             capped = peak_plan(stages, self.lower_kwh, start_kw, limits, self.MOST_CAPS)
             value, extra = capped.value_eur_per_kwh, capped.multiplier_eur_per_kwh
             return _Home(capped.stored_energy_kwh, least_kwh, greatest_kwh, value, extra, None)
-        curves = stages.curves(least_kwh, greatest_kwh)
-        if self._home is None or self._home.water_values is None:
-            passes = WaterValues(curves, stages, self.lower_kwh)
+        known = self._home or self._first
+        if known is None or known.water_values is None:
+            passes = WaterValues(stages.curves(least_kwh, greatest_kwh), stages, self.lower_kwh)
         else:
-            moved = (least_kwh != self._home.least_kwh) | (greatest_kwh != self._home.greatest_kwh)
-            changed = {slot: curves[slot] for slot in np.flatnonzero(moved).tolist()}
-            passes = self._home.water_values.changed(changed)
+            moved = (least_kwh != known.least_kwh) | (greatest_kwh != known.greatest_kwh)
+            slots = np.flatnonzero(moved)
+            curves = stages.curves(least_kwh, greatest_kwh, slots)
+            passes = known.water_values.changed(dict(zip(slots.tolist(), curves, strict=True)))
         plan = passes.plan()
         value = plan.value_eur_per_kwh
-        home = _Home(plan.stored_energy_kwh, least_kwh, greatest_kwh, value, None, passes)
-        self._solved.append(home)
-        return home
+        return _Home(plan.stored_energy_kwh, least_kwh, greatest_kwh, value, None, passes)

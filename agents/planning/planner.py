@@ -12,6 +12,7 @@ from agents.planning.evolution import SearchBudget, search
 from agents.planning.flexible import Devices
 from agents.planning.flexible_planner import FlexiblePlanner
 from agents.planning.peak import peak_kw, peak_plan
+from agents.planning.pieces import PieceSearch
 from agents.planning.problem import Plan, PlanningProblem, objectives_eur, plan_of
 from agents.planning.seeds import seed_trajectories
 from agents.planning.stages import Stages
@@ -132,6 +133,7 @@ class EvolutionaryPlanner:
             rows.append(clip_trajectories(earlier, battery, problem.slot_hours, lower))
         start = np.concatenate(rows, axis=1)
         plans: list[Plan] = []
+        pieces = PieceSearch(stages, lower) if self.water_values and not stages.convex else None
         for number in range(1 if warm is not None else self.budget.cold_searches):
             found = search(
                 stages,
@@ -140,7 +142,7 @@ class EvolutionaryPlanner:
                 bound,
                 self.seed + number * _NEXT_SEED,
                 self.budget,
-                self.water_values,
+                pieces,
                 warm=warm is not None,
             )
             plan = plan_of(problem, found.stored_energy_kwh, bound, found.population_kwh, idle_eur)

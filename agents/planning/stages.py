@@ -215,18 +215,23 @@ class Stages:
             greatest = np.where(concave & ~above, np.minimum(greatest, jump), greatest)
         return least, greatest
 
-    def curves(self, least_kwh: FloatArray, greatest_kwh: FloatArray) -> list[Curve]:
+    def curves(
+        self, least_kwh: FloatArray, greatest_kwh: FloatArray, slots: NDArray[np.intp] | None = None
+    ) -> list[Curve]:
         """Optimal change against value of stored energy, where each slot is convex between the limits.
 
         Args:
             least_kwh: least stored change [kWh], shape (T,).
             greatest_kwh: greatest stored change [kWh], shape (T,).
+            slots: slots to give curves of, shape (N,); None gives all.
 
         Returns:
             One curve per slot.
         """
         points = self.breakpoints_kwh(least_kwh, greatest_kwh)
         start, end = self.marginals_eur_per_kwh(points)
+        if slots is not None:
+            points, start, end = points[slots], start[slots], end[slots]
         # A segment without length takes the slope of the one before it, or else of the first with any.
         empty = points[:, 1:] <= points[:, :-1]
         value = np.stack([np.where(empty, -np.inf, start), np.where(empty, -np.inf, end)], axis=2)
