@@ -45,18 +45,19 @@ def eventually(condition: Callable[[], Any], what: str, timeout_s: float = PATIE
 
 @dataclass
 class Run:
-    """A ``peerwatt run`` in progress, and what it leaves."""
+    """A ``peerwatt run`` (or ``resume``) in progress, and what it leaves."""
 
     scenario: str
     runs: Path
     options: tuple[object, ...] = ()
     name: str = "run"
+    command: str = "run"
     process: subprocess.Popen[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        options = ("--runs", self.runs, "--name", self.name, "--no-figures", *self.options)
+        own = ("--runs", self.runs, "--name", self.name) if self.command == "run" else ()
         self.process = subprocess.Popen(
-            peerwatt("run", self.scenario, *options),
+            peerwatt(self.command, self.scenario, *own, "--no-figures", *self.options),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -221,9 +222,11 @@ def still_running(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 @contextlib.contextmanager
-def fleet(scenario: object, runs: Path, *options: object, name: str = "run") -> Iterator[Run]:
-    """A run that leaves nothing behind when the block is left."""
-    run = Run(str(scenario), runs, options, name)
+def fleet(
+    scenario: object, runs: Path, *options: object, name: str = "run", command: str = "run"
+) -> Iterator[Run]:
+    """A run that leaves nothing behind when the block is left; of a run's folder if it is resumed."""
+    run = Run(str(scenario), runs, options, name, command)
     try:
         yield run
     finally:
