@@ -13,10 +13,11 @@ import numpy as np
 
 from agents.devices.battery import clip_trajectories, retention, stored_change_kwh
 from agents.planning.ageing import cycle_wear_eur
+from agents.planning.curves import Curve
 from agents.planning.problem import PlanningProblem
 from agents.planning.rainflow import taut_string_kwh
 from agents.planning.smoothing import smoothed
-from agents.planning.stages import Curve, Stages
+from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray
 from agents.planning.water_values import water_value_plan
 from runtime.devices import Battery

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.planning.stages import Curve
+from agents.planning.curves import Curve
 from agents.planning.tariff import FloatArray, Hinge, NetTariff
 
 if TYPE_CHECKING:

@@ -42,8 +42,7 @@ def threshold_trajectories(problem: PlanningProblem, battery: Battery, lower_kwh
     price = problem.import_price_eur_per_kwh
     least, greatest = stored_change_limits_kwh(battery, problem.slot_hours)
     changes = []
-    for cheap, dear in _QUANTILES:
-        low, high = np.quantile(price, [cheap, dear])
+    for low, high in np.quantile(price, _QUANTILES):
         changes.append(np.where(price <= low, greatest, np.where(price >= high, least, 0.0)))
     to_load = np.maximum(least, -np.maximum(problem.residual_load_kwh, 0.0) / battery.discharge_efficiency)
     for window in _WINDOWS:
@@ -54,7 +53,7 @@ def threshold_trajectories(problem: PlanningProblem, battery: Battery, lower_kwh
         changes.append(
             np.where(price < average - band, greatest, np.where(price > average + band, to_load, 0.0))
         )
-    return _follow_changes(np.stack(changes, axis=1), battery, problem.slot_hours, lower_kwh)
+    return _follow_changes(np.stack(changes, axis=1), battery, lower_kwh)
 
 
 def lattice_levels_kwh(stages: Stages, lower_kwh: FloatArray) -> FloatArray:
@@ -100,22 +99,29 @@ def seed_trajectories(problem: PlanningProblem, stages: Stages, lower_kwh: Float
         Feasible trajectories [kWh], shape (T, P); the first is the rule's, the second the idle battery's.
     """
     battery = stages.battery
+    coarse = Recombination().best(stages, lattice_levels_kwh(stages, lower_kwh))
     rows = [
         rule_trajectory(problem.residual_load_kwh, battery, problem.slot_hours),
         idle_trajectory(battery, problem.slots, problem.slot_hours),
-        Recombination().best(stages, lattice_levels_kwh(stages, lower_kwh)),
+        clip_trajectories(coarse, battery, problem.slot_hours, lower_kwh),
     ]
-    simple = clip_trajectories(np.stack(rows, axis=1), battery, problem.slot_hours, lower_kwh)
-    return np.concatenate([simple, threshold_trajectories(problem, battery, lower_kwh)], axis=1)
+    thresholds = threshold_trajectories(problem, battery, lower_kwh)
+    return np.concatenate([np.stack(rows, axis=1), thresholds], axis=1)
 
 
-def _follow_changes(
-    changes_kwh: FloatArray, battery: Battery, slot_hours: float, lower_kwh: FloatArray
-) -> FloatArray:
-    keep = retention(battery)
-    wanted = np.empty_like(changes_kwh)
+def _follow_changes(changes_kwh: FloatArray, battery: Battery, lower_kwh: FloatArray) -> FloatArray:
+    """Trajectories of changes within the power limits, cut where they leave the bounds, shape (T, N).
+
+    Cutting a change keeps it within the limits: the envelope rises no faster than the battery can charge, and
+    resting keeps it below the greatest stored energy.
+    """
+    keep, greatest = retention(battery), battery.stored_max_kwh
+    stored = np.empty_like(changes_kwh)
     held = np.full(changes_kwh.shape[1], battery.stored_start_kwh)
-    for slot, change in enumerate(changes_kwh):
-        held = np.clip(keep * held + change, lower_kwh[slot], battery.stored_max_kwh)
-        wanted[slot] = held
-    return clip_trajectories(wanted, battery, slot_hours, lower_kwh)
+    for now, change, lower in zip(stored, changes_kwh, lower_kwh.tolist(), strict=True):
+        np.multiply(held, keep, out=now)
+        now += change
+        np.maximum(now, lower, out=now)
+        np.minimum(now, greatest, out=now)
+        held = now
+    return stored

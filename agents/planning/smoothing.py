@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.planning.stages import Curve
+from agents.planning.curves import Curve
 
 _STEPS = 6
 """Steps that stand for each averaged kink."""

@@ -17,24 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.devices.battery import building_side_kwh, stored_change_limits_kwh
+from agents.planning.curves import Curve, hull_slopes, staircases
 from agents.planning.problem import PlanningProblem, proximal_cost_eur
 from agents.planning.tariff import FloatArray, Hinge, NetTariff
 
 if TYPE_CHECKING:
     from runtime.devices import Battery
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """Optimal stored change of one slot against the value of stored energy: a staircase, both ascending.
-
-    Attributes:
-        value_eur_per_kwh: value of a stored kWh, shape (K,).
-        change_kwh: stored change that is optimal at that value, shape (K,).
-    """
-
-    value_eur_per_kwh: FloatArray
-    change_kwh: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,14 +220,7 @@ class Stages:
         start, end = self.marginals_eur_per_kwh(points)
         if slots is not None:
             points, start, end = points[slots], start[slots], end[slots]
-        # A segment without length takes the slope of the one before it, or else of the first with any.
-        empty = points[:, 1:] <= points[:, :-1]
-        value = np.stack([np.where(empty, -np.inf, start), np.where(empty, -np.inf, end)], axis=2)
-        value = np.maximum.accumulate(value.reshape(len(points), -1), axis=1)
-        first = np.where(np.isfinite(value), value, np.inf).min(axis=1, keepdims=True)
-        value = np.where(np.isfinite(value), value, np.where(np.isfinite(first), first, 0.0))
-        change = np.repeat(points, 2, axis=1)[:, 1:-1]
-        return [Curve(*pair) for pair in zip(value, change, strict=True)]
+        return staircases(points, start, end)
 
     def hull_curves(self, samples: int = 9) -> list[Curve]:
         """Curves of the slots' convex hulls, for the relaxed problem.
@@ -253,18 +234,20 @@ class Stages:
         Returns:
             One curve per slot.
         """
-        curves = self.curves(self.least_kwh, self.greatest_kwh)
         slots = self.nonconvex_slots
         if not slots.size:
-            return curves
+            return self.curves(self.least_kwh, self.greatest_kwh)
         points = self.breakpoints_kwh(self.least_kwh, self.greatest_kwh)
-        if self.problem.weight_eur_per_kwh2.any():
-            share = np.linspace(0.0, 1.0, samples)[:-1]
-            inner = points[:, :-1, None] + share * np.diff(points, axis=1)[:, :, None]
-            points = np.concatenate([inner.reshape(len(points), -1), points[:, -1:]], axis=1)
-        objective = self.objective_eur(points)
-        for slot in slots.tolist():
-            curves[slot] = _hull_curve(points[slot].tolist(), objective[slot].tolist())
+        if not self.problem.weight_eur_per_kwh2.any():
+            slope = hull_slopes(points, self.objective_eur(points))
+            return staircases(points, slope, slope)
+        curves = self.curves(self.least_kwh, self.greatest_kwh)
+        share = np.linspace(0.0, 1.0, samples)[:-1]
+        inner = points[:, :-1, None] + share * np.diff(points, axis=1)[:, :, None]
+        points = np.concatenate([inner.reshape(len(points), -1), points[:, -1:]], axis=1)
+        slope = hull_slopes(points[slots], self.objective_eur(points)[slots])
+        for slot, curve in zip(slots.tolist(), staircases(points[slots], slope, slope), strict=True):
+            curves[slot] = curve
         return curves
 
     def standing_marginals(self) -> tuple[FloatArray, FloatArray]:
@@ -336,21 +319,3 @@ class Stages:
         concave: NDArray[np.bool_] = above < below - 1e-12 * (np.abs(above) + np.abs(below))
         last: NDArray[np.bool_] = concave & ~empty[:, 1:]
         return last
-
-
-def _hull_curve(change: list[float], objective: list[float]) -> Curve:
-    """Staircase of the lower convex hull of points in ascending order of change."""
-    hull: list[tuple[float, float]] = []
-    for point in zip(change, objective, strict=True):
-        if hull and point[0] <= hull[-1][0]:
-            continue
-        while len(hull) > 1 and (hull[-1][1] - hull[-2][1]) * (point[0] - hull[-2][0]) >= (
-            point[1] - hull[-2][1]
-        ) * (hull[-1][0] - hull[-2][0]):
-            hull.pop()
-        hull.append(point)
-    if len(hull) == 1:
-        return Curve(np.zeros(1), np.array([hull[0][0]]))
-    corners = np.array(hull)
-    slope = np.diff(corners[:, 1]) / np.diff(corners[:, 0])
-    return Curve(np.repeat(slope, 2), np.repeat(corners[:, 0], 2)[1:-1])

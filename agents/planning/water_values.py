@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.devices.battery import clip_trajectories, retention
+from agents.planning.curves import Curve
 from agents.planning.merit_order import LEAST_RETENTION, MeritOrder
-from agents.planning.stages import Curve, Stages
+from agents.planning.stages import Stages
 from agents.planning.tariff import FloatArray
 
 

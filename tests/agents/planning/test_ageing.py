@@ -10,11 +10,12 @@ from agents.bench.suites import intraday_instances
 from agents.devices.battery import clip_trajectories, lower_envelope_kwh
 from agents.planning.ageing import wear_eur
 from agents.planning.ageing_planner import AgeingBudget, AgeingPlanner
+from agents.planning.curves import Curve
 from agents.planning.depth_bands import DepthBands
 from agents.planning.planner import EvolutionaryPlanner, IdlePlanner
 from agents.planning.problem import objectives_eur
 from agents.planning.smoothing import smoothed
-from agents.planning.stages import Curve, Stages
+from agents.planning.stages import Stages
 from runtime.devices import Battery
 from runtime.errors import InputError
 from runtime.preferences import BatteryAgeing
