@@ -24,6 +24,10 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     meter = commands.add_parser("meter", help="a meter attached to a member of a running fleet")
     for command in (prosumer, meters, meter):
         command.add_argument("--run", type=Path, required=True, help="the run directory")
+    for command in (prosumer, meters):
+        command.add_argument(
+            "--handout", type=Path, help="folder with its connection and configuration (the run itself)"
+        )
     for command in (prosumer, meter):
         command.add_argument("--member", required=True, help="name of the member")
     meter.add_argument("--source", required=True, help="where readings come from, as a URL")
@@ -58,11 +62,11 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
         case "prosumer":
             from agents.process import run_prosumer
 
-            return run_prosumer(given.run, given.member, watcher)
+            return run_prosumer(given.run, given.member, watcher, given.handout)
         case "meters":
             from agents.meters.process import run_meters
 
-            return run_meters(given.run, watcher)
+            return run_meters(given.run, watcher, given.handout)
         case "bench":
             from agents.bench.command import run_bench
 

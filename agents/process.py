@@ -15,11 +15,11 @@ from runtime.process import Watcher, serve
 from runtime.rundir import RunDirectory
 
 
-def run_prosumer(run_path: Path, member: str, watcher: Watcher) -> int:
+def run_prosumer(run_path: Path, member: str, watcher: Watcher, handout: Path | None = None) -> int:
     """Run one member's agent; returns the exit code."""
 
     def agents() -> list[MachineAgent]:
-        directory = RunDirectory(run_path)
+        directory = RunDirectory(run_path, handout)
         config = MemberConfig.load(directory.member_config(member))
         connection = Connection.load(directory.connection_json)
         machine = ProsumerMachine(config, connection.jid(member), directory.member_record(member))

@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from runtime.errors import PeerwattError
 from runtime.process import PrintingWatcher, Watcher
+from runtime.rundir import COORDINATOR
 
 
 def main(arguments: list[str], watcher: Watcher | None = None) -> int:
@@ -25,6 +26,11 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     ):
         command = commands.add_parser(name, help=purpose)
         command.add_argument("--run", type=Path, required=True, help="the run directory")
+        if name == "run":
+            command.add_argument(
+                "--handout", type=Path, help="folder with its connection and configuration (the run itself)"
+            )
+            command.add_argument("--account", default=COORDINATOR, help="which of two coordinators this is")
         if name == "verify":
             command.add_argument("--member", help="check this member's bills, from its own log alone")
             command.add_argument("--logs", type=Path, help="folder of logs; by default the run's")
@@ -46,7 +52,7 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
         return 0
     from coordinator.process import run
 
-    return run(given.run, watcher or PrintingWatcher())
+    return run(given.run, watcher or PrintingWatcher(), given.handout, given.account)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from coordinator.session import MarketMachine
 from runtime.clock import clock_for
 from runtime.configuration import CoordinatorConfig
+from runtime.errors import InputError
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.connection import Connection
 from runtime.messaging.host import MachineAgent
@@ -15,16 +16,22 @@ from runtime.process import Watcher, serve
 from runtime.rundir import COORDINATOR, RunDirectory
 
 
-def run(run_path: Path, watcher: Watcher) -> int:
-    """Run the market sessions of a run directory; returns the exit code."""
+def run(
+    run_path: Path, watcher: Watcher, handout: Path | None = None, account: str = COORDINATOR
+) -> int:
+    """Run the market sessions of a run directory, or of one of its two communities; returns the exit code."""
 
     def agents() -> list[MachineAgent]:
-        directory = RunDirectory(run_path)
+        directory = RunDirectory(run_path, handout)
         config = CoordinatorConfig.load(directory.coordinator_config)
         connection = Connection.load(directory.connection_json)
-        machine = MarketMachine(config, connection.jid(COORDINATOR), directory.coordinator_record)
-        log = MessageLog.open(directory.log(COORDINATOR), COORDINATOR, fsync=config.clock.kind == "real-time")
-        tell = partial(watcher.tell, COORDINATOR)
-        return [MachineAgent(connection, COORDINATOR, machine, log, clock_for(config.clock), tell)]
+        if account not in config.coordinators:
+            known = ", ".join(config.coordinators)
+            raise InputError(f"--account: found {account!r}, expected one of this run's: {known}")
+        record = directory.community_record(account) if config.communities else directory.coordinator_record
+        machine = MarketMachine(config, connection.jid(account), record)
+        log = MessageLog.open(directory.log(account), account, fsync=config.clock.kind == "real-time")
+        tell = partial(watcher.tell, account)
+        return [MachineAgent(connection, account, machine, log, clock_for(config.clock), tell)]
 
     return serve(agents, watcher)

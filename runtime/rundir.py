@@ -45,9 +45,12 @@ class RunDirectory:
 
     Attributes:
         path: the folder itself, for example ``runs/example``.
+        handout: folder with a process's connection and configuration, where it is handed these alone;
+            None where processes read them in the run's folder.
     """
 
     path: Path
+    handout: Path | None = None
 
     @property
     def scenario_toml(self) -> Path:
@@ -67,12 +70,12 @@ class RunDirectory:
     @property
     def connection_json(self) -> Path:
         """How agents reach the XMPP server of this run."""
-        return self.path / "connection.json"
+        return (self.handout or self.path) / "connection.json"
 
     @property
     def config_dir(self) -> Path:
         """What each process is told."""
-        return self.path / "config"
+        return (self.handout or self.path) / "config"
 
     @property
     def coordinator_config(self) -> Path:
@@ -92,6 +95,11 @@ class RunDirectory:
     def accounts_json(self) -> Path:
         """Local parts of the accounts to be made beforehand, a JSON list."""
         return self.config_dir / "accounts.json"
+
+    @property
+    def deployment_dir(self) -> Path:
+        """Certificates, accounts' secrets, and what each container is handed of them."""
+        return self.path / "deployment"
 
     @property
     def server_dir(self) -> Path:

@@ -13,14 +13,15 @@ from typing import Annotated, get_args
 import typer
 
 from runtime.configuration import Setting
+from runtime.deployment.address import DOMAIN
+from runtime.deployment.containers import AUDIT_DIR, HANDOUT, STORED_DIR, health_command, process_command
+from runtime.deployment.holders import METERS, prosumer
 from runtime.errors import InputError
+from runtime.rundir import COORDINATOR
 from runtime.scenario.load import BUILTIN, find_scenario, load_scenario
 
 MARK = "# Written by `peerwatt compose`"
 """How every compose file written here begins: what begins so may be written over."""
-
-DOMAIN = "peerwatt.internal"
-"""XMPP domain of a fleet of containers, and the name of its server on their network; never a public one."""
 
 _TEMPLATE = Path(__file__).with_name("compose.yaml.template")
 _PLAIN_SCALAR = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*")
@@ -34,7 +35,7 @@ class ContainerFleet:
 
     Attributes:
         community: its name, as people call it.
-        members: names of the members, one container each.
+        members: names of the members with a container here.
         scenario: its file, or the name of a built-in one; the run is kept under this name.
         source: the software's source tree, from which the images are built.
         runs: folder on the host in which runs are kept.
@@ -87,31 +88,57 @@ def render(fleet: ContainerFleet, out: Path) -> str:
     if fleet.setting is not None:
         prepare_command += ["--setting", fleet.setting]
 
+    source, runs = _relative(fleet.source, here), _relative(fleet.runs, here)
+    name = run_name(fleet.scenario)
+    run = f"${{PEERWATT_RUN:-{name}}}"
+
+    def mount(folder: str, inside: str | None = None, *, read_only: bool = False) -> str:
+        """A folder of the run, as a quoted bind mount; at its own path in the container unless named."""
+        under = f"{run}/{folder}" if folder else run
+        return json.dumps(f"{runs}/{under}:{inside or f'/runs/{under}'}{':ro' if read_only else ''}")
+
+    def handout(holder: str) -> str:
+        return mount(f"deployment/handouts/{holder}", HANDOUT, read_only=True)
+
     prosumers = "".join(
-        f"\n  prosumer-{member}:\n    <<: *node\n"
-        f"    command: [python, -m, agents, prosumer, --run, *run, --member, {scalar(member)}]\n"
+        f"\n  {prosumer(member)}:\n    <<: *agent\n"
+        f"    command: [{', '.join(_word(word) for word in process_command(prosumer(member), '*run'))}]\n"
+        f"    volumes:\n      - {mount('logs')}\n      - {mount('records')}\n"
+        f"      - {handout(prosumer(member))}\n"
         for member in fleet.members
     )
-    source, runs = _relative(fleet.source, here), _relative(fleet.runs, here)
-    run_name = _run_name(fleet.scenario)
-    run = f"${{PEERWATT_RUN:-{run_name}}}"
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         mark=MARK,
         community=" ".join(fleet.community.split()),
-        results=f"{runs}/{run_name}",
+        results=f"{runs}/{name}",
         run=run,
-        run_mount=json.dumps(f"{runs}/{run}:/runs/{run}"),
         runs_mount=json.dumps(f"{runs}:/runs"),
+        run_mount=mount(""),
+        logs_mount=mount("logs"),
+        server_mount=mount("deployment/server", HANDOUT, read_only=True),
+        stored_mount=mount("deployment/stored", STORED_DIR),
+        audit_mount=mount("server", AUDIT_DIR),
+        coordinator_mount=handout(COORDINATOR),
+        meters_mount=handout(METERS),
+        coordinator_command=", ".join(_word(word) for word in process_command(COORDINATOR, "*run")),
+        meters_command=", ".join(_word(word) for word in process_command(METERS, "*run")),
+        deployment=json.dumps(f"/runs/{run}/deployment"),
         domain=DOMAIN,
+        unlimited=COORDINATOR,
+        healthcheck=health_command(DOMAIN),
         context=scalar(source),
-        xmpp_context=scalar(f"{source}/docker/xmpp"),
         prepare_command="[" + ", ".join(scalar(word) for word in prepare_command) + "]",
         inputs="".join(inputs),
         prosumers=prosumers,
     )
 
 
-def _run_name(scenario: Path | str) -> str:
+def _word(word: str) -> str:
+    return word if word == "*run" else scalar(word)
+
+
+def run_name(scenario: Path | str) -> str:
+    """Name of the folder in which a fleet of containers keeps its run."""
     stem = scenario.stem if isinstance(scenario, Path) else scenario
     return "compose-" + (re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "community")
 
@@ -135,8 +162,8 @@ def source_tree(given: Path | None) -> Path:
         InputError: it is none.
     """
     root = given or Path(__file__).resolve().parents[2]
-    if not (root / "docker" / "node" / "Dockerfile").is_file():
-        found = f"{root} has no docker/node/Dockerfile" if given else "this installation has no source tree"
+    if not (root / "docker" / "Dockerfile").is_file():
+        found = f"{root} has no docker/Dockerfile" if given else "this installation has no source tree"
         raise InputError(f"--source: {found}; expected a checkout of the software, to build images from")
     return root
 

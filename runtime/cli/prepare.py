@@ -11,6 +11,7 @@ import typer
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
+    from runtime.deployment.deployment import Deployment
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import ResolvedScenario
 
@@ -18,33 +19,58 @@ if TYPE_CHECKING:
 def prepare(
     scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a built-in one.")],
     run: Annotated[Path, typer.Option(help="Directory of the run.")],
-    domain: Annotated[str, typer.Option(help="XMPP domain of all accounts.")],
-    host: Annotated[str, typer.Option(help="Name or address at which agents reach the server.")],
-    port: Annotated[int, typer.Option(help="The server's port for clients.")],
-    ca_file: Annotated[Path, typer.Option(help="Certificate (PEM) of the deployment's authority.")],
-    secret_file: Annotated[Path, typer.Option(help="File with the deployment's secret.")],
+    domain: Annotated[
+        str | None, typer.Option(help="XMPP domain of all accounts (peerwatt.internal).")
+    ] = None,
+    inside: Annotated[
+        str | None, typer.Option(help="HOST:PORT at which the fleet reaches the server (its domain, 5222).")
+    ] = None,
+    outside: Annotated[
+        str, typer.Option(help="HOST:PORT at which this machine and others reach the server.")
+    ] = "127.0.0.1:5222",
     data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
     setting: Annotated[str | None, typer.Option(help="Instead of the scenario's setting.")] = None,
 ) -> None:
-    """Write the configuration of every process of a run, and how they reach their server.
+    """Write the configuration of every process of a run, certificates, and a random secret for each account.
 
-    A run that is there is taken up again, if it is of the same scenario and setting.
+    A run that is there is taken up again, if it is of the same scenario and setting; its authority and its
+    secrets are kept. What each process is to be handed is in the run's folder deployment/handouts.
     """
-    from runtime.messaging.connection import Connection
+    deployment = prepare_run(scenario, run, domain, inside, outside, data, setting)
+    typer.echo(f"{len(deployment.members())} members, prepared in {run}")
+
+
+def prepare_run(
+    scenario: str,
+    run: Path,
+    domain: str | None,
+    inside: str | None,
+    outside: str,
+    data: Path | None = None,
+    setting: str | None = None,
+) -> Deployment:
+    """Do what ``peerwatt prepare`` does; arguments as there.
+
+    Raises:
+        InputError: the scenario or an option will not do, or the folder holds another run.
+    """
+    from runtime.deployment.address import DOMAIN, Address
+    from runtime.deployment.deployment import Deployment
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import resolve, write_configs
     from runtime.scenario.summary import notices
 
+    domain = domain or DOMAIN
+    addresses = Address.parse(inside or domain, "--inside"), Address.parse(outside, "--outside")
     resolved = resolve(scenario, data, setting)
     for notice in notices(resolved):
         typer.echo(f"notice: {notice}", err=True)
     directory = RunDirectory(run)
     refuse_another_run(directory, resolved)
     write_configs(resolved, directory)
-    Connection(domain=domain, host=host, port=port, ca_file=ca_file, secret_file=secret_file).save(
-        directory.connection_json
-    )
-    typer.echo(f"{resolved.scenario.community.name}: {len(resolved.members)} members, prepared in {run}")
+    deployment = Deployment(directory)
+    deployment.make(domain, *addresses)
+    return deployment
 
 
 def refuse_another_run(directory: RunDirectory, resolved: ResolvedScenario) -> None:

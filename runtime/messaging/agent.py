@@ -43,6 +43,10 @@ FIRST_BACKOFF_S, BACKOFF_LIMIT_S = 0.2, 5.0
 LASTING_S = 10.0
 """A connection that held this long makes the next pause the first again."""
 
+SECRET_CHANGE_LIMIT_S = 180.0
+"""How long a password may be refused that was good before: a new secret reaches server and agent at different
+times, and some orchestrators take minutes to hand one round."""
+
 PING_AFTER_S, PING_TIMEOUT_S = 20.0, 10.0
 """When to ping a silent server, and when to take silence for a lost connection."""
 
@@ -101,7 +105,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
         """Prepare an agent; must be called while its event loop runs.
 
         Args:
-            connection: the server and the deployment's secret.
+            connection: the server, and the account's secret.
             local_part: the account, the part of the JID before the ``@``.
         """
         loop = asyncio.get_running_loop()
@@ -226,6 +230,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
     async def _dial_again_and_again(self) -> None:
         backoff_s = FIRST_BACKOFF_S
         loop = asyncio.get_running_loop()
+        good_until_s = loop.time()
         while True:
             client = SlimClient(
                 self.connection, self.local_part, self._message_received, PING_AFTER_S, PING_TIMEOUT_S
@@ -238,7 +243,12 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
                     client.discard()
             self.last_ending = ending.reason
             first = not self._first_login.done()
-            if ending.for_good or (ending.untrusted and first):
+            if not ending.password_refused:
+                good_until_s = loop.time()
+            refused = ending.password_refused and (
+                first or loop.time() - good_until_s > SECRET_CHANGE_LIMIT_S
+            )
+            if ending.for_good or refused or (ending.untrusted and first):
                 logger.error("%s: refused for good: %s", self.bare_jid, ending.reason)
                 self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {ending.reason}"))
                 return

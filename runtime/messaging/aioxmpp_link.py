@@ -56,7 +56,7 @@ class ServerNameVerifier(aioxmpp.security_layer.PKIXCertificateVerifier):  # typ
 
 
 def security_layer(connection: Connection, local_part: str) -> aioxmpp.security_layer.SecurityLayer:
-    """Return the security layer of an account: TLS against the deployment's authority, derived password."""
+    """Return the security layer of an account: TLS against the authority, the account's password."""
 
     def context() -> OpenSSL.SSL.Context:
         made: OpenSSL.SSL.Context = aioxmpp.security_layer.default_ssl_context()

@@ -37,13 +37,15 @@ class Ending:
 
     Attributes:
         reason: for a person to read.
-        for_good: dialling again cannot help: the password is wrong, or another session took this one's place.
+        for_good: dialling again cannot help: another session took this one's place.
         untrusted: the server's certificate was not accepted.
+        password_refused: the password was; an account's secret may be about to change.
     """
 
     reason: str
     for_good: bool = False
     untrusted: bool = False
+    password_refused: bool = False
 
 
 class SlimClient(ClientXMPP):
@@ -219,7 +221,7 @@ class SlimClient(ClientXMPP):
             self._end(Ending("the server cannot check passwords just now"))
         elif self._auth_condition:
             reason = f"the server refused the password of {self.boundjid.bare} ({self._auth_condition})"
-            self._end(Ending(reason, for_good=True))
+            self._end(Ending(reason, password_refused=True))
         else:
             self._end(Ending("the server offers no way to log in that is safe", untrusted=True))
 

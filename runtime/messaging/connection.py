@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from pathlib import Path
 
@@ -11,20 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
+from runtime.messaging.secrets import read_secret
 
 
 class Connection(BaseModel):
     """The server of one deployment, as every agent of it is told.
 
-    The password of an account is derived from one secret of the deployment, so that no list of passwords
-    has to be kept or handed round: who holds the secret can be any of the deployment's accounts.
+    Each account has a random secret of its own in a file of its own: a process that is handed one secret can
+    be that account and no other. A secret is read at each login, so it can be changed while agents run.
 
     Attributes:
         domain: the XMPP domain; the part of a JID after the ``@`` and the name in the server's certificate.
         host: name or address to dial, which need not be the domain.
         port: TCP port for clients (STARTTLS).
         ca_file: certificate (PEM) of the authority that signed the server's certificate.
-        secret_file: file with the deployment's secret, one line.
+        secrets_dir: folder with the secrets of the accounts that this connection is for, one file each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,7 +32,7 @@ class Connection(BaseModel):
     host: str = Field(min_length=1)
     port: int = Field(ge=1, le=65535)
     ca_file: Path
-    secret_file: Path
+    secrets_dir: Path
 
     @classmethod
     def load(cls, path: Path) -> Connection:
@@ -52,7 +51,7 @@ class Connection(BaseModel):
             raise InputError(f"{path}: {field}: {first['msg']}, found {first['input']!r:.80}") from error
         here = path.absolute().parent
         return read.model_copy(
-            update={"ca_file": here / read.ca_file, "secret_file": here / read.secret_file}
+            update={"ca_file": here / read.ca_file, "secrets_dir": here / read.secrets_dir}
         )
 
     def save(self, path: Path) -> None:
@@ -64,15 +63,9 @@ class Connection(BaseModel):
         return f"{local_part}@{self.domain}"
 
     def password_for(self, local_part: str) -> str:
-        """Return the password of an account: HMAC-SHA256 of its bare JID under the secret, in hex.
+        """Return the password of an account as its file says now.
 
         Raises:
-            InputError: the secret file is missing or empty.
+            InputError: the account's secret is missing or empty.
         """
-        try:
-            secret = self.secret_file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise InputError(f"{self.secret_file}: cannot read the secret: {error.strerror}") from error
-        if not secret:
-            raise InputError(f"{self.secret_file}: the secret is empty, expected one line of text")
-        return hmac.new(secret.encode(), self.jid(local_part).encode(), hashlib.sha256).hexdigest()
+        return read_secret(self.secrets_dir, local_part)

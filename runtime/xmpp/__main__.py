@@ -18,7 +18,7 @@ def main() -> int:
     """Read the arguments and run the server."""
     parser = argparse.ArgumentParser(prog="python -m runtime.xmpp", description=__doc__)
     parser.add_argument(
-        "--dir", type=Path, required=True, help="keeps certificates, secret and connection.json"
+        "--dir", type=Path, required=True, help="keeps certificates, secrets and connection.json"
     )
     parser.add_argument("--domain", default="peerwatt.localhost", help="XMPP domain (default: %(default)s)")
     parser.add_argument("--accounts", type=Path, required=True, help="JSON list of local parts")

@@ -1,9 +1,8 @@
-"""A private certificate authority, a server certificate and the deployment's secret, made at first start."""
+"""A private certificate authority and a server certificate, made at first start."""
 
 from __future__ import annotations
 
 import ipaddress
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,27 +23,25 @@ RENEW_BEFORE = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Files of one deployment: what agents get (CA, secret) and what the server alone keeps (keys).
+    """Files of one deployment: what agents get (CA) and what the server alone keeps (keys).
 
     Attributes:
         ca_file: the authority's certificate (PEM, 0644).
         ca_key_file: its private key (PEM, 0600).
         certificate_file: the server's certificate (PEM, 0644).
         key_file: its private key (PEM, 0600).
-        secret_file: the secret passwords are derived from (one line, 0600).
     """
 
     ca_file: Path
     ca_key_file: Path
     certificate_file: Path
     key_file: Path
-    secret_file: Path
 
 
 def ensure_credentials(directory: Path, domain: str) -> Credentials:
     """Make what is missing in ``directory`` and return where everything is.
 
-    An authority and a secret that are there are kept, so agents that know them stay connected over restarts.
+    An authority that is there is kept, so agents that know it stay connected over restarts.
     The server's certificate is made anew when it is for another domain or ends within 30 days.
 
     Raises:
@@ -55,7 +52,6 @@ def ensure_credentials(directory: Path, domain: str) -> Credentials:
         ca_key_file=directory / "ca.key.pem",
         certificate_file=directory / "server.pem",
         key_file=directory / "server.key.pem",
-        secret_file=directory / "secret",
     )
     if files.ca_file.exists() != files.ca_key_file.exists():
         raise InputError(f"{directory}: ca.pem and ca.key.pem belong together, found only one of them")
@@ -63,8 +59,6 @@ def ensure_credentials(directory: Path, domain: str) -> Credentials:
         _make_authority(files, domain)
     if not _certificate_serves(files, domain):
         _make_certificate(files, domain)
-    if not files.secret_file.exists():
-        write_text_atomically(files.secret_file, secrets.token_hex(32) + "\n", 0o600)
     return files
 
 

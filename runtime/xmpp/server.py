@@ -18,14 +18,17 @@ from pathlib import Path
 
 from loguru import logger
 
-from runtime.errors import InputError, PeerwattError
+from runtime.errors import PeerwattError
 from runtime.messaging.connection import Connection
+from runtime.messaging.secrets import ensure_secrets
+from runtime.xmpp.accounts import load_accounts
 from runtime.xmpp.authority import Credentials, ensure_credentials
 from runtime.xmpp.protocol import ClientProtocol
 from runtime.xmpp.routing import Router
 
 LOOPBACK = "127.0.0.1"
 CONNECTION_FILE = "connection.json"
+SECRETS_FOLDER = "secrets"
 
 
 class EmbeddedServer:
@@ -90,47 +93,6 @@ def server_tls_context(credentials: Credentials) -> ssl.SSLContext:
     return context
 
 
-def load_accounts(path: Path) -> list[str]:
-    """Read the accounts: a JSON list of local parts.
-
-    Raises:
-        InputError: the file is missing, is not such a list, or names an account twice or wrongly.
-    """
-    try:
-        accounts = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the accounts: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: expected a JSON list of account names: {error}") from error
-    if not isinstance(accounts, list):
-        raise InputError(f"{path}: expected a JSON list of account names, found {type(accounts).__name__}")
-    check_accounts(accounts, str(path))
-    return accounts
-
-
-def check_accounts(accounts: Iterable[object], where: str) -> None:
-    """Check that account names can be local parts of JIDs, as every server would store them.
-
-    Raises:
-        InputError: naming the account.
-    """
-    seen: set[object] = set()
-    for account in accounts:
-        if (
-            not isinstance(account, str)
-            or not 0 < len(account) <= 255
-            or account != account.casefold()
-            or any(sign.isspace() or sign in "\"&'/:<>@" or not sign.isprintable() for sign in account)
-        ):
-            raise InputError(
-                f"{where}: account {account!r}: expected lower-case text without spaces "
-                "and without \" & ' / : < > @"
-            )
-        if account in seen:
-            raise InputError(f"{where}: account {account!r} is there twice")
-        seen.add(account)
-
-
 def _call_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """Set ``stop`` when standard input ends: when the parent is gone, however it went."""
 
@@ -164,9 +126,9 @@ async def serve(directory: Path, domain: str, accounts: Iterable[str], port: int
         host=LOOPBACK,
         port=port or 1,
         ca_file=credentials.ca_file.absolute(),
-        secret_file=credentials.secret_file.absolute(),
+        secrets_dir=directory.absolute() / SECRETS_FOLDER,
     )
-    passwords = {account: connection.password_for(account) for account in accounts}
+    passwords = ensure_secrets(connection.secrets_dir, accounts)
     server = EmbeddedServer(domain, passwords, server_tls_context(credentials))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

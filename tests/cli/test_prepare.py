@@ -6,21 +6,32 @@ from typer.testing import CliRunner
 
 from runtime.cli import app
 from runtime.errors import InputError
+from runtime.messaging.connection import Connection
 from tests.scenario.scenarios import write
 
-SERVER = ["--domain", "a.test", "--host", "xmpp", "--port", "5222"]
-CREDENTIALS = ["--ca-file", "/ca.pem", "--secret-file", "/secret"]
+SERVER = ["--domain", "a.test", "--inside", "xmpp", "--outside", "192.0.2.7:15222"]
 
 
 def prepare(scenario, run, *more):
-    arguments = ["prepare", str(scenario), "--run", str(run), *SERVER, *CREDENTIALS, *more]
+    arguments = ["prepare", str(scenario), "--run", str(run), *SERVER, *more]
     return CliRunner().invoke(app, arguments)
 
 
 def test_every_process_finds_its_configuration_and_the_server(tmp_path):
     run = tmp_path / "run"
     assert prepare(write(tmp_path), run).exit_code == 0
-    assert json.loads((run / "connection.json").read_text())["domain"] == "a.test"
+    seen_by_operator = Connection.load(run / "connection.json")
+    assert (seen_by_operator.domain, seen_by_operator.host, seen_by_operator.port) == (
+        "a.test",
+        "192.0.2.7",
+        15222,
+    )
+    handout = run / "deployment" / "handouts" / "prosumer-school"
+    seen_by_school = Connection.load(handout / "connection.json")
+    assert (seen_by_school.host, seen_by_school.port) == ("xmpp", 5222)
+    assert seen_by_school.password_for("school") == seen_by_operator.password_for("school")
+    assert seen_by_school.ca_file.read_bytes() == seen_by_operator.ca_file.read_bytes()
+    assert (handout / "config" / "members" / "school.json").is_file()
     members = {path.stem for path in (run / "config" / "members").iterdir()}
     assert members == {"house", "school"}
     assert "school.meter2" in json.loads((run / "config" / "accounts.json").read_text())

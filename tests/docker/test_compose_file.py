@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from runtime.cli.compose import MARK, ContainerFleet, render, scalar, source_tree, write
+from runtime.deployment.address import DOMAIN
 from runtime.errors import InputError
 
 ROOT = source_tree(None)
@@ -55,6 +56,7 @@ def test_agents_are_contained() -> None:
         assert service["security_opt"] == ["no-new-privileges:true"], name
         if name != "prepare":
             assert service["user"].startswith("${PEERWATT_UID:-1000}"), name
+        assert service["image"] == "${PEERWATT_IMAGE:-peerwatt}", name
         if name not in ("prepare", "xmpp"):
             assert service["networks"] == ["fleet"], name
             assert "ports" not in service
@@ -63,10 +65,34 @@ def test_agents_are_contained() -> None:
 
 def test_server_is_published_on_loopback_only_under_the_domain_of_its_certificate() -> None:
     services = loaded(fleet())["services"]
-    assert services["xmpp"]["ports"] == ["127.0.0.1:${PEERWATT_PORT:-5222}:5222"]
-    domain = services["prepare"]["environment"]["PEERWATT_DOMAIN"]
-    assert services["xmpp"]["networks"]["fleet"]["aliases"] == [domain]
-    assert services["xmpp"]["environment"]["PEERWATT_DOMAIN"] == domain
+    outside = "${PEERWATT_BIND:-127.0.0.1}:${PEERWATT_PORT:-5222}"
+    assert services["xmpp"]["ports"] == [f"{outside}:5222"]
+    assert services["prepare"]["environment"]["PEERWATT_OUTSIDE"] == outside
+    assert services["xmpp"]["networks"]["fleet"]["aliases"] == [DOMAIN]
+    assert services["xmpp"]["environment"]["PEERWATT_DOMAIN"] == DOMAIN
+
+
+def test_each_agent_is_handed_its_own_secrets_and_nobody_elses() -> None:
+    services = loaded(fleet())["services"]
+    for name in ("coordinator", "meters", "prosumer-north", "prosumer-south"):
+        under_deployment = [mount for mount in services[name]["volumes"] if "/deployment" in mount]
+        (handed,) = under_deployment
+        assert handed.endswith(f"/deployment/handouts/{name}:/run/peerwatt:ro")
+        assert "/run/peerwatt" in services[name]["command"]
+    # It sees the whole run, of which the deployment's files are hidden.
+    assert "/runs/${PEERWATT_RUN:-compose-example}/deployment" in services["coordinator"]["tmpfs"]
+    for name in ("meters", "prosumer-north", "prosumer-south"):
+        for mount in services[name]["volumes"]:
+            assert mount.split(":/")[0].endswith(("/logs", "/records", f"/handouts/{name}")), mount
+
+
+def test_the_server_is_handed_verifiers_and_keeps_what_it_stores_and_records() -> None:
+    run = "../runs/${PEERWATT_RUN:-compose-example}"
+    assert loaded(fleet())["services"]["xmpp"]["volumes"] == [
+        f"{run}/deployment/server:/run/peerwatt:ro",
+        f"{run}/deployment/stored:/var/lib/peerwatt",
+        f"{run}/server:/var/log/peerwatt",
+    ]
 
 
 def test_scenario_file_and_data_are_mounted_read_only(tmp_path: Path) -> None:
@@ -77,21 +103,19 @@ def test_scenario_file_and_data_are_mounted_read_only(tmp_path: Path) -> None:
     prepare = services["prepare"]
     assert prepare["command"][2:] == ["/scenario/town.toml", "--data", "/data"]
     assert prepare["volumes"] == [
-        "deployment:/deployment",
         "./results:/runs",
         "./my town:/scenario:ro",
         "./series:/data:ro",
     ]
     run = "${PEERWATT_RUN:-compose-town}"
-    assert services["meters"]["volumes"] == [f"./results/{run}:/runs/{run}"]
+    assert f"./results/{run}:/runs/{run}" in services["coordinator"]["volumes"]
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert loaded(fleet())["services"]["prepare"]["build"]["context"] == ".."
     assert loaded(fleet(), ROOT / "compose.yaml")["services"]["prepare"]["build"]["context"] == "."
-    assert loaded(fleet(), tmp_path / "compose.yaml")["services"]["xmpp"]["build"]["context"].startswith(
-        "../"
-    )
+    elsewhere = loaded(fleet(), tmp_path / "compose.yaml")["services"]
+    assert elsewhere["prepare"]["build"]["context"].startswith("../")
 
 
 @pytest.mark.parametrize("folder", ["a:b", "a$b"])
@@ -113,5 +137,5 @@ def test_only_its_own_files_are_written_over(tmp_path: Path) -> None:
 
 
 def test_source_must_be_a_checkout(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no docker/node/Dockerfile"):
+    with pytest.raises(InputError, match="no docker/Dockerfile"):
         source_tree(tmp_path)

@@ -27,7 +27,11 @@ from engine import (
     source_copy,
 )
 
-from runtime.cli.compose import DOMAIN, ContainerFleet, render
+from runtime.cli.compose import ContainerFleet, render
+from runtime.deployment.address import DOMAIN
+from runtime.deployment.containers import HANDOUT, process_command
+from runtime.deployment.deployment import Deployment
+from runtime.deployment.holders import prosumer
 from runtime.records import MemberRecord
 from runtime.rundir import COORDINATOR, RunDirectory, attached_meter_account, meter_account
 from runtime.scenario.load import load_scenario
@@ -63,7 +67,7 @@ def local_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[by
 
 @pytest.fixture(scope="module")
 def built(_engine: None, local_ledger: Future[bytes], tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Both images, from a copy of the source tree."""
+    """The image, from a copy of the source tree."""
     source = source_copy(tmp_path_factory.mktemp("source"))
     with ThreadPoolExecutor() as at_once:
         wheels = at_once.submit(fill_wheelhouse, source)
@@ -76,10 +80,8 @@ def built(_engine: None, local_ledger: Future[bytes], tmp_path_factory: pytest.T
         settings={
             "PEERWATT_UID": USER_ID,
             "PEERWATT_GID": USER_ID,
-            "PEERWATT_NODE_BASE": base,
-            "PEERWATT_XMPP_BASE": base,
-            "PEERWATT_NODE_IMAGE": "peerwatt-test-node",
-            "PEERWATT_XMPP_IMAGE": "peerwatt-test-xmpp",
+            "PEERWATT_BASE": base,
+            "PEERWATT_IMAGE": "peerwatt-test",
         },
     )
     project.compose("build", timeout_s=300)
@@ -137,7 +139,35 @@ def test_results_belong_to_the_user_and_secrets_to_nobody_else(finished: Project
     for path in (results.path, *results.path.rglob("*")):
         assert path.stat().st_uid == int(USER_ID), path
     assert results.indicators_json.is_file()
-    assert results.path.joinpath("deployment", "secret").stat().st_mode & 0o077 == 0
+    deployment = Deployment(results)
+    assert deployment.path.stat().st_mode & 0o077 == 0
+    secrets = [*deployment.path.rglob("secrets/*"), deployment.server_accounts]
+    assert len(secrets) > 5 * len(MEMBERS)
+    for path in secrets:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def inside(project: Project, service: str, *command: str) -> str:
+    """What a command says in a container like a service's, started for it."""
+    return project.compose("run", "--rm", "--no-deps", "-T", service, *command)
+
+
+def test_containers_hold_their_own_secrets_only_and_cannot_change_what_they_run(finished: Project) -> None:
+    seen = "find / -xdev -path /proc -prune -o -path '*/secrets/*' -type f -print 2> /dev/null | sort"
+    for service, accounts in {
+        "coordinator": [COORDINATOR],
+        "meters": sorted(meter_account(member) for member in MEMBERS),
+        f"prosumer-{MEMBERS[0]}": [MEMBERS[0]],
+    }.items():
+        found = inside(
+            finished, service, "sh", "-c", f"{seen}; find /run/peerwatt -path '*/secrets/*'"
+        ).split()
+        assert sorted({Path(path).name for path in found}) == accounts, service
+    tries = "touch /opt/peerwatt/x /run/peerwatt/x /etc/x 2>&1; id -u; grep CapEff /proc/self/status"
+    said = inside(finished, f"prosumer-{MEMBERS[0]}", "sh", "-c", tries)
+    assert said.count("Read-only file system") == 3, said
+    assert USER_ID in said.split()
+    assert "CapEff:\t0000000000000000" in said
 
 
 def test_no_process_of_the_server_is_roots(finished: Project) -> None:
@@ -147,18 +177,9 @@ def test_no_process_of_the_server_is_roots(finished: Project) -> None:
     assert {line.split()[1] for line in lines} == {USER_ID}
 
 
-def host_view(project: Project) -> dict[str, str]:
-    view = json.loads((project.run_directory / "connection-host.json").read_text())
-    assert view["domain"] == DOMAIN
-    assert view["host"] == "127.0.0.1"
-    assert view["port"] == project.port
-    return {key: str(value) for key, value in view.items()}
-
-
 def handshake(project: Project, ca_file: Path) -> Outcome:
-    view = host_view(project)
     return outcome(
-        *("openssl", "s_client", "-connect", f"{view['host']}:{view['port']}"),
+        *("openssl", "s_client", "-connect", f"127.0.0.1:{project.port}"),
         *("-starttls", "xmpp", "-xmpphost", DOMAIN, "-verify_hostname", DOMAIN, "-verify_return_error"),
         *("-CAfile", ca_file, "-no-CApath", "-no-CAstore"),
         timeout_s=20,
@@ -168,8 +189,9 @@ def handshake(project: Project, ca_file: Path) -> Outcome:
 def test_server_is_reached_from_this_machine_and_proves_itself_with_the_deployments_ca(
     finished: Project, tmp_path: Path
 ) -> None:
-    own = finished.run_directory / host_view(finished)["ca_file"]
-    assert handshake(finished, own).returncode == 0
+    seen = Deployment(RunDirectory(finished.run_directory)).outside()
+    assert (seen.domain, seen.host, seen.port) == (DOMAIN, "127.0.0.1", finished.port)
+    assert handshake(finished, seen.ca_file).returncode == 0
     other = ensure_credentials(tmp_path, DOMAIN).ca_file
     refused = handshake(finished, other)
     assert refused.returncode != 0
@@ -182,22 +204,22 @@ def one_more_agent(project: Project, member: str, ca_file: Path, tmp_path: Path)
     Returns:
         The steps that it told of, ``ready`` being the last it is given time for, and what it complained of.
     """
-    copy = tmp_path / "run"
-    shutil.copytree(project.run_directory, copy)
-    shutil.copyfile(ca_file, copy / "deployment" / "ca.pem")
-    RunDirectory(copy).log(member).unlink()
-    for path in (copy, *copy.rglob("*")):
+    handout, run_copy = tmp_path / "handout", tmp_path / "run"
+    shutil.copytree(Deployment(RunDirectory(project.run_directory)).handout(prosumer(member)), handout)
+    shutil.copyfile(ca_file, handout / "ca.pem")
+    run_copy.mkdir()
+    for path in (run_copy, handout, *handout.rglob("*")):
         os.chown(path, int(USER_ID), int(USER_ID))
-    inside = f"/runs/{project.run_name}"
     container, complaints = f"{project.name}-one-more", tmp_path / "complaints"
     told: list[str] = []
     with complaints.open("wb") as errors:
         agent = subprocess.Popen(
             [
                 *("docker", "run", "--rm", "--name", container, "--network", f"{project.name}_fleet"),
-                *("--user", f"{USER_ID}:{USER_ID}", "--volume", f"{copy}:{inside}"),
-                *(project.settings["PEERWATT_NODE_IMAGE"], "timeout", "--kill-after", "5", "30"),
-                *("python", "-m", "agents", "prosumer", "--run", inside, "--member", member),
+                *("--user", f"{USER_ID}:{USER_ID}"),
+                *("--volume", f"{run_copy}:/runs/copy", "--volume", f"{handout}:{HANDOUT}:ro"),
+                *(project.settings["PEERWATT_IMAGE"], "timeout", "--kill-after", "5", "30"),
+                *process_command(prosumer(member), "/runs/copy"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -224,7 +246,7 @@ def test_agent_with_another_ca_does_not_connect(finished: Project, tmp_path: Pat
 
 
 def test_agent_with_the_deployments_ca_connects(finished: Project, tmp_path: Path) -> None:
-    own = finished.run_directory / "deployment" / "ca.pem"
+    own = Deployment(RunDirectory(finished.run_directory)).server_dir / "ca.pem"
     told, complaints = one_more_agent(finished, MEMBERS[0], own, tmp_path)
     assert told == ["ready"], complaints
 
@@ -254,8 +276,7 @@ def test_server_heard_exactly_what_the_agents_logged_as_sent(finished: Project) 
 def attach_a_meter(project: Project, member: str) -> None:
     """From this machine, through the published port; it plays what the member's own meter plays."""
     command = [sys.executable, "-m", "runtime", "meter", "attach", str(project.run_directory), member]
-    connection = project.run_directory / "connection-host.json"
-    attached = outcome(*command, "--source", "simulated:", "--connection", str(connection), timeout_s=60)
+    attached = outcome(*command, "--source", "simulated:", timeout_s=60)
     assert attached.returncode == 0, attached.stderr
 
 

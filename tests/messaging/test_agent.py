@@ -10,6 +10,7 @@ from recording_agent import RecordingAgent, inform
 from runtime.errors import AgentRefusedError, InputError
 from runtime.messaging import agent as agent_module
 from runtime.messaging.connection import Connection
+from runtime.messaging.secrets import ensure_secrets, write_secret
 from runtime.messaging.spade_message import message_of, stanza_text_of
 from runtime.xmpp import protocol as protocol_module
 from runtime.xmpp.authority import ensure_credentials
@@ -27,9 +28,9 @@ async def embedded(directory, certificate_domain=DOMAIN):
         host="127.0.0.1",
         port=1,
         ca_file=credentials.ca_file,
-        secret_file=credentials.secret_file,
+        secrets_dir=directory / "secrets",
     )
-    passwords = {name: connection.password_for(name) for name in ("a", "b")}
+    passwords = ensure_secrets(connection.secrets_dir, ("a", "b"))
     server = EmbeddedServer(DOMAIN, passwords, server_tls_context(credentials))
     port = await server.listen(0)
     try:
@@ -78,8 +79,9 @@ async def test_a_server_that_offers_no_encryption_gets_neither_password_nor_sess
         host="127.0.0.1",
         port=listener.sockets[0].getsockname()[1],
         ca_file=credentials.ca_file,
-        secret_file=credentials.secret_file,
+        secrets_dir=tmp_path / "secrets",
     )
+    ensure_secrets(connection.secrets_dir, ["a"])
     agent = RecordingAgent(connection, "a")
     with pytest.raises(AgentRefusedError, match=r"without TLS|no way to log in"):
         await asyncio.wait_for(agent.start(), 10)
@@ -153,8 +155,9 @@ async def test_an_attempt_has_a_time_limit(tmp_path, monkeypatch):
         host="127.0.0.1",
         port=listener.sockets[0].getsockname()[1],
         ca_file=credentials.ca_file,
-        secret_file=credentials.secret_file,
+        secrets_dir=tmp_path / "secrets",
     )
+    ensure_secrets(connection.secrets_dir, ["a"])
     agent = RecordingAgent(connection, "a")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(agent.start(), 1.5)
@@ -194,7 +197,7 @@ async def test_an_agent_that_cannot_dial_any_more_says_so(tmp_path):
     async with embedded(tmp_path) as (server, connection):
         agent = RecordingAgent(connection, "a")
         await asyncio.wait_for(agent.start(), 10)
-        connection.secret_file.unlink()
+        (connection.secrets_dir / "a").unlink()
         (line,) = server.protocols
         line.close()
         error = await asyncio.wait_for(agent.refused, 10)
@@ -202,9 +205,42 @@ async def test_an_agent_that_cannot_dial_any_more_says_so(tmp_path):
         await agent.stop()
 
 
+async def disconnect(server):
+    (line,) = server.protocols
+    line.close()
+
+
+async def test_an_agent_whose_secret_is_being_changed_comes_back_with_the_new_one(tmp_path):
+    async with embedded(tmp_path) as (server, connection):
+        agent = RecordingAgent(connection, "a")
+        await asyncio.wait_for(agent.start(), 10)
+        server._passwords["a"] = "the new one"  # the server has it before the agent's file
+        await disconnect(server)
+        while "password" not in agent.last_ending:
+            await asyncio.sleep(0.02)
+        assert not agent.refused.done()
+        write_secret(connection.secrets_dir, "a", "the new one")
+        while not agent.connected:
+            await asyncio.sleep(0.02)
+        assert not agent.refused.done()
+        await agent.stop()
+
+
+async def test_an_agent_whose_account_is_closed_gives_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(agent_module, "SECRET_CHANGE_LIMIT_S", 0.5)
+    async with embedded(tmp_path) as (server, connection):
+        agent = RecordingAgent(connection, "a")
+        await asyncio.wait_for(agent.start(), 10)
+        server._passwords["a"] = "another's"
+        await disconnect(server)
+        error = await asyncio.wait_for(agent.refused, 10)
+        assert "refused the password" in str(error)
+        await agent.stop()
+
+
 async def test_a_missing_secret_is_said_at_the_start(tmp_path):
     async with embedded(tmp_path) as (_, connection):
-        connection.secret_file.unlink()
+        (connection.secrets_dir / "a").unlink()
         with pytest.raises(InputError, match="cannot read the secret"):
             await asyncio.wait_for(RecordingAgent(connection, "a").start(), 10)
 

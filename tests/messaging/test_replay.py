@@ -48,9 +48,9 @@ async def repeated_after(log_path: Path, seconds: list[int], answered: int) -> l
         host="h",
         port=1,
         ca_file=log_path.with_name("ca"),
-        secret_file=log_path.with_name("s"),
+        secrets_dir=log_path.parent,
     )
-    log_path.with_name("s").write_text("secret")
+    log_path.with_name("clerk").write_text("secret")
     with MessageLog.open(log_path, "clerk") as log:
         agent = MachineAgent(connection, "clerk", Answering(ME), log, SimulatedClock(), lambda *_: None)
         return agent._replay.unsure()

@@ -101,14 +101,15 @@ async def test_a_server_of_another_authority_is_refused(connection, agents, tmp_
 
 
 async def test_a_wrong_password_ends_it_for_good(connection, agents, tmp_path):
-    (tmp_path / "secret").write_text("not the secret\n")
-    agent = agents(connection.model_copy(update={"secret_file": tmp_path / "secret"}), "coordinator")
+    (tmp_path / "coordinator").write_text("not the secret\n")
+    agent = agents(connection.model_copy(update={"secrets_dir": tmp_path}), "coordinator")
     with pytest.raises(AgentRefusedError, match="password of coordinator"):
         await asyncio.wait_for(agent.start(), 10)
 
 
-async def test_an_unknown_account_is_not_made(connection, agents):
-    agent = agents(connection, "stranger")
+async def test_an_unknown_account_is_not_made(connection, agents, tmp_path):
+    (tmp_path / "stranger").write_text("my own secret\n")
+    agent = agents(connection.model_copy(update={"secrets_dir": tmp_path}), "stranger")
     with pytest.raises(AgentRefusedError, match="stranger"):
         await asyncio.wait_for(agent.start(), 10)
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from runtime.messaging.connection import Connection
+from runtime.messaging.secrets import ensure_secrets
 from runtime.xmpp.authority import ensure_credentials
 
 DOMAIN = "peerwatt.localhost"
@@ -65,12 +66,11 @@ class ProsodyProcess:
             host="127.0.0.1",
             port=free_port(),
             ca_file=credentials.ca_file,
-            secret_file=credentials.secret_file,
+            secrets_dir=directory / "secrets",
         )
         accounts = directory / "data" / lua_name(DOMAIN) / "accounts"
         accounts.mkdir(parents=True)
-        for account in ACCOUNTS:
-            password = self.connection.password_for(account)
+        for account, password in ensure_secrets(self.connection.secrets_dir, ACCOUNTS).items():
             (accounts / f"{lua_name(account)}.dat").write_text(f'return {{ ["password"] = "{password}" }};\n')
         (directory / "prosody.cfg.lua").write_text(f"""
 run_as_root = true

@@ -1,4 +1,4 @@
-"""The authority, the certificate and the secret."""
+"""The authority and the certificate."""
 
 import ipaddress
 import stat
@@ -17,17 +17,15 @@ def certificate(path):
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
-def test_keys_and_secret_are_the_owners_alone(tmp_path):
-    files = ensure_credentials(tmp_path, "peerwatt.localhost")
+def test_keys_are_the_owners_alone(tmp_path):
+    ensure_credentials(tmp_path, "peerwatt.localhost")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == {
         "ca.pem": 0o644,
         "ca.key.pem": 0o600,
         "server.pem": 0o644,
         "server.key.pem": 0o600,
-        "secret": 0o600,
     }
-    assert len(bytes.fromhex(files.secret_file.read_text())) == 32
 
 
 def test_the_certificate_names_the_domain_and_the_loopback(tmp_path):

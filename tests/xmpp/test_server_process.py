@@ -12,7 +12,7 @@ import pytest
 from raw_client import RawClient
 
 from runtime.errors import InputError
-from runtime.xmpp.server import check_accounts
+from runtime.xmpp.accounts import check_accounts
 
 
 def test_it_is_ready_after_little_work_and_says_where(start_server):
@@ -67,7 +67,7 @@ def test_a_killed_server_frees_its_port_and_its_clients(start_server):
 def test_a_restart_keeps_authority_and_passwords(start_server, tmp_path):
     first = start_server()
     password = first.connection.password_for("a")
-    kept = {name: (tmp_path / name).read_bytes() for name in ("ca.pem", "server.pem", "secret")}
+    kept = {name: (tmp_path / name).read_bytes() for name in ("ca.pem", "server.pem", "secrets/a")}
     first.end()
     second = start_server()
     assert second.connection.password_for("a") == password

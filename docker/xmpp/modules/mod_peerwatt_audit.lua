@@ -1,6 +1,20 @@
--- The server's own record of who said what to whom: one JSON line for each message a local account sends, with
--- the sender that the server authenticated (not the one the message claims) and without the body, of which only
--- length and SHA-256 are kept, to hold it against the agents' own logs.
+-- The server's own record of who said what to whom, to hold agents' logs against: one JSON object a line, appended
+-- for each message that a logged-in account sends, before it is routed.
+--
+--   time_unix_s    when the server took it [s since 1970]
+--   sender         full JID that the server authenticated, whatever the stanza claims
+--   recipient      JID it is addressed to, as sent
+--   stanza_id      id of the stanza, as sent; absent without one
+--   type           type of the stanza, as sent; absent without one
+--   thread         conversation, from the stanza; absent without one
+--   fields         of the metadata form, those of an envelope (runtime/messaging/wire.py): performative, protocol,
+--                  ontology, reply-with (the message's id), in-reply-to, reply-by, expects-reply, each cut to
+--                  200 bytes; absent without a form
+--   body_bytes     length of the body in UTF-8 [bytes]; 0 without one
+--   body_sha256    SHA-256 of the body in UTF-8, hexadecimal; absent without a body
+--
+-- The body itself is never written. A message that an agent repeats is there again. What is refused before it is
+-- a message (no login, malformed XML, too long) is in the server's log instead.
 --
 -- peerwatt_audit_file: where to append
 
@@ -12,12 +26,22 @@ local path = assert(module:get_option_string("peerwatt_audit_file"), "peerwatt_a
 local file = assert(io.open(path, "a"));
 file:setvbuf("line");
 
+local value_limit_bytes = 200;
+local known = {
+	["performative"] = true; ["protocol"] = true; ["ontology"] = true; ["reply-with"] = true;
+	["in-reply-to"] = true; ["reply-by"] = true; ["expects-reply"] = true;
+};
+
+local function cut(text)
+	return text and text:sub(1, value_limit_bytes);
+end
+
 local function form_fields(stanza)
 	local form = stanza:get_child("x", "jabber:x:data");
 	if not form then return nil; end
 	local fields = {};
 	for field in form:childtags("field") do
-		if field.attr.var then fields[field.attr.var] = field:get_child_text("value"); end
+		if known[field.attr.var] then fields[field.attr.var] = cut(field:get_child_text("value")); end
 	end
 	return fields;
 end
@@ -28,10 +52,10 @@ local function record(event)
 	file:write(json.encode({
 		time_unix_s = time.now();
 		sender = origin.full_jid or stanza.attr.from;
-		recipient = stanza.attr.to;
-		stanza_id = stanza.attr.id;
-		type = stanza.attr.type;
-		thread = stanza:get_child_text("thread");
+		recipient = cut(stanza.attr.to);
+		stanza_id = cut(stanza.attr.id);
+		type = cut(stanza.attr.type);
+		thread = cut(stanza:get_child_text("thread"));
 		fields = form_fields(stanza);
 		body_bytes = body and #body or 0;
 		body_sha256 = body and sha256(body, true) or nil;

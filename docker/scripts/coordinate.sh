@@ -1,0 +1,25 @@
+#!/bin/sh
+# coordinate.sh RUN HANDOUT: the coordinator's session, then the report of the run.
+# The coordinator is run beside this shell so that a signal to stop reaches it.
+set -u
+run=${1:?usage: coordinate.sh RUN HANDOUT}
+handout=${2:?usage: coordinate.sh RUN HANDOUT}
+
+# Where no folder is shared with whoever prepared the run, what was prepared comes with the handout.
+if [ ! -e "$run/run.json" ] && [ -e "$handout/run.tar.gz" ]; then
+    mkdir -p "$run" && tar -xzf "$handout/run.tar.gz" -C "$run" || exit 1
+fi
+
+python -m coordinator run --run "$run" --handout "$handout" &
+coordinator=$!
+trap 'kill -TERM "$coordinator" 2>/dev/null' TERM INT
+status=
+while [ -z "$status" ]; do
+    wait "$coordinator"
+    status=$?
+    # A trapped signal ends `wait` early: wait again for the coordinator's own end.
+    if kill -0 "$coordinator" 2>/dev/null; then status=; fi
+done
+trap - TERM INT
+[ "$status" -eq 0 ] || exit "$status"
+exec peerwatt report "$run"
