@@ -25,8 +25,10 @@ from coordinator.settlement import (
     sharing,
     slot_entries,
 )
+from coordinator.settlement.corrections import Corrections, SettledGrid
 from runtime.configuration import CoordinatorSession
-from runtime.protocol.bodies import BillLine, MeteredDelivery
+from runtime.errors import ProtocolError
+from runtime.protocol.bodies import AdjustmentLine, BillLine, DeliveryCorrection, MeteredDelivery
 from runtime.records import AgreedContract, Bill, CommunityExchange, Delivery, LedgerEntry, Quality
 
 
@@ -67,6 +69,7 @@ class Operation:
         self._contracts: list[AgreedContract] | None = None
         self._delivered: dict[str, MeteredDelivery] = {}
         self._declined: set[str] = set()
+        self._corrections = Corrections()
 
     def deliver(self, member: str, delivery: MeteredDelivery) -> None:
         """Take a member's delivery of the running slot."""
@@ -136,7 +139,7 @@ class Operation:
     def settle(self, counterpart: CounterpartSlot | None = None) -> dict[str, BillLine]:
         """Settle the running slot and go to the next; the bill line of each member.
 
-        With the last slot, what is entered for the session as a whole is in the ledger too.
+        What is entered for the session as a whole follows when it is closed.
 
         Args:
             counterpart: what another community metered in the slot; None where there is none to trade with.
@@ -169,17 +172,39 @@ class Operation:
             share.member: self._bill_line(share, owed, by_contract, prices, delivery.quality)
             for share, delivery in zip(exchange.shares, deliveries, strict=True)
         }
+        for share, delivery in zip(exchange.shares, deliveries, strict=True):
+            settled = SettledGrid(
+                delivery.net_kwh,
+                share.grid_import_kwh,
+                share.grid_export_kwh,
+                prices.import_price_eur_per_kwh,
+                prices.export_price_eur_per_kwh,
+            )
+            self._corrections.settled(self.slot, share.member, settled)
         self.slot += 1
         self._delivered, self._declined, self.counted = {}, set(), self.passed
-        if self.passed:
-            self._close()
         return lines
+
+    def correct(self, member: str, correction: DeliveryCorrection) -> AdjustmentLine:
+        """Correct a slot that is settled; what all its corrections come to for the member.
+
+        Raises:
+            ProtocolError: the slot is not settled yet, or there is none.
+        """
+        try:
+            return self._corrections.take(member, correction)
+        except KeyError:
+            reason = f"slot {correction.slot} is not settled, so there is nothing to correct"
+            raise ProtocolError(reason) from None
 
     def bills(self) -> list[Bill]:
         """The members' bills of the slots settled."""
         return bills(self._session, self._members, self.ledger)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Enter what is entered for the session as a whole: corrections, sharing, demand charges."""
+        self.deliveries = self._corrections.corrected(self.deliveries)
+        self.ledger += self._corrections.entries(self._members)
         if self.shared_by_day:
             self.ledger += sharing(self._session, self.slot - 1, self._members, self.ledger)
         self.ledger += demand_charges(
@@ -195,12 +220,16 @@ class Operation:
         body = self._delivered.get(member)
         quality: Quality
         if body is not None:
-            net_kwh, quality = body.grid_import_kwh - body.grid_export_kwh, body.quality
+            net_kwh, quality = body.net_kwh, body.quality
         else:
             position_kwh = self._negotiation.agreed_position_kwh(member)[self.slot]
             net_kwh, quality = Decimal(repr(float(position_kwh))), "missing"
         return Delivery(
-            slot=self.slot, member=member, net_kwh=net_kwh.quantize(ENERGY_STEP_KWH), quality=quality
+            slot=self.slot,
+            member=member,
+            net_kwh=net_kwh.quantize(ENERGY_STEP_KWH),
+            quality=quality,
+            meters=list(body.meters) if body is not None else [],
         )
 
     def _bill_line(

@@ -29,6 +29,7 @@ from runtime.protocol.bodies import (
     Admission,
     Agreement,
     AnyBody,
+    DeliveryCorrection,
     DeliveryRequest,
     DeviceDeclaration,
     Join,
@@ -52,6 +53,7 @@ from runtime.protocol.machine import (
 )
 from runtime.protocol.pairs import pair_of_net
 from runtime.records import Bill, CoordinatorRecord, SessionRecord
+from runtime.rundir import check_meters_of
 
 _AFTER_FIRST_REPORT = 3
 """Once a first member has reported what it agreed on, the others have so many round deadlines more: those
@@ -119,14 +121,16 @@ class MarketMachine(Machine):
         match body:
             case Join():
                 self._join(member, envelope, body)
-            case Position() | DeviceDeclaration() | BargainReport() | MeteredDelivery() if (
-                member not in self._members
-            ):
+            case (
+                Position() | DeviceDeclaration() | BargainReport() | MeteredDelivery() | DeliveryCorrection()
+            ) if member not in self._members:
                 raise ProtocolError(f"{member} has no part in a session that is running")
             case Position() | DeviceDeclaration() | BargainReport():
                 self._take_answer(member, body)
             case MeteredDelivery():
                 self._take_delivery(member, envelope, body)
+            case DeliveryCorrection():
+                self._correct(member, envelope, body)
             case Acknowledged():
                 self._acknowledged(member, envelope)
             case Reason():
@@ -148,6 +152,8 @@ class MarketMachine(Machine):
                 self._request_deliveries()
             case "delivery":
                 self._settle()
+            case "corrections":
+                self._make_bills()
             case "closing":
                 self._withdraw(self._asked)
                 self._next_session()
@@ -257,7 +263,7 @@ class MarketMachine(Machine):
                 self._negotiation.decline(member)
                 if self._negotiation.complete:
                     self._end_round()
-            case Phase.OPERATING if not self._operation.counted:
+            case Phase.OPERATING if not (self._operation.counted or self._operation.passed):
                 self._operation.decline(member)
                 if self._operation.complete:
                     self._settle()
@@ -374,6 +380,7 @@ class MarketMachine(Machine):
             reason = f"slot {body.slot} was settled without this delivery: its deadline had passed"
             self.reply(envelope, Performative.REFUSE, Reason(reason=reason))
             return
+        check_meters_of(member, body.meters)
         self._delivering[member] = envelope
         self._operation.deliver(member, body)
         if self._operation.complete:
@@ -400,7 +407,25 @@ class MarketMachine(Machine):
 
     # -- closing ---------------------------------------------------------------------------------------
 
+    def _correct(self, member: str, envelope: Envelope, body: DeliveryCorrection) -> None:
+        """Take what a member knows by now of a slot that is settled, as long as its session is open."""
+        if (self.phase, body.session) != (Phase.OPERATING, self.session):
+            raise ProtocolError(f"slot {body.slot} cannot be corrected: session {body.session} is not open")
+        check_meters_of(member, body.meters)
+        line = self._operation.correct(member, body)
+        self.do(Progress("correction", {"member": member, "session": body.session, "slot": body.slot}))
+        self.reply(envelope, Performative.INFORM, line)
+
     def _close(self) -> None:
+        """Make the bills, once the time for corrections has passed."""
+        window_s = self._config.timing.correction_window_s
+        if window_s:
+            self.do(StartTimer("corrections", window_s))
+        else:
+            self._make_bills()
+
+    def _make_bills(self) -> None:
+        self._operation.close()
         self.phase = Phase.CLOSING
         self._tell("closing")
         bills = self._operation.bills()

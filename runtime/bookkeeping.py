@@ -19,10 +19,12 @@ LedgerKind = Literal[
     "excess-charge",
     "demand-charge",
     "sharing",
+    "correction",
 ]
 """What an entry is for: energy that two members agreed to trade; energy bought from or sold to the pool of
 the community; imported from or exported to the grid; half the local fee on energy traded; energy above the
-limit of the connection; the member's peak import; what makes prices the same in all slots of a session."""
+limit of the connection; the member's peak import; what makes prices the same in all slots of a session; energy of
+the grid that became known after the slot was settled."""
 
 BillKind = Literal[
     "contract-purchase",
@@ -35,6 +37,7 @@ BillKind = Literal[
     "excess-charge",
     "demand-charge",
     "sharing",
+    "correction",
 ]
 """The lines of a bill: as the kinds of entries, a contract seen from either side."""
 
@@ -49,6 +52,7 @@ BILL_KINDS: tuple[BillKind, ...] = (
     "excess-charge",
     "demand-charge",
     "sharing",
+    "correction",
 )
 """In the order in which a bill lists them."""
 
@@ -99,6 +103,11 @@ class LedgerEntry(Record):
     debit: str
     credit: str
 
+    @property
+    def taken_kwh(self) -> Decimal:
+        """Of a correction: how much more its member took (negative: less), seen with what it gave."""
+        return self.energy_kwh if self.debit.startswith("member:") else -self.energy_kwh
+
     def parties(self) -> tuple[str, ...]:
         """Members that the entry is on the bill of: one, or both sides of a contract."""
         accounts = (self.debit, self.credit)
@@ -122,7 +131,8 @@ class BillItem(Record):
 
     Attributes:
         kind: what for.
-        energy_kwh: energy, not negative; 0 for what is not by energy.
+        energy_kwh: energy, not negative; 0 for what is not by energy; of corrections how much more was taken,
+            negative for less.
         peak_kw: the power that a demand charge is on.
         exact_eur: what is paid for it (negative: received).
         amount_eur: the same in cents; the lines add up to the bill.

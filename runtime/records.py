@@ -75,12 +75,40 @@ class Round(Record):
 
 
 class Delivery(Record):
-    """A member's metered net energy in a slot, as the coordinator settled it."""
+    """A member's metered net energy in a slot, as the coordinator knows it in the end.
+
+    Attributes:
+        slot: slot of the session.
+        member: whose.
+        net_kwh: import > 0.
+        quality: how it was come by.
+        meters: accounts of the meters that read it, as the member says; none where nothing was read.
+        settled_net_kwh: what the slot was settled with, where that was corrected later; else None.
+        settled_quality: how that was come by.
+        settled_meters: who had read that.
+    """
 
     slot: int
     member: str
     net_kwh: Decimal
     quality: Quality
+    meters: list[str] = Field(default_factory=list)
+    settled_net_kwh: Decimal | None = None
+    settled_quality: Quality | None = None
+    settled_meters: list[str] | None = None
+
+    @property
+    def as_settled(self) -> Delivery:
+        """The delivery that the slot was settled with, whatever was corrected later."""
+        if self.settled_net_kwh is None or self.settled_quality is None:
+            return self
+        return Delivery(
+            slot=self.slot,
+            member=self.member,
+            net_kwh=self.settled_net_kwh,
+            quality=self.settled_quality,
+            meters=self.settled_meters or [],
+        )
 
 
 class CommunityExchange(Record):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from runtime.errors import ProtocolError
 
 COORDINATOR = "coordinator"
 """Local part of the coordinator's account."""
@@ -26,16 +28,38 @@ def meter_account(member: str) -> str:
     return f"{member}.meter"
 
 
-def attached_meter_account(member: str) -> str:
-    """Local part of the account of a meter attached to a member while the fleet runs."""
-    return f"{member}.meter2"
+METERS_PER_MEMBER = 5
+"""Each member has accounts for so many meters: its built-in one, which reads all that the scenario declares,
+and four that may be attached while the fleet runs, one for each role."""
+
+
+def attached_meter_account(member: str, number: int = 2) -> str:
+    """Local part of the account of a member's further meter, ``number`` from 2 to ``METERS_PER_MEMBER``."""
+    return f"{member}.meter{number}"
+
+
+def meter_accounts(member: str) -> list[str]:
+    """Local parts of the accounts of a member's meters: the built-in one first."""
+    further = range(2, METERS_PER_MEMBER + 1)
+    return [meter_account(member), *(attached_meter_account(member, number) for number in further)]
+
+
+def check_meters_of(member: str, accounts: Iterable[str]) -> None:
+    """Check that accounts are those of a member's meters.
+
+    Raises:
+        ProtocolError: one is not.
+    """
+    for account in accounts:
+        if account not in meter_accounts(member):
+            raise ProtocolError(f"meters: found {account!r}, expected accounts of {member}'s own")
 
 
 def accounts_of(members: list[str], coordinators: Sequence[str] = (COORDINATOR,)) -> list[str]:
     """Local parts of all accounts of a run, in a fixed order."""
     accounts = [*coordinators, INSPECTOR]
     for member in members:
-        accounts += [member, meter_account(member), attached_meter_account(member)]
+        accounts += [member, *meter_accounts(member)]
     return accounts
 
 

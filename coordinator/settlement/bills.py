@@ -50,6 +50,11 @@ def _bill(
     def energy_kwh(*kinds: BillKind) -> Decimal:
         return sum((entry.energy_kwh for kind in kinds for entry in own.get(kind, ())), Decimal(0))
 
+    def item_energy_kwh(kind: BillKind) -> Decimal:
+        if kind == "correction":
+            return sum((entry.taken_kwh for entry in own[kind]), Decimal(0))
+        return energy_kwh(kind)
+
     item_cents = round_to_cents(exact_eur, amount_eur)
     return Bill(
         session=session,
@@ -65,7 +70,7 @@ def _bill(
         items=[
             BillItem(
                 kind=kind,
-                energy_kwh=energy_kwh(kind),
+                energy_kwh=item_energy_kwh(kind),
                 peak_kw=max(entry.peak_kw for entry in own[kind]),
                 exact_eur=amount,
                 amount_eur=item_cents[kind],

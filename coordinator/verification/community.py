@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from coordinator.verification.adjusted import check_adjustments
 from coordinator.verification.evidence import SessionEvidence, sessions_in
 from coordinator.verification.findings import Findings
 from coordinator.verification.settled import Settled, settle_again
@@ -26,6 +27,7 @@ class Proof:
         deliveries: metered deliveries that were settled.
         missing: deliveries that did not come, settled at the agreed position.
         lines: bill lines told.
+        corrections: corrections of settled slots that were taken.
         bills: bills told.
         entries: entries of the ledger.
         billed_eur: sum of the bills.
@@ -37,6 +39,7 @@ class Proof:
     deliveries: int = 0
     missing: int = 0
     lines: int = 0
+    corrections: int = 0
     bills: int = 0
     entries: int = 0
     billed_eur: Decimal = Decimal(0)
@@ -157,6 +160,7 @@ def _compare(evidence: SessionEvidence, settled: Settled, result: Recomputation)
                 findings.add(f"{said.name}: was not answered with a bill line")
         proof.deliveries += len(known.deliveries)
         proof.missing += len(expected) - len(known.deliveries)
+    proof.corrections += check_adjustments(evidence, settled, findings)
     if not finished:
         result.unfinished = evidence.number
         return

@@ -128,6 +128,8 @@ class SessionEvidence:
         agreements: by member.
         slots: by number.
         closed: by member.
+        adjustments: corrections of settled slots that were accepted, each with what it was told to come to,
+            in the order in which they were.
     """
 
     number: int
@@ -136,6 +138,7 @@ class SessionEvidence:
     agreements: dict[str, Said] = field(default_factory=dict)
     slots: dict[int, SlotEvidence] = field(default_factory=dict)
     closed: dict[str, Said] = field(default_factory=dict)
+    adjustments: list[tuple[Said, Said]] = field(default_factory=list)
 
     @property
     def agreed(self) -> dict[str, Agreement]:
@@ -168,6 +171,7 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
     session: SessionEvidence | None = None
     open_slot: SlotEvidence | None = None
     place = (-1, -1)
+    asked: dict[tuple[str, str], Said] = {}
     for said in said_in(path, findings):
         if isinstance(said, TimerRanOut):
             if said.name == "delivery" and open_slot is not None:
@@ -184,6 +188,8 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
         if not sent:
             if body.type == "bargain-report":
                 session.reports[said.sender] = said
+            elif body.type == "delivery-correction":
+                asked[said.sender, said.envelope.message_id] = said
             elif (
                 isinstance(body, MeteredDelivery)
                 and open_slot is not None
@@ -206,6 +212,12 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
                 slot_evidence = session.slot(int(getattr(body, "slot")))  # noqa: B009
                 slot_evidence.settled = True
                 slot_evidence.lines[said.recipient] = said
+            case "adjustment-line":
+                correction = asked.get((said.recipient, said.envelope.in_reply_to or ""))
+                if correction is None:
+                    findings.add(f"{said.name}: answers no correction")
+                else:
+                    session.adjustments.append((correction, said))
             case "session-closed":
                 session.closed[said.recipient] = said
     if session is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from coordinator.settlement.corrections import SettledGrid, adjustment
 from coordinator.settlement.exact import ENERGY_STEP_KWH, PRICE_STEP_EUR_PER_KWH
 from coordinator.verification.evidence import Said, said_in
 from coordinator.verification.findings import Findings
@@ -13,9 +14,11 @@ from runtime.grid_terms import mean_power_kw
 from runtime.messagelog.record import RecordKind
 from runtime.protocol.bargain_bodies import BargainReport
 from runtime.protocol.bodies import (
+    AdjustmentLine,
     Admission,
     Agreement,
     BillLine,
+    DeliveryCorrection,
     MeteredDelivery,
     PriceSignal,
     SessionClosed,
@@ -32,6 +35,7 @@ class MemberProof:
     Attributes:
         sessions: sessions whose bill was checked.
         slots: slots whose bill line follows from what was delivered and told.
+        corrections: corrections whose adjustment follows from what was delivered and told.
         without_line: slots that were settled without a word, because nothing was delivered in time.
         billed_eur: sum of the bills.
         taken_on_trust_eur: of them, what only the others' logs show: fees, charges above the limit, sharing.
@@ -41,6 +45,7 @@ class MemberProof:
     sessions: int = 0
     slots: int = 0
     without_line: int = 0
+    corrections: int = 0
     billed_eur: Decimal = Decimal(0)
     taken_on_trust_eur: Decimal = Decimal(0)
     local_kwh: Decimal = Decimal(0)
@@ -58,8 +63,10 @@ class _Session:
     deliveries: dict[str, MeteredDelivery] = field(default_factory=dict)
     told: list[Said] = field(default_factory=list)
     lines: dict[int, BillLine] = field(default_factory=dict)
+    corrections: dict[str, DeliveryCorrection] = field(default_factory=dict)
+    adjustments: dict[int, AdjustmentLine] = field(default_factory=dict)
+    net_kwh: dict[int, Decimal] = field(default_factory=dict)
     fee_eur_per_kwh: Decimal | None = None
-    peak_kw: Decimal = Decimal(0)
 
 
 def check_member(log: Path) -> tuple[Findings, MemberProof]:
@@ -102,7 +109,9 @@ def check_member(log: Path) -> tuple[Findings, MemberProof]:
                 session.report = body
             case MeteredDelivery() if sent:
                 session.deliveries[said.envelope.message_id] = body
-            case BillLine() | SessionClosed() if not sent:
+            case DeliveryCorrection() if sent:
+                session.corrections[said.envelope.message_id] = body
+            case BillLine() | AdjustmentLine() | SessionClosed() if not sent:
                 session.told.append(said)
     for number, session in sorted(sessions.items()):
         if number < len(horizons):
@@ -118,6 +127,9 @@ def _check_told(session: _Session, findings: Findings, proof: MemberProof) -> No
     for said in session.told:
         if isinstance(said.body, BillLine):
             _check_line(said, said.body, session, findings, proof)
+    for said in session.told:
+        if isinstance(said.body, AdjustmentLine):
+            _check_adjustment(said, said.body, session, findings, proof)
     for said in session.told:
         if isinstance(said.body, SessionClosed):
             _check_bill(said, said.body, session, findings, proof)
@@ -162,11 +174,33 @@ def _check_line(
     good &= _check_contracts(said, line, session, findings)
     good &= _check_fee(said, line, session, findings)
     session.lines[line.slot] = line
-    if taken > 0:
-        session.peak_kw = max(session.peak_kw, mean_power_kw(delivery.grid_import_kwh, session.slot_minutes))
+    session.net_kwh[line.slot] = delivery.net_kwh.quantize(ENERGY_STEP_KWH)
     proof.slots += good
     proof.local_kwh += line.local_purchase_kwh + line.local_sale_kwh
     proof.taken_on_trust_eur += line.local_fee_eur + line.excess_charge_eur
+
+
+def _check_adjustment(
+    said: Said, told: AdjustmentLine, session: _Session, findings: Findings, proof: MemberProof
+) -> None:
+    """A correction comes to the difference of energy at the grid's tariffs."""
+    correction, line = session.corrections.get(said.envelope.in_reply_to or ""), session.lines.get(told.slot)
+    if correction is None or correction.slot != told.slot:
+        findings.add(f"{said.name}: answers no correction of slot {told.slot}")
+        return
+    session.adjustments[told.slot] = told
+    if line is None:
+        return  # Settled without a word: with what, only the coordinator's log shows.
+    settled = SettledGrid(
+        line.local_purchase_kwh + line.grid_import_kwh - line.local_sale_kwh - line.grid_export_kwh,
+        line.grid_import_kwh,
+        line.grid_export_kwh,
+        line.import_price_eur_per_kwh,
+        line.export_price_eur_per_kwh,
+    )
+    expected = adjustment(settled, correction)
+    session.net_kwh[told.slot] = expected.corrected_net_kwh
+    proof.corrections += findings.compare(said.name, told.model_dump(), expected.model_dump())
 
 
 def _amount_eur(line: BillLine) -> Decimal:
@@ -240,11 +274,13 @@ def _check_bill(
     proof.without_line += missing
     if missing:
         return  # Slots settled at the agreed position, without a word: the sum cannot be told from here.
-    demand = session.peak_kw * session.demand_charge_eur_per_kw
+    peak_kwh = max([*session.net_kwh.values(), Decimal(0)])
+    demand = mean_power_kw(peak_kwh, session.slot_minutes) * session.demand_charge_eur_per_kw
     findings.compare(
         said.name, {"demand_charge_eur": closed.demand_charge_eur}, {"demand_charge_eur": demand}
     )
     exact = sum((line.amount_eur for line in session.lines.values()), demand + closed.sharing_eur)
+    exact = sum((line.amount_eur for line in session.adjustments.values()), exact)
     if abs(closed.amount_eur - exact) >= CENT_EUR:
         findings.add(
             f"{said.name}: amount_eur: found {closed.amount_eur:f}, expected {exact:f} to less than a cent"

@@ -22,6 +22,7 @@ from coordinator.settlement import (
     slot_entries,
 )
 from coordinator.trades import matched_contracts, reported_trade
+from coordinator.verification.adjusted import enter_corrections
 from coordinator.verification.evidence import SessionEvidence
 from runtime.configuration import CoordinatorSession
 from runtime.protocol.bargain_bodies import BargainReport
@@ -83,6 +84,7 @@ def settle_again(evidence: SessionEvidence, terms: CoordinatorSession, order: li
     settled = Settled(members, local, _contracts(evidence, terms, members))
     for slot in range(slots):
         _settle_slot(settled, evidence, terms, slot)
+    enter_corrections(evidence, settled)
     settled.shared = any(closed.sharing_eur for closed in evidence.bills.values())
     if settled.shared:
         settled.ledger += sharing(evidence.number, slots - 1, members, settled.ledger)
@@ -154,7 +156,11 @@ def _delivery_of(member: str, slot: int, body: MeteredDelivery | None, evidence:
     if body is not None:
         net_kwh = body.grid_import_kwh - body.grid_export_kwh
         return Delivery(
-            slot=slot, member=member, net_kwh=net_kwh.quantize(ENERGY_STEP_KWH), quality=body.quality
+            slot=slot,
+            member=member,
+            net_kwh=net_kwh.quantize(ENERGY_STEP_KWH),
+            quality=body.quality,
+            meters=list(body.meters),
         )
     agreed = evidence.agreed[member]
     position = Decimal(repr(agreed.grid_import_kwh[slot])) - Decimal(repr(agreed.grid_export_kwh[slot]))

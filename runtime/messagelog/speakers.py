@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from runtime.rundir import COORDINATORS, attached_meter_account, meter_account
+from runtime.rundir import COORDINATORS, meter_accounts
 
-_METER, _ATTACHED_METER = meter_account(""), attached_meter_account("")
+_METERS = tuple(meter_accounts(""))
 
 
 class Role(StrEnum):
@@ -76,12 +76,13 @@ def role_of(local_part: str) -> Role:
     """An agent's role, from the local part of its account."""
     if local_part in COORDINATORS:
         return Role.COORDINATOR
-    return Role.METER if local_part.endswith((_METER, _ATTACHED_METER)) else Role.MEMBER
+    return Role.METER if local_part.endswith(_METERS) else Role.MEMBER
 
 
 def member_of(meter: str) -> str:
     """The member that a meter's account belongs to."""
-    return meter.removesuffix(_ATTACHED_METER).removesuffix(_METER)
+    found = next((suffix for suffix in _METERS if meter.endswith(suffix)), "")
+    return meter.removesuffix(found)
 
 
 def why_not(sender: str, recipient: str, performative: str, body_type: str | None) -> str | None:

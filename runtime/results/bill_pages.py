@@ -203,7 +203,10 @@ def _lines(bills: list[Bill]) -> list[Line]:
                 words=WORDS[kind],
                 energy_kwh=energy_kwh or None,
                 peak_kw=float(max(item.peak_kw for item in items)) or None,
-                price_ct_per_kwh=100 * abs(exact_eur) / energy_kwh if energy_kwh else None,
+                # Corrections up and down, at two tariffs: a mean price of them would say nothing.
+                price_ct_per_kwh=(
+                    100 * abs(exact_eur) / energy_kwh if energy_kwh and kind != "correction" else None
+                ),
                 amount_eur=sum((item.amount_eur for item in items), Decimal(0)),
             )
         )

@@ -15,5 +15,6 @@ WORDS: dict[BillKind, str] = {
     "excess-charge": "Your part of what the community drew or gave above the limit of its connection",
     "demand-charge": "Charge for the highest power you drew",
     "sharing": "Evened out among all members, so that everybody pays and earns the same price",
+    "correction": "Corrected: what your meter told only later",
 }
 """Who pays or receives is told by the sign of the amount."""

@@ -26,6 +26,7 @@ _ACCOUNTS: dict[LedgerKind, tuple[tuple[str, str], ...]] = {
     "excess-charge": (("member", "grid"),),
     "demand-charge": (("member", "grid"),),
     "sharing": (("member", "community"), ("community", "member")),
+    "correction": (("member", "grid"), ("grid", "member")),
 }
 """Who pays whom: the entry's member, another one, or the account of that name."""
 
@@ -166,6 +167,8 @@ def _check_deliveries(session: SessionRecord, where: str) -> None:
                 energy[entry.slot, entry.member] += entry.energy_kwh
             case "local-sale" | "grid-export":
                 energy[entry.slot, entry.member] -= entry.energy_kwh
+            case "correction":
+                energy[entry.slot, entry.member] += entry.taken_kwh
     delivered: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
     for delivery in session.deliveries:
         delivered[delivery.slot, delivery.member] += delivery.net_kwh

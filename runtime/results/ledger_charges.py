@@ -31,13 +31,15 @@ def check_charges(session: SessionRecord, where: str) -> None:
     Raises:
         LedgerError: an entry is missing, too many, or on another energy, power or amount.
     """
-    net: _BySlot = defaultdict(Decimal)
+    settled: _BySlot = defaultdict(Decimal)
+    corrected: _BySlot = defaultdict(Decimal)
     for delivery in session.deliveries:
-        net[delivery.slot, delivery.member] += delivery.net_kwh
-    _check_contracts(session, net, where)
+        settled[delivery.slot, delivery.member] += delivery.as_settled.net_kwh
+        corrected[delivery.slot, delivery.member] += delivery.net_kwh
+    _check_contracts(session, settled, where)
     _check_fee(session, where)
-    _check_excess(session, net, where)
-    _check_demand(session, net, where)
+    _check_excess(session, settled, where)
+    _check_demand(session, corrected, where)
     _check_sharing(session, where)
 
 

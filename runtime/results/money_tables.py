@@ -20,6 +20,7 @@ AMOUNT_COLUMNS: dict[BillKind, str] = {
     "excess-charge": "excess_charge_eur",
     "demand-charge": "demand_charge_eur",
     "sharing": "sharing_eur",
+    "correction": "correction_eur",
 }
 """Columns of the bills' lines, in cents that add up to ``amount_eur``."""
 
@@ -54,6 +55,8 @@ def money_tables(coordinator: CoordinatorRecord) -> list[Table]:
             "amount_eur": "TEXT",
             "debit": "TEXT",
             "credit": "TEXT",
+            "quality": "TEXT",
+            "meters": "TEXT",
         },
         ("entry",),
         list(_ledger(coordinator)),
@@ -103,7 +106,11 @@ def _ledger(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
     number = 0
     for session in coordinator.sessions:
         starts = slot_starts(session)
+        deliveries = {(each.slot, each.member): each for each in session.deliveries}
         for entry in session.ledger:
+            energy = deliveries.get((entry.slot, entry.member))
+            if energy is not None and entry.kind not in ("correction", "demand-charge"):
+                energy = energy.as_settled
             yield (
                 number,
                 session.session,
@@ -118,6 +125,8 @@ def _ledger(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
                 decimal_text(entry.amount_eur),
                 entry.debit,
                 entry.credit,
+                energy.quality if energy else "",
+                " ".join(energy.meters) if energy else "",
             )
             number += 1
 

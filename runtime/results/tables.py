@@ -59,7 +59,16 @@ def tables(coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]) 
         ),
         Table(
             "deliveries",
-            {**of_member, "grid_import_kwh": "TEXT", "grid_export_kwh": "TEXT", "quality": "TEXT"},
+            {
+                **of_member,
+                "grid_import_kwh": "TEXT",
+                "grid_export_kwh": "TEXT",
+                "quality": "TEXT",
+                "meters": "TEXT",
+                "settled_import_kwh": "TEXT",
+                "settled_export_kwh": "TEXT",
+                "settled_quality": "TEXT",
+            },
             member_slot,
             list(_deliveries(coordinator)),
         ),
@@ -163,17 +172,23 @@ def _deliveries(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
     for session in coordinator.sessions:
         starts = slot_starts(session)
         for delivery in session.deliveries:
-            net = delivery.net_kwh
-            taken, given = (net, Decimal(0)) if net > 0 else (Decimal(0), -net)
+            settled = delivery.as_settled
             yield (
                 session.session,
                 delivery.slot,
                 starts[delivery.slot],
                 delivery.member,
-                decimal_text(taken),
-                decimal_text(given),
+                *_exact_pair(delivery.net_kwh),
                 delivery.quality,
+                " ".join(delivery.meters),
+                *_exact_pair(settled.net_kwh),
+                settled.quality,
             )
+
+
+def _exact_pair(net_kwh: Decimal) -> tuple[str, str]:
+    zero = Decimal(0)
+    return decimal_text(max(net_kwh, zero)), decimal_text(max(-net_kwh, zero))
 
 
 def _profiles(

@@ -78,6 +78,7 @@ class Case:
                     ),
                 )
             lines.append(operation.settle())
+        operation.close()
         return operation, lines
 
     def record(self) -> CoordinatorRecord:
