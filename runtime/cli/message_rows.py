@@ -1,23 +1,24 @@
-"""The lines that ``peerwatt messages`` shows, and their forms: text, JSON, CSV, counts."""
+"""The lines that ``peerwatt messages`` shows, and their forms: text, JSON, CSV."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import io
+import heapq
 import json
-import math
-from collections import Counter
+import os
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from runtime.errors import InputError
-from runtime.files import write_text_atomically
-from runtime.messagelog.facts import BodyFacts, ConversationFacts
+from runtime.inspection.index.query import IndexedMessage, MessageQuery
+from runtime.messagelog.facts import BodyFacts, ConversationFacts, body_facts
 from runtime.messagelog.filters import MessageFilter
-from runtime.messagelog.pairing import MessageTrace, is_duplicate, pair
-from runtime.messagelog.record import LogRecord, RecordKind
+from runtime.messagelog.pairing import MessageTrace
+from runtime.messagelog.record import LogRecord
 from runtime.messagelog.summaries import escaped, printable, summarise
 from runtime.protocol.envelope import Envelope
 
@@ -116,33 +117,38 @@ class MessageRow:
 
 Row = MessageRow | EventRow
 
+_REMEMBERED = 100_000
+"""So many messages are known while following: their other ends' records do not show them again."""
 
-def rows_of(records: Iterable[LogRecord], criteria: MessageFilter, *, events: bool = False) -> list[Row]:
+
+def listed_rows(
+    query: MessageQuery, criteria: MessageFilter, *, events: bool = False, message_id: str | None = None
+) -> Iterator[Row]:
     """List each message of some logs once, in the order of time.
 
     Args:
-        records: the logs' records as ``merge`` gives them.
+        query: asks the logs' index.
         criteria: which messages to list.
         events: whether to list events too.
+        message_id: only messages with this id.
+
+    Raises:
+        LogError: a message's line was changed.
     """
-    kept: list[LogRecord] = []
+    messages: Iterator[Row] = (
+        message_row(query, found, envelope) for found, envelope in query.matching(criteria, message_id)
+    )
+    if not events or message_id is not None:
+        return messages
+    happened: Iterator[Row] = (EventRow(record) for record in query.events(criteria))
+    return heapq.merge(messages, happened, key=lambda row: row.at)
 
-    def keep_events() -> Iterator[LogRecord]:
-        for record in records:
-            if record.kind is RecordKind.EVENT and events and criteria.accepts_record(record):
-                kept.append(record)
-            yield record
 
-    pairing = pair(keep_events())
-    conversation = ConversationFacts()
-    rows: list[Row] = [EventRow(record) for record in kept]
-    for trace in sorted(pairing.messages, key=lambda message: message.at):
-        facts = conversation.of(trace.envelope)
-        if criteria.accepts(trace.envelope, trace.at, facts):
-            recipient = trace.envelope.recipient
-            notes = _notes(trace, not pairing.agents.isdisjoint((recipient, _local(recipient))))
-            rows.append(MessageRow(trace.at, trace.envelope, facts, notes, trace))
-    return sorted(rows, key=lambda row: row.at)
+def message_row(query: MessageQuery, found: IndexedMessage, envelope: Envelope) -> MessageRow:
+    """The row of a message."""
+    facts = replace(body_facts(envelope), session=found.session, round=found.round, slot=found.slot)
+    trace = MessageTrace(envelope, found.sent, found.received)
+    return MessageRow(found.at, envelope, facts, _notes(trace, query.has_log(found.recipient)), trace)
 
 
 def rows_as_they_come(
@@ -150,7 +156,7 @@ def rows_as_they_come(
 ) -> Iterator[Row]:
     """List messages as their records are written: at the first record of each, and again for every note."""
     conversation = ConversationFacts()
-    seen: set[tuple[str, str]] = set()
+    seen: OrderedDict[tuple[str, str], None] = OrderedDict()
     for record in records:
         envelope = record.envelope
         if envelope is None:
@@ -160,14 +166,16 @@ def rows_as_they_come(
         key = (envelope.sender, envelope.message_id)
         if key in seen and record.note is None:
             continue
-        seen.add(key)
+        seen[key] = None
+        if len(seen) > _REMEMBERED:
+            seen.popitem(last=False)
         facts = conversation.of(envelope)
         if criteria.accepts(envelope, record.at, facts):
             yield MessageRow(record.at, envelope, facts, (record.note,) if record.note else ())
 
 
 def export(rows: Iterable[Row], path: Path) -> int:
-    """Write rows to a file, in the form its name ends in; whole or not at all.
+    """Write rows to a file as they come, in the form its name ends in; whole or not at all.
 
     Returns:
         Number of rows written.
@@ -175,19 +183,28 @@ def export(rows: Iterable[Row], path: Path) -> int:
     Raises:
         InputError: the name ends neither in ``.jsonl`` nor in ``.csv``, or the file cannot be written.
     """
-    forms = {".jsonl": _jsonl, ".csv": _csv}
+    forms = {".jsonl": _write_jsonl, ".csv": _write_csv}
     if path.suffix not in forms:
         raise InputError(f"--export {path}: expected a name ending in .jsonl or .csv")
-    objects = [row.as_json() for row in rows]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write_text_atomically(path, forms[path.suffix](objects))
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            count = forms[path.suffix]((row.as_json() for row in rows), file)
+        temporary.replace(path)
     except OSError as error:
         raise InputError(f"--export {path}: cannot be written: {error.strerror}") from error
-    return len(objects)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return count
 
 
-def _jsonl(objects: list[dict[str, Any]]) -> str:
-    return "".join(json.dumps(entry) + "\n" for entry in objects)
+def _write_jsonl(objects: Iterable[dict[str, Any]], file: TextIO) -> int:
+    count = 0
+    for entry in objects:
+        file.write(json.dumps(entry) + "\n")
+        count += 1
+    return count
 
 
 _CSV_COLUMNS = (
@@ -197,10 +214,10 @@ _CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def _csv(objects: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _CSV_COLUMNS, lineterminator="\n")
+def _write_csv(objects: Iterable[dict[str, Any]], file: TextIO) -> int:
+    writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
+    count = 0
     for entry in objects:
         cells = dict(entry)
         if "notes" in cells:
@@ -209,78 +226,8 @@ def _csv(objects: list[dict[str, Any]]) -> str:
             if key in cells and not isinstance(cells[key], str):
                 cells[key] = json.dumps(cells[key])
         writer.writerow(cells)
-    return text.getvalue()
-
-
-@dataclass(slots=True)
-class Statistics:
-    """Counts over messages, and how long they took.
-
-    Attributes:
-        messages: number of messages, each once.
-        resends: times a message was sent again.
-        duplicates: receipts marked as duplicate.
-        not_received: messages no log shows as received.
-        by_performative: messages by performative.
-        by_type: messages by body type.
-        sent_by_agent: messages by sender.
-        received_by_agent: messages received, by recipient.
-        delays_s: delivery delays, ascending [s].
-    """
-
-    messages: int = 0
-    resends: int = 0
-    duplicates: int = 0
-    not_received: int = 0
-    by_performative: Counter[str] = field(default_factory=Counter)
-    by_type: Counter[str] = field(default_factory=Counter)
-    sent_by_agent: Counter[str] = field(default_factory=Counter)
-    received_by_agent: Counter[str] = field(default_factory=Counter)
-    delays_s: list[float] = field(default_factory=list)
-
-    def delay_s(self, fraction: float) -> float | None:
-        """Give the delay that ``fraction`` of messages do not exceed [s], by nearest rank; None if none."""
-        if not self.delays_s:
-            return None
-        return self.delays_s[max(0, math.ceil(fraction * len(self.delays_s)) - 1)]
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the counts as a JSON object."""
-        return {
-            "messages": self.messages,
-            "resends": self.resends,
-            "duplicates": self.duplicates,
-            "not_received": self.not_received,
-            "delay_p50_s": self.delay_s(0.5),
-            "delay_p95_s": self.delay_s(0.95),
-            "delay_max_s": self.delay_s(1.0),
-            "by_performative": dict(self.by_performative.most_common()),
-            "by_type": dict(self.by_type.most_common()),
-            "sent_by_agent": dict(sorted(self.sent_by_agent.items())),
-            "received_by_agent": dict(sorted(self.received_by_agent.items())),
-        }
-
-
-def statistics_of(rows: Iterable[Row]) -> Statistics:
-    """Count the messages among rows of ``rows_of``."""
-    counts = Statistics()
-    for row in rows:
-        if not isinstance(row, MessageRow) or row.trace is None:
-            continue
-        counts.messages += 1
-        counts.resends += row.trace.resends
-        counts.duplicates += sum(is_duplicate(seen.note) for seen in row.trace.received)
-        counts.by_performative[str(row.envelope.performative)] += 1
-        counts.by_type[row.facts.type or "?"] += 1
-        counts.sent_by_agent[_local(row.envelope.sender)] += 1
-        if row.trace.received:
-            counts.received_by_agent[_local(row.envelope.recipient)] += 1
-        else:
-            counts.not_received += 1
-        if row.trace.delay_s is not None:
-            counts.delays_s.append(row.trace.delay_s)
-    counts.delays_s.sort()
-    return counts
+        count += 1
+    return count
 
 
 def _notes(trace: MessageTrace, recipient_has_log: bool) -> list[str]:

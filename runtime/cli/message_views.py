@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from runtime.cli.message_rows import MessageRow, Row
@@ -31,10 +32,10 @@ def diagram(rows: Iterable[Row], run: str, file: Path | None) -> tuple[str, int]
     Raises:
         InputError: too many messages, or a file of another form or that cannot be written.
     """
-    arrows = [_arrow(row) for row in rows if isinstance(row, MessageRow)]
+    arrows = [_arrow(row) for row in islice(rows, MOST_ARROWS + 1) if isinstance(row, MessageRow)]
     if len(arrows) > MOST_ARROWS:
         raise InputError(
-            f"--diagram: found {len(arrows)} messages, expected {MOST_ARROWS} or fewer; "
+            f"--diagram: found more than {MOST_ARROWS} messages, expected so many or fewer; "
             "filters (--agent, --slot, --round) or --limit choose some"
         )
     if file is None:
@@ -67,24 +68,15 @@ def _arrow(row: MessageRow) -> Arrow:
     )
 
 
-def whole_message(row: MessageRow, all_rows: Iterable[Row]) -> list[str]:
+def whole_message(row: MessageRow, asked: Iterable[MessageRow], answers: Iterable[MessageRow]) -> list[str]:
     """One message whole: its headers, who logged it when, what it answers, what answers it, its body.
 
     Args:
         row: the message.
-        all_rows: all messages of the run.
+        asked: what it answers.
+        answers: what answers it.
     """
     envelope, trace = row.envelope, row.trace
-    asked, answers = [], []
-    for other in all_rows:
-        if not isinstance(other, MessageRow):
-            continue
-        said = other.envelope
-        if (said.sender, said.message_id) == (envelope.recipient, envelope.in_reply_to):
-            asked.append(other)
-        ends = (said.sender, said.recipient) == (envelope.recipient, envelope.sender)
-        if ends and said.in_reply_to == envelope.message_id:
-            answers.append(other)
     lines = [
         f"{envelope.performative} {envelope.message_id!r} from {envelope.sender} to {envelope.recipient}",
         f"  protocol {envelope.protocol}, conversation {envelope.conversation}, ontology {envelope.ontology}",

@@ -6,7 +6,8 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,18 +17,20 @@ import typer
 from runtime.cli.message_rows import (
     MessageRow,
     Row,
-    Statistics,
     export,
+    listed_rows,
+    message_row,
     rows_as_they_come,
-    rows_of,
-    statistics_of,
 )
+from runtime.cli.message_statistics import statistics_of, statistics_text
 from runtime.cli.message_views import diagram as draw_diagram
 from runtime.cli.message_views import whole_message
 from runtime.errors import InputError
+from runtime.inspection.index.query import IndexedMessage, MessageQuery
+from runtime.inspection.index.store import open_index
 from runtime.messagelog.filters import MessageFilter
 from runtime.messagelog.reader import follow as follow_logs
-from runtime.messagelog.reader import log_paths, merge
+from runtime.messagelog.reader import log_paths
 from runtime.messagelog.record import instant_text
 from runtime.messagelog.summaries import escaped
 from runtime.messagelog.verify import verify as verify_logs
@@ -45,6 +48,9 @@ _STYLES = {
     "event": "magenta",
 }
 _WIDTHS = (23, 28, 15, 16, 20)
+
+_MUCH_BYTES = 50_000_000
+"""So much new in the logs takes a while to index."""
 
 
 def messages(
@@ -108,14 +114,14 @@ def messages(
             return
         findings = 0
         if export_to or stats or not verify:
-            rows = rows_of(merge(log_paths(logs_dir)), criteria, events=events and not diagram)
-            rows = [row for row in rows if id_ is None or _has_id(row, id_)][:limit]
-            if diagram:
-                _draw(rows, run, printer, export_to)
-            elif id_ is not None and full and not as_json:
-                _show_whole(rows, logs_dir)
-            else:
-                _show(rows, printer, export_to, stats=stats)
+            with _query(logs_dir) as query:
+                chosen = _Chosen(query, criteria, id_, limit)
+                if diagram:
+                    _draw(chosen.rows(), run, printer, export_to)
+                elif id_ is not None and full and not as_json:
+                    _show_whole(query, chosen)
+                else:
+                    _show(chosen, printer, export_to, stats=stats, events=events)
         if verify:
             findings = _verify(logs_dir, printer)
         sys.stdout.flush()
@@ -172,11 +178,38 @@ def _follow(
         return
 
 
-def _has_id(row: Row, message_id: str) -> bool:
-    return isinstance(row, MessageRow) and row.envelope.message_id == message_id
+def _query(logs_dir: Path) -> MessageQuery:
+    def telling(new_bytes: int, is_kept: bool) -> None:
+        if new_bytes >= _MUCH_BYTES or not is_kept:
+            kept = "kept beside them" if is_kept else "for this once, as their folder cannot be written to"
+            typer.echo(f"indexing {new_bytes / 1e6:.0f} MB of logs, {kept}", err=True)
+
+    return MessageQuery(open_index(logs_dir, telling))
 
 
-def _draw(rows: list[Row], run: str, printer: _Printer, export_to: Path | None) -> None:
+@dataclass(frozen=True)
+class _Chosen:
+    """The messages that were asked for."""
+
+    query: MessageQuery
+    criteria: MessageFilter
+    message_id: str | None
+    limit: int | None
+
+    def rows(self, *, events: bool = False) -> Iterator[Row]:
+        """Give their rows, in the order of time."""
+        rows = listed_rows(self.query, self.criteria, events=events, message_id=self.message_id)
+        return itertools.islice(rows, self.limit)
+
+    def messages(self) -> Iterator[IndexedMessage]:
+        """Give what the index knows of them."""
+        if self.criteria.text is None:
+            return itertools.islice(self.query.messages(self.criteria, self.message_id), self.limit)
+        found = self.query.matching(self.criteria, self.message_id)
+        return itertools.islice((message for message, _ in found), self.limit)
+
+
+def _draw(rows: Iterable[Row], run: str, printer: _Printer, export_to: Path | None) -> None:
     text, number = draw_diagram(rows, run, export_to)
     if export_to is None:
         printer.say(text, {"messages": number, "diagram": text})
@@ -185,26 +218,32 @@ def _draw(rows: list[Row], run: str, printer: _Printer, export_to: Path | None) 
         printer.say(said, {"messages": number, "file": str(export_to)})
 
 
-def _show_whole(rows: list[Row], logs_dir: Path) -> None:
-    everything = rows_of(merge(log_paths(logs_dir), check_hashes=False), MessageFilter())
-    for row in rows:
-        if isinstance(row, MessageRow):
-            typer.echo("\n".join(whole_message(row, everything)))
-    if not rows:
+def _show_whole(query: MessageQuery, chosen: _Chosen) -> None:
+    none = True
+    for found in chosen.messages():
+        none = False
+        row, *others = (
+            [message_row(query, message, query.envelope(message)) for message in messages]
+            for messages in ([found], *query.related(found))
+        )
+        typer.echo("\n".join(whole_message(row[0], *others)))
+    if none:
         typer.echo("no message matches", err=True)
 
 
-def _show(rows: list[Row], printer: _Printer, export_to: Path | None, *, stats: bool) -> None:
+def _show(chosen: _Chosen, printer: _Printer, export_to: Path | None, *, stats: bool, events: bool) -> None:
     if export_to:
-        count = export(rows, export_to)
+        count = export(chosen.rows(events=events), export_to)
         printer.say(f"{count} rows written to {export_to}", {"written": count, "file": str(export_to)})
     if stats:
-        counts = statistics_of(rows)
-        printer.say(_statistics_text(counts), counts.as_json())
+        counts = statistics_of(chosen.messages())
+        printer.say(statistics_text(counts), counts.as_json())
     if not export_to and not stats:
-        for row in rows:
+        none = True
+        for row in chosen.rows(events=events):
             printer.row(row)
-        if not rows:
+            none = False
+        if none:
             typer.echo("no message matches", err=True)
 
 
@@ -218,27 +257,6 @@ def _verify(logs_dir: Path, printer: _Printer) -> int:
     result = f"{len(findings)} findings" if findings else "unchanged, and every message arrived once"
     printer.say(f"{len(paths)} logs: {result}", {"logs": len(paths), "findings": len(findings)})
     return len(findings)
-
-
-def _statistics_text(counts: Statistics) -> str:
-    lines = [
-        f"{counts.messages} messages; {counts.resends} resends, {counts.duplicates} duplicates, "
-        f"{counts.not_received} not received"
-    ]
-    p50, p95, longest = counts.delay_s(0.5), counts.delay_s(0.95), counts.delay_s(1.0)
-    if p50 is not None and p95 is not None and longest is not None:
-        lines.append(f"delay: p50 {p50 * 1e3:.1f} ms, p95 {p95 * 1e3:.1f} ms, max {longest * 1e3:.1f} ms")
-    for title, counter in (("performative", counts.by_performative), ("type", counts.by_type)):
-        lines += ["", f"{title:<28}messages", *_counted(counter.most_common())]
-    lines += ["", f"{'agent':<28}{'sent':>8}{'received':>10}"]
-    for name in sorted({*counts.sent_by_agent, *counts.received_by_agent}):
-        sent, received = counts.sent_by_agent[name], counts.received_by_agent[name]
-        lines.append(f"{escaped(name):<28}{sent:>8}{received:>10}")
-    return "\n".join(lines)
-
-
-def _counted(pairs: Iterable[tuple[str, int]]) -> list[str]:
-    return [f"{escaped(name):<28}{count:>8}" for name, count in pairs]
 
 
 class _Printer:

@@ -51,6 +51,10 @@ def _index(fields: dict[str, Any], key: str) -> int | None:
     return value if type(value) is int else None
 
 
+_REMEMBERED = 100_000
+"""So many messages are remembered for those that answer them."""
+
+
 class ConversationFacts:
     """Facts of messages in the light of those they answer.
 
@@ -73,4 +77,6 @@ class ConversationFacts:
                 slot=asked.slot if own.slot is None and own.round is None else own.slot,
             )
         self._facts[key] = replace(own, fields={})
+        if len(self._facts) > _REMEMBERED:
+            del self._facts[next(iter(self._facts))]
         return own
