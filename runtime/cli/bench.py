@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runtime.cli.bench_log import log
 from runtime.cli.bench_plan import plan
 from runtime.errors import InputError
 
@@ -201,3 +202,4 @@ def _print(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], day
 
 
 app.command()(plan)
+app.command()(log)

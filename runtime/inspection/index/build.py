@@ -19,7 +19,6 @@ from runtime.inspection.index.lines import (
     message_line,
     plain,
 )
-from runtime.inspection.index.ngrams import BLOCK_BYTES
 from runtime.messagelog.chain import ChainCheck
 from runtime.messagelog.record import FIRST_PREV, HASH_TAIL_LENGTH
 
@@ -30,6 +29,9 @@ REMEMBERED = 50_000
 """Of so many messages it is known what they are about, for those that answer them."""
 
 READ_BYTES = 1 << 16
+
+BLOCK_BYTES = 1 << 16
+"""Length of a block of text [bytes]: about so much, a message is not parted."""
 
 Key = tuple[str, str]
 """Sender and id of a message."""

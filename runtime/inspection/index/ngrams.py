@@ -13,9 +13,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-BLOCK_BYTES = 1 << 16
-"""Length of the text of a block [bytes]: about so much, a message is not parted."""
-
 BITS = 1 << 16
 ROW_BYTES = BITS // 8
 """Length of a block's row of bits [bytes]."""

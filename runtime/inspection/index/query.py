@@ -13,7 +13,6 @@ from typing import Any, Self
 
 from runtime.errors import LogError
 from runtime.inspection.index.lines import at_number, at_text
-from runtime.inspection.index.ngrams import candidate_blocks
 from runtime.inspection.index.store import IndexStore
 from runtime.messagelog.filters import MessageFilter, is_agent
 from runtime.messagelog.pairing import Sighting
@@ -175,6 +174,8 @@ class MessageQuery:
         passes: list[Range] = database.execute("SELECT first, next FROM passes ORDER BY first").fetchall()
         if text is None:
             return [[each] for each in passes]
+        from runtime.inspection.index.ngrams import candidate_blocks  # needs numpy, which takes its time
+
         starts = [first for (first,) in database.execute("SELECT first FROM blocks ORDER BY number")]
         found = candidate_blocks(self._store.text_path, len(starts), text)
         if found is None:

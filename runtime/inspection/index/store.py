@@ -21,7 +21,6 @@ from runtime.inspection.index.build import (
     MessageEntry,
     Pass,
 )
-from runtime.inspection.index.ngrams import ROW_BYTES, block_bits
 from runtime.messagelog.reader import log_paths
 from runtime.messagelog.record import FIRST_PREV
 
@@ -137,6 +136,8 @@ class IndexStore:
         return sorted(states, key=lambda state: state.number)
 
     def _pass(self, states: list[LogState]) -> None:
+        from runtime.inspection.index.ngrams import ROW_BYTES, block_bits  # needs numpy
+
         database = self.database
         rows: list[tuple[Any, ...]] = []
 
