@@ -13,7 +13,7 @@ takes nothing of it any more: what was told too late is refused. An exchange cou
 have both sides' figures, so a slot is settled by both with the exchange or by both without it. The
 confirmation is waited for longer than the acceptance may take, and all that the second says later confirms
 too; only if the two are cut off from each other just then, and for all of that time, can the first miss that
-the second has settled. Then the books differ, and joining them fails (``coordinator.joining``): it is never
+the second has settled. Then the books differ, and joining them fails (``coordinator.books``): it is never
 passed over.
 """
 

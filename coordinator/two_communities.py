@@ -260,5 +260,6 @@ class TwoCommunities:
             name=self.own.name,
             coordinator=self.own.coordinator,
             members=list(self._members),
+            local_price_eur_per_kwh=operation.local_price_eur_per_kwh,
             exchanges=operation.exchanges,
         )

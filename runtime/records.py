@@ -8,6 +8,7 @@ energy are exact decimals, written as text.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
@@ -144,12 +145,14 @@ class CommunityRecord(Record):
         name: as people call it.
         coordinator: local part of its coordinator's account.
         members: admitted members in the scenario's order.
+        local_price_eur_per_kwh: price of its pool, by slot; the other's too, unless they lost each other.
         exchanges: by slot; a slot that is not there was settled by each community alone.
     """
 
     name: str
     coordinator: str
     members: list[str]
+    local_price_eur_per_kwh: list[Decimal | None]
     exchanges: list[CommunityExchange]
 
 
@@ -201,6 +204,24 @@ class SessionRecord(Record):
     ledger: list[LedgerEntry]
     bills: list[Bill]
     communities: list[CommunityRecord] = Field(default_factory=list)
+
+    def settled_together(self, slot: int) -> list[set[str]]:
+        """Members in the groups in which a slot was settled: all of them, or two communities each alone."""
+        if slot in self._exchanged_slots or not self.communities:
+            return [{*self.agreed_net_kwh}]
+        return [{*part.members} for part in self.communities]
+
+    @cached_property
+    def _exchanged_slots(self) -> set[int]:
+        parts = [{each.slot for each in part.exchanges} for part in self.communities]
+        return set.intersection(*parts) if parts else set()
+
+    def pool_price_of(self, member: str, slot: int) -> Decimal | None:
+        """Price of the pool that a member is in; None where there is none."""
+        for part in self.communities:
+            if member in part.members:
+                return part.local_price_eur_per_kwh[slot]
+        return self.local_price_eur_per_kwh[slot]
 
 
 class CoordinatorRecord(Record):

@@ -149,9 +149,14 @@ class RunDirectory:
         """The coordinator's own record."""
         return self.records_dir / "coordinator.json"
 
+    @property
+    def communities_dir(self) -> Path:
+        """The records of two communities' coordinators; not there where all members are in one."""
+        return self.records_dir / "communities"
+
     def community_record(self, coordinator: str) -> Path:
         """The record of one of two communities, by its coordinator's account."""
-        return self.records_dir / "communities" / f"{coordinator}.json"
+        return self.communities_dir / f"{coordinator}.json"
 
     def member_record(self, name: str) -> Path:
         """One member's own record."""

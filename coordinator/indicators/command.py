@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from coordinator.books import write_joined
 from coordinator.indicators.community import community_values
 from coordinator.indicators.definitions import DEFINITIONS
 from coordinator.indicators.member import Values, member_values
@@ -96,6 +97,7 @@ def write_indicators(run: Path) -> dict[str, Any]:
         InputError: records are missing, damaged or contradict each other.
         LogError: a message log cannot be read.
     """
+    write_joined(RunDirectory(run))
     coordinator, members = read_records(run)
     result = indicators(coordinator, members, traffic_of(run, coordinator.members))
     text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)

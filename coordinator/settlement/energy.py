@@ -297,7 +297,10 @@ def _excess(
     Between communities it is shared in the same way, so that both come to the same parts.
     """
     whole = net + others.net
-    limits = ((1, imported, import_limit_kwh, others.imported), (-1, exported, export_limit_kwh, others.exported))
+    limits = (
+        (1, imported, import_limit_kwh, others.imported),
+        (-1, exported, export_limit_kwh, others.exported),
+    )
     for sign, own, limit_kwh, theirs in limits:
         if limit_kwh is not None and (above := sign * whole - energy_steps(limit_kwh)) > 0:
             parts = {True: sum(own.values()), False: theirs}

@@ -9,6 +9,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from runtime.rundir import SECOND_COORDINATOR
+
 SHARES_OF_SLOTS_TOLD = 4
 """Off a terminal, how many times the passing of slots is told in a session."""
 
@@ -48,6 +50,11 @@ class FleetProgress:
                 self._say(f"{agent} {detail['after']}; started again ({detail['restarts']})")
             case "left-behind":
                 self._say(f"{agent} did not finish within {detail['seconds']:g} s of the market's close")
+            case "community-lost":
+                self._say(
+                    f"{agent}: community {detail['community']} {detail['reason']}; session "
+                    f"{detail['session'] + 1} goes on without it"
+                )
             case "complaint":
                 self._say(f"{agent}: {detail}")
             case "meter-attached":
@@ -66,7 +73,7 @@ class FleetProgress:
                     self._step(f"all connected after {detail['seconds']:.1f} s", None, None, "")
             case "results":
                 self._step("working out the results", None, None, "")
-            case _ if phase in _COORDINATOR_PHASES:
+            case _ if phase in _COORDINATOR_PHASES and agent != SECOND_COORDINATOR:
                 self._market(phase, detail)
 
     def _market(self, phase: str, detail: dict[str, Any]) -> None:

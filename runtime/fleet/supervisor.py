@@ -14,7 +14,7 @@ from runtime.fleet.children import AgentChild, Child, ForkServer, ServerChild, T
 from runtime.fleet.lock import sole_supervisor
 from runtime.fleet.resume import connection_again
 from runtime.messaging.connection import Connection
-from runtime.rundir import COORDINATOR, RunDirectory
+from runtime.rundir import RunDirectory
 
 RESTARTS = 3
 """How often a process that crashed is started again before the run is given up."""
@@ -53,7 +53,10 @@ class Fleet:
         self.server = ServerChild(
             directory.server_dir, directory.accounts_json, errors / "xmpp-server.stderr"
         )
-        self.coordinator = self._agent(COORDINATOR, "coordinator", ["run"])
+        self.coordinator, *self.further_coordinators = (
+            self._agent(account, "coordinator", ["run", "--account", account])
+            for account in self._config.coordinators
+        )
         self.meters = self._agent(METERS, "agents", ["meters"])
         self.prosumers = [
             self._agent(member, "agents", ["prosumer", "--member", member]) for member in self._config.members
@@ -74,7 +77,12 @@ class Fleet:
     @property
     def children(self) -> list[Child]:
         """All processes, in the order in which they are started."""
-        return [self.server, self.coordinator, self.meters, *self.prosumers]
+        return [self.server, *self.coordinators, self.meters, *self.prosumers]
+
+    @property
+    def coordinators(self) -> list[AgentChild]:
+        """The coordinator; of two communities, the one that leads and then the other's."""
+        return [self.coordinator, *self.further_coordinators]
 
     def run(self, *, resume: bool = False) -> None:
         """Run the fleet until the market sessions are closed.
@@ -124,7 +132,7 @@ class Fleet:
         self._await_ready(time.monotonic())
 
     def _start_agents(self) -> None:
-        agents: list[AgentChild] = [self.coordinator, self.meters, *self.prosumers]
+        agents: list[AgentChild] = [*self.coordinators, self.meters, *self.prosumers]
         self._unready = {agent.name for agent in agents}
         self._unmade = set(self._unready)
         for agent in agents:
@@ -142,7 +150,7 @@ class Fleet:
         self._on_news("fleet", "ready", {"seconds": round(self.ready_seconds, 3)})
 
     def _watch(self) -> None:
-        while COORDINATOR not in self._left:
+        while any(each.name not in self._left for each in self.coordinators):
             self._step(None)
         # A member that hangs, or never heard that the market closed, leaves no record; the rest is settled.
         end_s = time.monotonic() + MEMBERS_LEAVE_LIMIT_S
@@ -202,9 +210,9 @@ class Fleet:
 
     def _stop(self) -> None:
         """End every process: meters may leave by themselves, the rest is asked, then made to."""
-        if self.coordinator.exit_code() == 0:
+        if all(each.exit_code() == 0 for each in self.coordinators):
             self.meters.wait(METERS_LEAVE_LIMIT_S)
-        agents: list[Child] = [self.coordinator, self.meters, *self.prosumers]
+        agents: list[Child] = [*self.coordinators, self.meters, *self.prosumers]
         for group in (agents, [self.server]):
             for child in group:
                 child.terminate()

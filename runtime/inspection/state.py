@@ -12,7 +12,7 @@ from typing import Any
 from runtime.inspection.sessions import Fields, SessionView
 from runtime.messagelog.record import EVENT_CONTINUED, EVENT_TORN_LINE, NOTE_RESENT, instant
 from runtime.messagelog.speakers import Role, member_of, role_of
-from runtime.rundir import COORDINATOR
+from runtime.rundir import COORDINATORS
 
 SILENT_AFTER_S = 10.0
 """An agent that has not answered for so long is named."""
@@ -125,7 +125,7 @@ class RunState:
             self._asked[sender, recipient] = (fields["id"], at, kind)
         if fields["performative"] in _REFUSALS:
             self._alarm(at, sender, f"to {recipient}, {fields['performative']}: {body.get('reason', '')}")
-        if sender == COORDINATOR:
+        if sender in COORDINATORS:
             self._coordinator_said(recipient, kind, body)
         elif role_of(sender) is Role.MEMBER:
             self._member_said(at, sender, recipient, kind, body)
@@ -176,7 +176,7 @@ class RunState:
     def _member_said(self, at: str, member: str, recipient: str, kind: str, body: Fields) -> None:
         view = self._members.setdefault(member, MemberView(member))
         view.at = at
-        if recipient != COORDINATOR:
+        if recipient not in COORDINATORS:
             if kind == "trade-proposal":
                 view.doing = f"bargains with {recipient}, round {body['round']}"
             return

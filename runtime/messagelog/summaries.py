@@ -162,6 +162,25 @@ def _adjustment_line(body: Fields) -> str:
     )
 
 
+def _community_statement(body: Fields) -> str:
+    who = _count(len(body["members"]), "member")
+    gone = f"; alone again: {', '.join(body['withdrawn'])}" if body["withdrawn"] else ""
+    prices = body["price_eur_per_kwh"]
+    price = f"; proposes {_price_range(prices)} EUR/kWh for the pool" if prices else ""
+    takes = f"takes {_energy(body['demand_kwh'])}, gives {_energy(body['supply_kwh'])}"
+    return f"step {body['step']}: our {who}: {takes}{price}{gone}"
+
+
+def _relayed_trades(body: Fields) -> str:
+    partners = ", ".join(trade["partner"] for trade in body["trades"])
+    return f"{body['member']} reports trades with {partners or 'none of yours'}"
+
+
+def _metered_exchange(body: Fields) -> str:
+    across = _count(len(body["contracts"]), "contract")
+    return f"we took {body['demand_kwh']} kWh, gave {body['supply_kwh']} kWh; {across} across"
+
+
 def _session_closed(body: Fields) -> str:
     return f"bill {body['amount_eur']} EUR" + ("; the last session" if body["last"] else "")
 
@@ -181,6 +200,11 @@ SUMMARISERS: dict[str, Callable[[Fields], str]] = {
     "bargain-call": _bargain_call,
     "trade-proposal": _trade_proposal,
     "bargain-report": _bargain_report,
+    "community-statement": _community_statement,
+    "relayed-trades": _relayed_trades,
+    "metered-exchange": _metered_exchange,
+    "exchange-ended": lambda body: f"we go on alone: {body['reason']}",
+    "exchange-closed": lambda body: f"settled together: {_count(len(body['slots']), 'slot')}",
     "agreement": _agreement,
     "acknowledged": lambda body: "taken in",
     "delivery-request": lambda body: "what did the meter measure?",

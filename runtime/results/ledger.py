@@ -118,7 +118,7 @@ def _check_price(entry: LedgerEntry, session: SessionRecord, here: str) -> None:
         case "contract" | "sharing":
             return  # held against what was agreed, and against the session's mean prices
         case "local-purchase" | "local-sale":
-            tariff = session.local_price_eur_per_kwh[entry.slot]
+            tariff = session.pool_price_of(entry.member, entry.slot)
         case "grid-import":
             tariff = session.grid_import_price_eur_per_kwh[entry.slot]
         case "grid-export":
@@ -141,18 +141,23 @@ def _check_price(entry: LedgerEntry, session: SessionRecord, here: str) -> None:
 
 
 def _check_pool(session: SessionRecord, where: str) -> None:
-    energy: dict[tuple[int, LedgerKind], Decimal] = defaultdict(Decimal)
+    energy: dict[tuple[int, str, LedgerKind], Decimal] = defaultdict(Decimal)
     for entry in session.ledger:
-        energy[entry.slot, entry.kind] += entry.energy_kwh
+        energy[entry.slot, entry.member, entry.kind] += entry.energy_kwh
     for slot in sorted({entry.slot for entry in session.ledger}):
-        surplus = energy[slot, "local-purchase"] - energy[slot, "local-sale"]
-        if surplus:
-            raise LedgerError(f"{where}, slot {slot}: members bought {surplus} kWh more than they sold")
-        pooled = session.local_price_eur_per_kwh[slot] is not None
-        if pooled and energy[slot, "grid-import"] and energy[slot, "grid-export"]:
-            raise LedgerError(
-                f"{where}, slot {slot}: there is a pool, and yet energy came from the grid and went to it"
-            )
+        for members in session.settled_together(slot):
+
+            def whole(kind: LedgerKind, slot: int = slot, members: set[str] = members) -> Decimal:
+                return sum((energy[slot, member, kind] for member in members), Decimal(0))
+
+            surplus = whole("local-purchase") - whole("local-sale")
+            if surplus:
+                raise LedgerError(f"{where}, slot {slot}: members bought {surplus} kWh more than they sold")
+            pooled = session.local_price_eur_per_kwh[slot] is not None
+            if pooled and whole("grid-import") and whole("grid-export"):
+                raise LedgerError(
+                    f"{where}, slot {slot}: there is a pool, and yet energy came from the grid and went to it"
+                )
 
 
 def _check_deliveries(session: SessionRecord, where: str) -> None:

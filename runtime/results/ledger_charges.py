@@ -62,6 +62,8 @@ def _check_contracts(session: SessionRecord, net: _BySlot, where: str) -> None:
     settled = {delivery.slot for delivery in session.deliveries}
     for key in sorted(agreed.keys() | executed.keys()):
         slot, buyer, seller, price = key
+        if not any({buyer, seller} <= members for members in session.settled_together(slot)):
+            agreed[key] = Decimal(0)  # across, in a slot that each community settled alone
         here = f"{where}, slot {slot}: {buyer} buys {executed[key]} kWh from {seller} at {price} EUR/kWh"
         if executed[key] > agreed[key]:
             raise LedgerError(f"{here}, agreed were {agreed[key]} kWh")
@@ -98,18 +100,25 @@ def _check_excess(session: SessionRecord, net: _BySlot, where: str) -> None:
     for kind, sign, limit in limits:
         if limit is None or not grid.excess_price_eur_per_kwh:
             continue
-        with_grid: dict[int, dict[str, Decimal]] = defaultdict(dict)
-        for (slot, member), energy in _energies(session, kind).items():
-            with_grid[slot][member] = energy
-        for slot, energy in boundary.items():
-            if sign * energy > limit:
-                excess = sign * energy - limit
-                due.update(_excess_of_slot(excess, with_grid[slot], charged, slot, where))
+        with_grid = _energies(session, kind)
+        tolerance_kwh = _STEP_KWH * max(1, len(session.communities))  # shared between, then inside them
+        for slot in sorted({slot for slot, _ in net}):
+            for members in session.settled_together(slot):
+                whole = sum((net.get((slot, each), Decimal(0)) for each in members), Decimal(0))
+                excess = sign * whole - limit
+                if excess > 0:
+                    own = {each: with_grid[slot, each] for each in sorted(members) if with_grid[slot, each]}
+                    due.update(_excess_of_slot(excess, own, charged, slot, where, tolerance_kwh))
     _same_energy(charged, due, where, "is charged for", "above the limit are")
 
 
 def _excess_of_slot(
-    excess: Decimal, with_grid: Mapping[str, Decimal], charged: _BySlot, slot: int, where: str
+    excess: Decimal,
+    with_grid: Mapping[str, Decimal],
+    charged: _BySlot,
+    slot: int,
+    where: str,
+    tolerance_kwh: Decimal,
 ) -> _BySlot:
     """What is charged in a slot, once it is found to be the excess, shared by energy with the grid."""
     here = f"{where}, slot {slot}"
@@ -119,7 +128,7 @@ def _excess_of_slot(
     if total != excess:
         raise LedgerError(f"{here}: {total} kWh are charged as above the limit, {excess} kWh are")
     for member, part in parts.items():
-        if abs(part * whole - excess * with_grid[member]) >= _STEP_KWH * whole:
+        if abs(part * whole - excess * with_grid[member]) >= tolerance_kwh * whole:
             raise LedgerError(
                 f"{here}, {member}: charged for {part} of {excess} kWh above the limit, with "
                 f"{with_grid[member]} of {whole} kWh from or to the grid"

@@ -24,7 +24,7 @@ from runtime.errors import InputError, LogError
 from runtime.messagelog.facts import body_facts
 from runtime.messagelog.summaries import SUMMARISERS, summarise
 from runtime.messagelog.writer import MessageLog
-from runtime.protocol import bargain_bodies, bodies
+from runtime.protocol import bargain_bodies, bodies, community_bodies
 from runtime.protocol.envelope import Envelope, Performative
 
 PROGRAM = "import typer; from runtime.cli.messages import messages; typer.run(messages)"
@@ -331,6 +331,27 @@ SAID = [
         ),
         "pays -3 EUR: community 0.125 bought, 0.125 sold; grid 0.125 in, 0.125 out kWh (estimated)",
     ),
+    (
+        community_bodies.CommunityStatement(
+            session=0, step=2, members=["school", "house"], demand_kwh=[1.0, 0.5], supply_kwh=[0.0, 0.25],
+            price_eur_per_kwh=[0.15, 0.2], withdrawn=["house"],
+        ),
+        "step 2: our 2 members: takes 1.500 kWh, gives 0.250 kWh; "
+        "proposes 0.1500 to 0.2000 EUR/kWh for the pool; alone again: house",
+    ),
+    (
+        community_bodies.RelayedTrades(session=0, member="school", trades=[]),
+        "school reports trades with none of yours",
+    ),
+    (
+        community_bodies.MeteredExchange(demand_kwh=EXACT, supply_kwh=Decimal(0), contracts=[], **SLOT),
+        "we took 0.125 kWh, gave 0 kWh; 0 contracts across",
+    ),
+    (
+        community_bodies.ExchangeEnded(reason="was not heard in time", **SLOT),
+        "we go on alone: was not heard in time",
+    ),
+    (community_bodies.ExchangeClosed(session=0, slots=[0, 1]), "settled together: 2 slots"),
     (bodies.SessionClosed(session=0, amount_eur=EXACT, last=True), "bill 0.125 EUR; the last session"),
     (bodies.MeterAttach(roles=["load", "pv"], source="CSV"), "take my load and pv readings (CSV)"),
     (bodies.MeterAttached(**SLOT), "readings taken from slot 5 on"),

@@ -43,6 +43,14 @@ from runtime.protocol.bodies import (
     body_schema,
     parse_body,
 )
+from runtime.protocol.community_bodies import (
+    CommunityStatement,
+    ContractAcross,
+    ExchangeClosed,
+    ExchangeEnded,
+    MeteredExchange,
+    RelayedTrades,
+)
 from runtime.protocol.meter_bodies import records_of
 
 HORIZON = Horizon(start="2024-06-18T00:00:00+02:00", zone="Europe/Paris", slot_minutes=15, slots=2)  # type: ignore[arg-type]
@@ -136,6 +144,37 @@ BODIES: list[AnyBody] = [
         amount_eur=Decimal("0.135802568123456789123456789"),
         quality="estimated",
     ),
+    CommunityStatement(
+        session=0,
+        step=2,
+        members=["a", "c"],
+        demand_kwh=[1.5, 0.0],
+        supply_kwh=[0.0, 0.123456789],
+        price_eur_per_kwh=[0.1, -0.2],
+        withdrawn=["c"],
+    ),
+    RelayedTrades(
+        session=0,
+        member="a",
+        trades=[
+            AgreedTrade(
+                partner="b", slots=[1], purchase_kwh=[0.0], sale_kwh=[0.25], price_eur_per_kwh=[0.125]
+            )
+        ],
+    ),
+    MeteredExchange(
+        session=0,
+        slot=1,
+        demand_kwh=Decimal("1.500000001"),
+        supply_kwh=Decimal(0),
+        contracts=[
+            ContractAcross(
+                seller="b", buyer="a", price_eur_per_kwh=Decimal("-0.125"), energy_kwh=Decimal("0.25")
+            )
+        ],
+    ),
+    ExchangeEnded(session=0, slot=1, reason="was not heard in time"),
+    ExchangeClosed(session=0, slots=[0, 1]),
     SessionClosed(session=0, amount_eur=Decimal("-1.10"), last=True),
     MeterAttach(roles=["load", "pv"], source="csv:a.csv"),
     MeterAttached(session=0, slot=3),
