@@ -39,6 +39,7 @@ class SearchBudget:
         max_generations: generations at most.
         stall_generations: generations without a gain worth having before the search stops.
         warm_stall_generations: the same where the search starts from an earlier plan.
+        agreed_stall_generations: the same where another search found as good a plan before.
         least_gain: gain worth having, as a share of the battery's value.
         certified_gap: gap to the lower bound at which the plan is as good as optimal, as a share of the
             battery's value.
@@ -46,10 +47,11 @@ class SearchBudget:
             them gets stuck in, another often does not.
     """
 
-    max_generations: int = 24
+    max_generations: int = 20
     stall_generations: int = 6
     warm_stall_generations: int = 3
-    least_gain: float = 1e-6
+    agreed_stall_generations: int = 4
+    least_gain: float = 3e-5
     certified_gap: float = 1e-9
     cold_searches: int = 2
 
@@ -228,6 +230,7 @@ def search(
     budget: SearchBudget,
     pieces: PieceSearch | None = None,
     warm: bool = False,
+    known_eur: float = -np.inf,
 ) -> SearchResult:
     """Run the genetic algorithm from seeds until it is certified, stalls or has used its generations.
 
@@ -241,6 +244,8 @@ def search(
         pieces: solves exactly within convex pieces, where the problem is not convex; remembers what earlier
             searches tried. None does without.
         warm: whether an earlier plan is among the seeds.
+        known_eur: objective that an earlier search from the same seeds found [EUR]. Where this one finds it
+            again, it stops sooner.
 
     Returns:
         The best trajectory, never worse than any seed, and the last population.
@@ -264,6 +269,8 @@ def search(
         value = max(idle_eur - best, 1e-9 * abs(idle_eur), 1e-12)
         if best < reached - budget.least_gain * value:
             reached, last_gain = best, generation
+        if best <= known_eur + budget.least_gain * value:
+            patience = min(patience, budget.agreed_stall_generations)
         if (
             budget.certifies(best, bound_eur, idle_eur)
             or generation - last_gain >= patience

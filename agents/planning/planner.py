@@ -144,6 +144,7 @@ class EvolutionaryPlanner:
                 self.budget,
                 pieces,
                 warm=warm is not None,
+                known_eur=min((plan.objective_eur for plan in plans), default=-np.inf),
             )
             plan = plan_of(problem, found.stored_energy_kwh, bound, found.population_kwh, idle_eur)
             plans.append(plan)
