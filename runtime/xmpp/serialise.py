@@ -18,9 +18,29 @@ KEPT_CHARACTERS = 128
 _XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 
 
+class WrittenStanza(ElementTree.Element):
+    """A stanza whose content stays as its sender wrote it.
+
+    Attributes:
+        content: what is between its tags, well-formed, in UTF-8, understood where the stream's default
+            namespace is the default one and no prefix but ``xml`` is declared.
+    """
+
+    content: bytes
+
+    def __init__(self, tag: str, attributes: dict[str, str], content: bytes) -> None:
+        """Make a stanza of ``tag`` with ``attributes`` around ``content``."""
+        super().__init__(tag, attributes)
+        self.content = content
+
+
 def stanza_bytes(stanza: ElementTree.Element) -> bytes:
     """Write one stanza as UTF-8, without the text that follows it."""
     parts: list[str] = []
+    if isinstance(stanza, WrittenStanza):
+        start, end, _ = _known_tags(stanza.tag, STREAM_NAMESPACE)
+        start = _with_attributes(start, stanza)
+        return b"%b>%b%b" % (start.encode(), stanza.content, end.encode())
     _write(stanza, STREAM_NAMESPACE, parts)
     return "".join(parts).encode()
 
@@ -29,12 +49,7 @@ def _write(element: ElementTree.Element, outer_namespace: str, parts: list[str])
     """Write an element into a place where ``outer_namespace`` is the default one."""
     tags = _known_tags if len(element.tag) < KEPT_CHARACTERS else _tags
     start, end, namespace = tags(element.tag, outer_namespace)
-    for key, value in element.items():
-        if key[0] != "{":
-            start += f' {key}="{_known_quoted(value) if len(value) < KEPT_CHARACTERS else _quoted(value)}"'
-        else:
-            # No other attribute of the element begins at the same place, which so makes a prefix.
-            start += _qualified(key, value, f"a{len(start)}")
+    start = _with_attributes(start, element)
     text = element.text
     if text:
         parts.append(f"{start}>{_escaped(text)}")
@@ -48,6 +63,17 @@ def _write(element: ElementTree.Element, outer_namespace: str, parts: list[str])
         if child.tail:
             parts.append(_escaped(child.tail))
     parts.append(end)
+
+
+def _with_attributes(start: str, element: ElementTree.Element) -> str:
+    """A start tag without its end, with the element's attributes."""
+    for key, value in element.items():
+        if key[0] != "{":
+            start += f' {key}="{_known_quoted(value) if len(value) < KEPT_CHARACTERS else _quoted(value)}"'
+        else:
+            # No other attribute of the element begins at the same place, which so makes a prefix.
+            start += _qualified(key, value, f"a{len(start)}")
+    return start
 
 
 def _tags(tag: str, outer_namespace: str) -> tuple[str, str, str]:
