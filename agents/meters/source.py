@@ -1,8 +1,8 @@
 """Where a meter's readings come from: the interface of a source, and how a URL names one.
 
-A source is named by a URL whose scheme says its kind. ``simulated:`` and ``csv:`` are built in; all others,
-of this project or of a package of yours, are entry points of the group ``peerwatt.meter_sources``, named by
-the scheme, that give an ``OpenSource``.
+A source is named by a URL whose scheme says its kind. ``simulated:``, ``csv:`` and ``pipe:`` are built in;
+all others, of this project or of a package of yours, are entry points of the group
+``peerwatt.meter_sources``, named by the scheme, that give an ``OpenSource``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ ENTRY_POINTS = "peerwatt.meter_sources"
 BUILT_IN = {
     "simulated": "agents.meters.simulated",
     "csv": "agents.meters.csv_replay",
+    "pipe": "agents.meters.devices.pipe",
 }
 """Module of each built-in source, by scheme; its ``open_source`` is an ``OpenSource``."""
 
@@ -201,7 +202,10 @@ def roles_to_measure(
 
 def _opener(url: SourceUrl) -> OpenSource:
     if url.scheme in BUILT_IN:
-        built_in: OpenSource = import_module(BUILT_IN[url.scheme]).open_source
+        try:
+            built_in: OpenSource = import_module(BUILT_IN[url.scheme]).open_source
+        except ModuleNotFoundError as error:
+            raise InputError(f"source {url.text!r}: needs all of Peerwatt: pip install peerwatt") from error
         return built_in
     installed = entry_points(group=ENTRY_POINTS)
     for entry in installed:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from runtime.cli.meter_join import write_join
 from runtime.cli.meter_process import (
     AttachedMeter,
     MeterFiles,
@@ -37,6 +38,7 @@ app = typer.Typer(
 
 app.command(name="test")(try_source)
 app.command(name="schema")(print_schema)
+app.command(name="join")(write_join)
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under ./runs.")]
 Member = Annotated[str, typer.Argument(metavar="MEMBER", help="Name of the member.")]

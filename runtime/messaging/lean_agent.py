@@ -143,5 +143,6 @@ class LeanAgent:
         self._first_login.set()
         self.on_connected()
         ending = await asyncio.shield(link.ended)
+        self.last_ending = str(ending)
         self.on_disconnected()
         return ending, loop.time() - since_s

@@ -215,6 +215,7 @@ class Link:
     async def _open(self) -> None:
         account, loop = self._account, asyncio.get_running_loop()
         features: asyncio.Future[Any] = loop.create_future()
+        features.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._stream = stream = aioxmpp.protocol.XMLStream(to=account.domain, features_future=features)
         stream.on_closing.connect(self._closing)
         transport, _ = await loop.create_connection(lambda: stream, account.host, account.port)

@@ -12,11 +12,11 @@ import os
 from dataclasses import dataclass, field
 
 import aiohttp
-from pydantic import Field
 from yarl import URL
 
 from agents.meters.devices.address import address_of
-from agents.meters.devices.figures import Figure, FigureParameters, figure_of
+from agents.meters.devices.figures import Figure, figure_of
+from agents.meters.devices.http_plain import HttpParameters
 from agents.meters.devices.json_path import MAX_BODY_BYTES
 from agents.meters.devices.presets import HTTP_PRESETS
 from agents.meters.energy import Kind
@@ -24,24 +24,6 @@ from agents.meters.live import FeedError, LiveSource, Sink
 from agents.meters.source import SourceUrl, parameters_of
 from runtime.configuration import MeterConfig
 from runtime.errors import InputError
-
-
-class HttpParameters(FigureParameters):
-    """Parameters of ``http:`` besides those of figures.
-
-    Attributes:
-        every: how often the device is asked [s].
-        timeout: after so many seconds without an answer it is taken for gone.
-        device: name of entity or sensor, where a preset needs one.
-        query: the address's own parameters.
-        token_env: environment variable with a bearer token.
-    """
-
-    every: float = Field(default=5.0, ge=0.05, le=3600)
-    timeout: float = Field(default=5.0, gt=0, le=60)
-    device: str = ""
-    query: str = ""
-    token_env: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""A meter on a device that carries no SPADE: the same messages over aioxmpp, installable alone."""
