@@ -46,6 +46,7 @@ class Building:
         pv_kwh: float,
         planned_stored_kwh: float,
         flexible_kwh: float = 0.0,
+        metered_battery_kwh: float | None = None,
     ) -> SlotOutcome:
         """Pass one slot.
 
@@ -55,6 +56,8 @@ class Building:
             pv_kwh: metered production.
             planned_stored_kwh: stored energy that the plan wants at the end of the slot.
             flexible_kwh: what vehicles and appliances draw as planned, on top of the metered load.
+            metered_battery_kwh: what the battery did, where a meter read it, discharge > 0; else it does as
+                planned, or by the rule.
 
         Returns:
             What the battery did and what the meter at the grid shows.
@@ -63,6 +66,9 @@ class Building:
         if self._battery is None:
             return SlotOutcome(0.0, 0.0, residual_kwh)
         before_kwh, lower_kwh = self._stored_kwh, float(self._lower_kwh[slot])
+        if metered_battery_kwh is not None:
+            self._stored_kwh = stored_after_kwh(before_kwh, metered_battery_kwh, self._battery)
+            return SlotOutcome(metered_battery_kwh, self._stored_kwh, residual_kwh - metered_battery_kwh)
         if self._strategy == "rule":
             after_kwh = rule_step(before_kwh, residual_kwh, self._battery, self._slot_hours, lower_kwh)
         else:
@@ -72,6 +78,26 @@ class Building:
         self._stored_kwh = after_kwh
         battery_kwh = battery_slot_kwh(before_kwh, after_kwh, self._battery)
         return SlotOutcome(battery_kwh, after_kwh, residual_kwh - battery_kwh)
+
+
+def stored_after_kwh(before_kwh: float, battery_kwh: float, battery: Battery) -> float:
+    """Stored energy after a slot in which the battery gave or took what was metered (eq. 8 to 10).
+
+    Args:
+        before_kwh: stored energy before the slot.
+        battery_kwh: at the building's side, discharge > 0.
+        battery: the battery.
+
+    Returns:
+        The stored energy, kept within 0 and the capacity: a meter knows nothing of what is stored, and what
+        the model is off by shows there.
+    """
+    kept_kwh = (1.0 - battery.self_discharge_per_slot) * before_kwh
+    if battery_kwh > 0:
+        after_kwh = kept_kwh - battery_kwh / battery.discharge_efficiency
+    else:
+        after_kwh = kept_kwh - battery_kwh * battery.charge_efficiency
+    return min(max(after_kwh, 0.0), battery.capacity_kwh)
 
 
 def series_of(session: MemberSession, pv: PvArray | None) -> tuple[Array, Array]:

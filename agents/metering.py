@@ -1,17 +1,76 @@
-"""Which meter of a member reads what, and the readings of a slot as they come in."""
+"""Which meter of a member reads what, and the readings of a slot as they come in.
+
+A member has a built-in meter, and up to four more may be attached to it, each for one or more roles: ``load``
+and ``pv``, ``net`` (the exchange with the grid) and ``battery``. A role that an attached meter reads is not
+read by the built-in one; so is the load while an attached meter reads ``net``, as then it is what closes the
+balance.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
-from runtime.protocol.bodies import Reading, Role
+from runtime.protocol.bodies import Reading, ReadingCorrection, Role
 from runtime.protocol.envelope import Envelope
-from runtime.rundir import attached_meter_account, meter_account
+from runtime.records import Quality
+from runtime.rundir import meter_accounts
 
 MISSES_OF_ATTACHED_METER = 3
 """After so many slots in a row without a reading an attached meter is taken for gone."""
+
+
+@dataclass
+class Measured:
+    """What meters read of one slot.
+
+    Attributes:
+        asked: the meter of each role that is read.
+        energies_kwh: what was read: load, production, import − export, discharge − charge.
+        bridged: roles of which a meter had to bridge a gap.
+    """
+
+    asked: dict[Role, str] = field(default_factory=dict)
+    energies_kwh: dict[Role, float] = field(default_factory=dict)
+    bridged: set[Role] = field(default_factory=set)
+
+    def take(self, sender: str, reading: Reading | ReadingCorrection) -> None:
+        """Take what a meter says of this slot.
+
+        Raises:
+            ProtocolError: it is not this meter's to say.
+        """
+        energies_kwh = reading.energies_kwh
+        for role in energies_kwh:
+            if self.asked.get(role) != sender:
+                raise ProtocolError(f"{sender} was not asked for {role} of slot {reading.slot}")
+        self.energies_kwh.update(energies_kwh)
+        estimated = reading.quality == "estimated"
+        self.bridged = self.bridged | energies_kwh.keys() if estimated else self.bridged - energies_kwh.keys()
+
+    @property
+    def counting(self) -> set[Role]:
+        """Roles that the delivery is made of: ``net`` alone where it was read, else all that are read."""
+        return {"net"} if "net" in self.energies_kwh else set(self.asked)
+
+    @property
+    def quality(self) -> Quality:
+        """How the delivery is come by."""
+        whole = self.counting <= self.energies_kwh.keys() and not self.counting & self.bridged
+        return "metered" if whole else "estimated"
+
+    @property
+    def meters(self) -> list[str]:
+        """Accounts of the meters that the delivery is from."""
+        read = self.counting & self.energies_kwh.keys()
+        return sorted({self.asked[role].split("@", 1)[0] for role in read})
+
+    @property
+    def readers(self) -> list[str]:
+        """Accounts of all meters that read something."""
+        return sorted({self.asked[role].split("@", 1)[0] for role in self.energies_kwh})
 
 
 @dataclass
@@ -21,103 +80,103 @@ class SlotReadings:
     Attributes:
         slot: the slot.
         request: the coordinator's request for its delivery.
+        measured: what was read so far.
         asked: by meter, the id of the request to it.
-        asked_roles: by meter, what it was asked for.
-        readings_kwh: what was read.
-        meters: who read it.
-        without: meters that say that they have no reading.
-        bridged: whether a meter had to bridge a gap.
+        answered: meters that answered, with all they have.
     """
 
     slot: int
     request: Envelope
+    measured: Measured
     asked: dict[str, str] = field(default_factory=dict)
-    asked_roles: dict[str, list[Role]] = field(default_factory=dict)
-    readings_kwh: dict[Role, float] = field(default_factory=dict)
-    meters: dict[Role, str] = field(default_factory=dict)
-    without: set[str] = field(default_factory=set)
-    bridged: bool = False
-
-    def take(self, sender: str, reading: Reading) -> None:
-        """Take a meter's reading of this slot.
-
-        Raises:
-            ProtocolError: it was not asked for this.
-        """
-        for role in reading.energies_kwh:
-            if role not in self.asked_roles.get(sender, ()):
-                raise ProtocolError(f"{sender} was not asked for {role} of slot {reading.slot}")
-        for role, energy_kwh in reading.energies_kwh.items():
-            self.readings_kwh[role], self.meters[role] = energy_kwh, sender
-        self.bridged |= reading.quality == "estimated"
+    answered: set[str] = field(default_factory=set)
 
     @property
     def settled(self) -> bool:
-        """Whether everything was read, or its meter said that there is no reading."""
-        return all(
-            meter in self.without or set(roles) <= set(self.readings_kwh)
-            for meter, roles in self.asked_roles.items()
-        )
+        """Whether no meter is waited for any more."""
+        return self.answered >= self.asked.keys()
 
 
 class OwnMeters:
-    """The meters of a member: its own, and one that may be attached and then reads in its stead.
+    """The meters of a member: its built-in one, and those that are attached and read in its stead.
 
     Attributes:
-        own: JID of the member's own meter.
-        attached: JID of the meter that may be attached.
+        own: JID of the member's built-in meter.
+        further: JIDs of the meters that may be attached.
         reader_of: who reads what at present.
     """
 
     def __init__(self, config: MemberConfig, domain: str) -> None:
-        """Begin with the member's own meter for everything."""
-        self.own = f"{meter_account(config.name)}@{domain}"
-        self.attached = f"{attached_meter_account(config.name)}@{domain}"
+        """Begin with the built-in meter for everything."""
+        self.own, *self.further = (f"{account}@{domain}" for account in meter_accounts(config.name))
         self.reader_of: dict[Role, str] = dict.fromkeys(config.roles, self.own)
         self._member = config.name
         self._roles = config.roles
-        self._missed_in_a_row = 0
+        self._attachable: set[Role] = {*config.roles, "net"}
+        if config.battery is not None:
+            self._attachable.add("battery")
+        self._missed_in_a_row: Counter[str] = Counter()
 
     @property
     def all(self) -> list[str]:
         """All that are to be told when metering has ended; none for a member without anything metered."""
-        return sorted({self.own, *self.reader_of.values()}) if self._roles else []
+        own = {self.own} if self._roles else set()
+        return sorted({*own, *self.reader_of.values()})
+
+    @property
+    def asked(self) -> dict[Role, str]:
+        """Who is to be asked for what of a slot."""
+        attached_net = self.reader_of.get("net", self.own) != self.own
+        return {
+            role: meter
+            for role, meter in self.reader_of.items()
+            if not (attached_net and role == "load" and meter == self.own)
+        }
 
     def attach(self, sender: str, roles: list[Role]) -> None:
-        """Have the attached meter read some roles.
+        """Have a meter read some roles, and no others.
 
         Raises:
-            ProtocolError: it is not the one that may be, or the member has nothing of this to be read.
+            ProtocolError: it is not one that may be, the member has nothing of this to be read, or another
+                attached meter reads it.
         """
-        if sender != self.attached:
+        if sender not in self.further:
             raise ProtocolError("the member's own meter needs no attaching")
-        foreign = sorted(set(roles) - set(self._roles))
+        foreign = sorted(set(roles) - self._attachable)
         if foreign:
             raise ProtocolError(f"{self._member} has no {' and no '.join(foreign)} to be metered")
-        self.detach()
+        for role in roles:
+            reader = self.reader_of.get(role, sender)
+            if reader not in (sender, self.own):
+                raise ProtocolError(f"{role} of {self._member} is read by {reader.split('@', 1)[0]}")
+        self.detach(sender)
         self.reader_of.update(dict.fromkeys(roles, sender))
-        self._missed_in_a_row = 0
 
-    def detach(self) -> None:
-        """Have the member's own meter read everything again."""
-        self.reader_of = dict.fromkeys(self._roles, self.own)
+    def detach(self, sender: str) -> None:
+        """Have the built-in meter read again what this one read."""
+        self.reader_of = {
+            role: self.own if reader == sender else reader
+            for role, reader in self.reader_of.items()
+            if reader != sender or role in self._roles
+        }
+        del self._missed_in_a_row[sender]
 
     def heard(self, sender: str) -> None:
-        """Note that a meter read what it was asked for."""
-        if sender == self.attached:
-            self._missed_in_a_row = 0
+        """Note that a meter answered."""
+        del self._missed_in_a_row[sender]
 
-    def missed(self, slot: SlotReadings) -> int:
-        """Note the readings that did not come; go back to the own meter once an attached one is silent.
+    def missed(self, slot: SlotReadings) -> list[str]:
+        """Note which meters did not answer; give up attached ones that are silent.
 
         Returns:
-            After how many missed slots the attached meter was given up; 0 if it was not.
+            The meters given up.
         """
-        asked = slot.asked_roles.get(self.attached)
-        if asked is None or all(role in slot.readings_kwh for role in asked):
-            return 0
-        self._missed_in_a_row += 1
-        if self._missed_in_a_row < MISSES_OF_ATTACHED_METER:
-            return 0
-        self.detach()
-        return self._missed_in_a_row
+        gone = []
+        for meter in slot.asked:
+            if meter == self.own or meter in slot.answered or meter not in self.reader_of.values():
+                continue
+            self._missed_in_a_row[meter] += 1
+            if self._missed_in_a_row[meter] >= MISSES_OF_ATTACHED_METER:
+                self.detach(meter)
+                gone.append(meter)
+        return gone

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agents import bargainer
+from agents import bargainer, operating
 from agents.bargainer import Bargainer
-from agents.metering import OwnMeters, SlotReadings
+from agents.operating import SlotOperation
 from agents.planning.planner import Planner, planner_for
 from agents.session import OwnSession, PlannedRound
 from runtime.configuration import MemberConfig
@@ -20,6 +20,7 @@ from runtime.horizon import Horizon
 from runtime.protocol.bargain_bodies import BargainCall
 from runtime.protocol.bodies import (
     Acknowledged,
+    AdjustmentLine,
     Admission,
     Agreement,
     AnyBody,
@@ -28,15 +29,8 @@ from runtime.protocol.bodies import (
     DeliveryRequest,
     DeviceDeclaration,
     Join,
-    MeterAttach,
-    MeterAttached,
-    MeterDetach,
-    MeteredDelivery,
-    MeteringEnded,
     Position,
     PriceSignal,
-    Reading,
-    ReadingRequest,
     Reason,
     SessionClosed,
 )
@@ -48,16 +42,9 @@ from runtime.protocol.machine import (
     Machine,
     Progress,
     Save,
-    StartTimer,
-    StopTimer,
-    Withdraw,
 )
-from runtime.protocol.pairs import exact_pair_of_net, pair_of_net
-from runtime.records import MemberRecord, MemberSessionRecord, Quality
-from runtime.rundir import COORDINATOR
-
-READING_SHARE_OF_DEADLINE = 0.5
-"""Share of the delivery deadline that meters get; the rest is the delivery's own way."""
+from runtime.protocol.pairs import pair_of_net
+from runtime.records import MemberRecord, MemberSessionRecord
 
 
 class ProsumerMachine(Machine):
@@ -70,14 +57,13 @@ class ProsumerMachine(Machine):
         self._record_path = record_path
         domain = jid.split("@", 1)[1]
         self._coordinator = f"{config.coordinator}@{domain}"
-        self._meters = OwnMeters(config, domain)
+        self._slots = SlotOperation(self, config, self._coordinator)
         self._planner: Planner = planner_for(config.strategy, config.seed)
         self._bargainer = Bargainer(self, config, self._planner)
         self._horizons: list[Horizon] = []
         self._early: list[tuple[Envelope, AnyBody]] = []
         self._asked_for_plan: dict[str, tuple[Envelope, PriceSignal]] = {}
         self._session: OwnSession | None = None
-        self._reading: SlotReadings | None = None
         self._done: list[MemberSessionRecord] = []
 
     # -- events ----------------------------------------------------------------------------------------
@@ -97,8 +83,8 @@ class ProsumerMachine(Machine):
         """Take a message of the coordinator, of one of the member's own meters, or of a partner."""
         if envelope.sender == self._coordinator:
             self._from_coordinator(envelope, body)
-        elif envelope.sender in (self._meters.own, self._meters.attached):
-            self._from_meter(envelope, body)
+        elif envelope.sender in (self._slots.meters.own, *self._slots.meters.further):
+            self._slots.hear(envelope, body, self._session, len(self._done))
         else:
             self._bargainer.hear(envelope, body, open_session=len(self._done))
 
@@ -107,17 +93,9 @@ class ProsumerMachine(Machine):
         if name == bargainer.TIMER:
             self._bargainer.deadline()
             return
-        if name != "reading":
+        if name != operating.TIMER:
             super().on_timer(name)
-        slot = self._reading
-        if slot is None:
-            return
-        for asked in slot.asked.values():
-            self.do(Withdraw(asked))
-        missed = self._meters.missed(slot)
-        if missed:
-            self.do(Progress("meter-lost", {"meter": self._meters.attached, "slots": missed}))
-        self._deliver(slot)
+        self._slots.deadline(self._session)
 
     def on_computed(self, name: str, result: PlannedRound) -> None:
         """Propose the position of a plan that is ready."""
@@ -158,9 +136,9 @@ class ProsumerMachine(Machine):
             case Agreement():
                 self._agree(envelope, body)
             case DeliveryRequest():
-                self._gather(envelope, body)
-            case BillLine():
-                pass
+                self._slots.gather(envelope, body, self._session_of(body.session))
+            case BillLine() | AdjustmentLine():
+                self._slots.settled(envelope, body, self._session)
             case SessionClosed():
                 self._close(envelope, body)
             case Reason():
@@ -183,6 +161,7 @@ class ProsumerMachine(Machine):
             self.do(Fail(f"not admitted: {body.reason}"))
         else:
             self.do(Progress("complaint", {"from": envelope.sender, "reason": body.reason}))
+            self._slots.refused(envelope, self._session)
 
     def _plan_at(self, envelope: Envelope, signal: PriceSignal) -> None:
         session = self._session_of(signal.session)
@@ -229,7 +208,8 @@ class ProsumerMachine(Machine):
     def _end_session(self, session: OwnSession) -> None:
         self._bargainer.settled(session.number)
         self._done.append(session.end())
-        self._session = self._reading = None
+        self._session = None
+        self._slots.end_session()
 
     def _agree(self, envelope: Envelope, body: Agreement) -> None:
         session = self._session_of(body.session)
@@ -239,77 +219,6 @@ class ProsumerMachine(Machine):
         else:
             session.follow_schedule(body.schedule)
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
-
-    # -- operation -------------------------------------------------------------------------------------
-
-    def _gather(self, envelope: Envelope, body: DeliveryRequest) -> None:
-        session = self._session_of(body.session)
-        if not session.passed <= body.slot < session.horizon.slots:
-            raise ProtocolError(f"slot {body.slot} is not one to come ({session.passed} are passed)")
-        session.horizon.check_slot(body.slot, body.slot_start, body.slot_end)
-        session.miss_slots(until=body.slot)  # settled without this member while it was away
-        slot = self._reading = SlotReadings(body.slot, envelope)
-        seconds = self._config.timing.delivery_deadline_s * READING_SHARE_OF_DEADLINE
-        for role, meter in self._meters.reader_of.items():
-            slot.asked_roles.setdefault(meter, []).append(role)
-        for meter, roles in slot.asked_roles.items():
-            slot.asked[meter] = self.send(
-                meter,
-                Performative.REQUEST,
-                ReadingRequest(
-                    session=body.session,
-                    slot=body.slot,
-                    slot_start=body.slot_start,
-                    slot_end=body.slot_end,
-                    roles=roles,
-                ),
-                protocol="metering",
-                conversation=envelope.conversation,
-                expects_reply=True,
-                reply_within_s=seconds,
-            )
-        if slot.asked:
-            self.do(StartTimer("reading", seconds))
-        else:
-            self._deliver(slot)
-
-    def _take_reading(self, envelope: Envelope, body: Reading) -> None:
-        session, slot = self._session, self._reading
-        if session is None or slot is None or (body.session, body.slot) != (session.number, slot.slot):
-            raise ProtocolError(f"slot {body.slot} of session {body.session} is not being read")
-        slot.take(envelope.sender, body)
-        self._meters.heard(envelope.sender)
-        self._deliver_if_settled(slot)
-
-    def _go_without_reading(self, envelope: Envelope) -> None:
-        """Wait no longer for a meter that says it has no reading of the slot: it is there all the same."""
-        slot = self._reading
-        if slot is not None and slot.asked.get(envelope.sender) == envelope.in_reply_to:
-            slot.without.add(envelope.sender)
-            self._meters.heard(envelope.sender)
-            self._deliver_if_settled(slot)
-
-    def _deliver_if_settled(self, slot: SlotReadings) -> None:
-        if slot.settled:
-            self.do(StopTimer("reading"))
-            self._deliver(slot)
-
-    def _deliver(self, slot: SlotReadings) -> None:
-        session = self._session
-        assert session is not None, "slots are delivered within a session"
-        self._reading = None
-        complete = set(slot.readings_kwh) == set(self._config.roles)
-        quality: Quality = "metered" if complete and not slot.bridged else "estimated"
-        outcome = session.pass_slot(slot.readings_kwh, slot.meters, quality)
-        imports, exports = exact_pair_of_net(outcome.net_kwh)
-        delivery = MeteredDelivery(
-            session=session.number,
-            slot=slot.slot,
-            grid_import_kwh=imports,
-            grid_export_kwh=exports,
-            quality=quality,
-        )
-        self.reply(slot.request, Performative.INFORM, delivery, expects_reply=True)
 
     def _close(self, envelope: Envelope, body: SessionClosed) -> None:
         self._end_session(self._session_of(body.session))
@@ -325,34 +234,5 @@ class ProsumerMachine(Machine):
             sessions=self._done,
         )
         self.do(Save(self._record_path, record))
-        for meter in self._meters.all:
-            self.send(
-                meter, Performative.INFORM, MeteringEnded(), protocol="metering", conversation="metering"
-            )
+        self._slots.end_metering()
         self.do(Finish())
-
-    # -- meters ----------------------------------------------------------------------------------------
-
-    def _from_meter(self, envelope: Envelope, body: AnyBody) -> None:
-        match body:
-            case Reading():
-                self._take_reading(envelope, body)
-            case MeterAttach():
-                self._attach(envelope, body)
-            case MeterDetach():
-                self._meters.detach()
-                self.do(Progress("meter-detached", {"meter": envelope.sender}))
-                self.reply(envelope, Performative.CONFIRM, Acknowledged())
-            case Reason():
-                self.do(Progress("complaint", {"from": envelope.sender, "reason": body.reason}))
-                self._go_without_reading(envelope)
-            case _:
-                raise ProtocolError(f"a meter may not send {body.type}")
-
-    def _attach(self, envelope: Envelope, body: MeterAttach) -> None:
-        self._meters.attach(envelope.sender, body.roles)
-        session = self._session
-        passed = session.passed + (self._reading is not None) if session else 0
-        number = session.number if session else len(self._done)
-        self.do(Progress("meter-attached", {"meter": envelope.sender, "source": body.source}))
-        self.reply(envelope, Performative.AGREE, MeterAttached(session=number, slot=passed))

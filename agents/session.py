@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from agents.balance import Balance, balance_of
 from agents.building import Building, SlotOutcome
 from agents.forecast.member import Foreseen, foresee
+from agents.metering import Measured
 from agents.planning.ageing_planner import AgeingPlanner
 from agents.planning.flexible import beside_loads, loads_kwh
 from agents.planning.limits import limit_prices_eur_per_kwh
@@ -79,12 +81,12 @@ class OwnSession:
         self._terms: Terms | None = None
         self._building = self._new_building()
         self._alone = self._new_building()
-        self._load_kwh: list[float] = []
-        self._pv_kwh: list[float] = []
+        self._measured: list[Measured] = []
+        self._balances: list[Balance] = []
         self._outcomes: list[SlotOutcome] = []
         self._alone_net_kwh: list[float] = []
         self._quality: list[Quality] = []
-        self._meter: list[str] = []
+        self._corrected: set[int] = set()
 
     def _new_building(self) -> Building:
         config, horizon = self._config, self.horizon
@@ -231,49 +233,85 @@ class OwnSession:
         """Number of slots that have passed."""
         return len(self._outcomes)
 
-    def pass_slot(
-        self, readings_kwh: dict[Role, float], meters: dict[Role, str], quality: Quality
-    ) -> SlotOutcome:
-        """Advance the building by a slot; what was not read is taken from the forecast.
+    def pass_slot(self, measured: Measured, quality: Quality) -> Balance:
+        """Advance the building by a slot; what was not read is taken from forecast and plan.
 
         Args:
-            readings_kwh: metered energies.
-            meters: JID of the meter that read each of them.
+            measured: what meters read.
             quality: how the slot's energies were come by.
-
-        Returns:
-            What the battery did and what the meter at the grid shows.
         """
         if self._plan is None:  # the agreement never came through
             self.choose_plan(None)
         assert self._plan is not None, "a plan has been chosen"
-        slot, foreseen = self.passed, self._known()
-        load_kwh = readings_kwh.get("load", float(foreseen.load_kwh[slot]))
-        pv_kwh = readings_kwh.get("pv", float(foreseen.pv_kwh[slot]))
+        slot, read_kwh = self.passed, measured.energies_kwh
         plan, baseline = self._plan, self.plans[min(self.plans)]
         flexible_kwh = _flexible_kwh(plan, slot)
+        foreseen = self._known()
         outcome = self._building.step(
-            slot, load_kwh, pv_kwh, float(plan.stored_energy_kwh[slot]), flexible_kwh
+            slot,
+            read_kwh.get("load", float(foreseen.load_kwh[slot])),
+            read_kwh.get("pv", float(foreseen.pv_kwh[slot])),
+            float(plan.stored_energy_kwh[slot]),
+            flexible_kwh,
+            read_kwh.get("battery"),
         )
+        self._outcomes.append(outcome)
+        balance = self._balance(slot, measured)
         alone = self._alone.step(
             slot,
-            load_kwh,
-            pv_kwh,
+            balance.load_kwh + balance.unmetered_kwh,
+            balance.pv_kwh,
             float(baseline.stored_energy_kwh[slot]),
             _flexible_kwh(baseline, slot),
         )
-        self._load_kwh.append(load_kwh + flexible_kwh)
-        self._pv_kwh.append(pv_kwh)
-        self._outcomes.append(outcome)
+        self._balances.append(balance)
         self._alone_net_kwh.append(alone.net_kwh)
         self._quality.append(quality)
-        self._meter.append(",".join(sorted({meter.split("@", 1)[0] for meter in meters.values()})))
-        return outcome
+        self._measured.append(measured)
+        return balance
 
-    def miss_slots(self, until: int) -> None:
-        """Pass the slots before ``until`` that were settled without this member."""
-        while self.passed < until:
-            self.pass_slot({}, {}, "missing")
+    def _balance(self, slot: int, measured: Measured) -> Balance:
+        assert self._plan is not None, "a plan has been chosen"
+        foreseen = self._known()
+        return balance_of(
+            measured.energies_kwh,
+            float(foreseen.load_kwh[slot]),
+            float(foreseen.pv_kwh[slot]),
+            self._outcomes[slot].battery_kwh,
+            _flexible_kwh(self._plan, slot),
+        )
+
+    def measured(self, slot: int) -> Measured:
+        """What meters read of a slot that has passed."""
+        return self._measured[slot]
+
+    def revise(self, slot: int) -> Balance:
+        """Put a slot together again after more was read of it.
+
+        The battery has done what it did: its stored energy is not told anew, unless by a later reading.
+        """
+        measured, before = self._measured[slot], self._balances[slot]
+        after = self._balances[slot] = self._balance(slot, measured)
+        self._quality[slot] = measured.quality
+        self._alone_net_kwh[slot] += after.load_kwh + after.unmetered_kwh - after.pv_kwh
+        self._alone_net_kwh[slot] -= before.load_kwh + before.unmetered_kwh - before.pv_kwh
+        self._corrected.add(slot)
+        return after
+
+    def miss_slots(self, until: int, asked: Mapping[Role, str] | None = None) -> list[int]:
+        """Pass the slots before ``until`` that were settled without this member.
+
+        Args:
+            until: a slot.
+            asked: the meters that may tell what was in them.
+
+        Returns:
+            The slots.
+        """
+        missed = list(range(self.passed, until))
+        for _ in missed:
+            self.pass_slot(Measured(dict(asked or {})), "missing")
+        return missed
 
     # -- record ----------------------------------------------------------------------------------------
 
@@ -285,16 +323,25 @@ class OwnSession:
         loads = loads_kwh(self.vehicles, self.appliances, self._plan)
         return MemberSessionRecord(
             session=self.number,
-            load_kwh=self._load_kwh,
-            pv_kwh=self._pv_kwh,
-            battery_charge_kwh=[max(0.0, -outcome.battery_kwh) for outcome in self._outcomes],
-            battery_discharge_kwh=[max(0.0, outcome.battery_kwh) for outcome in self._outcomes],
+            load_kwh=[
+                balance.load_kwh + _flexible_kwh(self._plan, slot)
+                for slot, balance in enumerate(self._balances)
+            ],
+            pv_kwh=[balance.pv_kwh for balance in self._balances],
+            battery_charge_kwh=[max(0.0, -balance.battery_kwh) for balance in self._balances],
+            battery_discharge_kwh=[max(0.0, balance.battery_kwh) for balance in self._balances],
             stored_kwh=[outcome.stored_kwh for outcome in self._outcomes] if has_battery else [],
-            net_kwh=[outcome.net_kwh for outcome in self._outcomes],
+            net_kwh=[balance.net_kwh for balance in self._balances],
+            unmetered_kwh=(
+                [balance.unmetered_kwh for balance in self._balances]
+                if any(balance.unmetered_kwh for balance in self._balances)
+                else []
+            ),
+            corrected_slots=sorted(self._corrected),
             planned_net_kwh=self._plan.net_kwh.tolist(),
             alone_net_kwh=self._alone_net_kwh,
             quality=self._quality,
-            meter=self._meter,
+            meter=[",".join(measured.readers) for measured in self._measured],
             rounds_planned=len(self.plans),
             planning_seconds=self._planning_seconds,
             forecast=self._foreseen.forecast if self._foreseen else None,

@@ -368,12 +368,12 @@ class MemberSessionRecord(Record):
         battery_charge_kwh: energy the battery drew, at the building's side.
         battery_discharge_kwh: energy the battery delivered, at the building's side.
         stored_kwh: stored energy at the end of the slot; empty list without battery.
-        net_kwh: metered net position, import > 0.
+        net_kwh: metered net position, import > 0: load − production − battery, and what is unmetered.
         planned_net_kwh: the agreed position.
         alone_net_kwh: what the meter would have shown with the member's own baseline plan (alone at the
             grid).
-        quality: how the readings of the slot were come by.
-        meter: JID of the meter that read the slot, empty if none did.
+        quality: how the slot's net position was come by.
+        meter: accounts of the meters that read the slot, separated by commas; empty if none did.
         rounds_planned: number of plans made.
         planning_seconds: time spent planning [s].
         forecast: how load and production were forecast; None where they were told.
@@ -381,6 +381,9 @@ class MemberSessionRecord(Record):
         flexible_kwh: what each vehicle and appliance drew, by its name; part of ``load_kwh``.
         vehicles: the vehicles of the session.
         appliances: its appliances.
+        unmetered_kwh: where a meter reads the exchange with the grid: how much more was taken than the other
+            readings come to, > 0 for drawn; an empty list where there is nothing of it.
+        corrected_slots: slots of which more was read after they were delivered.
     """
 
     session: int
@@ -401,6 +404,8 @@ class MemberSessionRecord(Record):
     flexible_kwh: dict[str, list[float]] = Field(default_factory=dict)
     vehicles: tuple[ElectricVehicle, ...] = ()
     appliances: tuple[Appliance, ...] = ()
+    unmetered_kwh: list[float] = Field(default_factory=list)
+    corrected_slots: list[int] = Field(default_factory=list)
 
     @property
     def inflexible_load_kwh(self) -> list[float]:

@@ -119,6 +119,14 @@ def _check_price(entry: LedgerEntry, session: SessionRecord, here: str) -> None:
             return  # held against what was agreed, and against the session's mean prices
         case "local-purchase" | "local-sale":
             tariff = session.pool_price_of(entry.member, entry.slot)
+        case "correction":
+            tariffs = session.grid_import_price_eur_per_kwh, session.grid_export_price_eur_per_kwh
+            if entry.price_eur_per_kwh not in (prices := [each[entry.slot] for each in tariffs]):
+                raise LedgerError(
+                    f"{here}: price {entry.price_eur_per_kwh} EUR/kWh, the tariffs are {prices[0]} and "
+                    f"{prices[1]} EUR/kWh"
+                )
+            return
         case "grid-import":
             tariff = session.grid_import_price_eur_per_kwh[entry.slot]
         case "grid-export":

@@ -57,7 +57,7 @@ class Network:
     @property
     def waited_for(self) -> list[Node]:
         """All but meters, which a lost farewell may leave waiting."""
-        return [node for jid, node in self.nodes.items() if ".meter@" not in jid]
+        return [node for jid, node in self.nodes.items() if ".meter" not in jid]
 
     def run(self, max_steps: int = 200_000) -> None:
         for node in self.nodes.values():

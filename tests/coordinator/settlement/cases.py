@@ -98,7 +98,7 @@ class Case:
                     grid=self.terms.grid,
                     rounds=[],
                     agreed_round=0,
-                    agreed_net_kwh={},
+                    agreed_net_kwh={member: [] for member in self.members},
                     agreed_import_price_eur_per_kwh=[float(p) for p in self.terms.import_price_eur_per_kwh],
                     agreed_export_price_eur_per_kwh=[float(p) for p in self.terms.export_price_eur_per_kwh],
                     local_price_eur_per_kwh=operation.local_price_eur_per_kwh,
