@@ -54,6 +54,13 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     explain.add_argument("--run", type=Path, required=True, help="directory of a finished run")
     explain.add_argument("--member", required=True, help="name of the member")
     explain.add_argument("--session", type=int, default=0, help="session, from 0 on")
+    replay = commands.add_parser(
+        "replay", help="a member's state at a message, rebuilt from its log, as JSON"
+    )
+    replay.add_argument("--run", type=Path, required=True, help="the run directory")
+    replay.add_argument("--member", required=True, help="name of the member")
+    replay.add_argument("--until", help="message, as ID or SENDER:ID; by default the log's end")
+    replay.add_argument("--record", type=int, help="number of a record instead")
     replicate = commands.add_parser("replicate", help="how batteries are run in the paper's case, as JSON")
     replicate.add_argument("--request", type=Path, required=True, help="what is asked, as JSON")
     given = parser.parse_args(arguments)
@@ -95,6 +102,10 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
             from agents.planning.explain_command import print_reasons
 
             return _answered(lambda: print_reasons(given.run, given.member, given.session))
+        case "replay":
+            from agents.replaying import print_state
+
+            return _answered(lambda: print_state(given.run, given.member, given.until, given.record))
         case "replicate":
             from agents.bench.replication import print_storage
 

@@ -23,6 +23,7 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
         ("run", "run the market sessions of a run directory"),
         ("indicators", "work out the indicators of a finished run"),
         ("verify", "recompute what was settled from what was said"),
+        ("replay", "the market's state at a message, rebuilt from the log"),
     ):
         command = commands.add_parser(name, help=purpose)
         command.add_argument("--run", type=Path, required=True, help="the run directory")
@@ -35,13 +36,21 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
             command.add_argument("--member", help="check this member's bills, from its own log alone")
             command.add_argument("--logs", type=Path, help="folder of logs; by default the run's")
             command.add_argument("--terms", type=Path, help="the coordinator's configuration; the run's own")
+        if name == "replay":
+            command.add_argument("--account", default=COORDINATOR, help="which of two coordinators")
+            command.add_argument("--until", help="message, as ID or SENDER:ID; by default the log's end")
+            command.add_argument("--record", type=int, help="number of a record instead")
     given = parser.parse_args(arguments)
-    if given.command in ("indicators", "verify"):
+    if given.command != "run":
         try:
             if given.command == "verify":
                 from coordinator.verification.command import print_verification
 
                 print_verification(given.run, given.member, given.logs, given.terms)
+            elif given.command == "replay":
+                from coordinator.replaying import print_state
+
+                print_state(given.run, given.account, given.until, given.record)
             else:
                 from coordinator.indicators.command import write_indicators
 

@@ -7,19 +7,15 @@ a coordinator that told other prices than its mechanism makes is found out, thou
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 from coordinator.session import MarketMachine
 from coordinator.verification.findings import Findings
 from runtime.configuration import CoordinatorConfig
 from runtime.messagelog.reader import read_log
-from runtime.messagelog.record import RecordKind
+from runtime.messaging.moment import jid_of
 from runtime.messaging.retrace import Retraced, retrace
-from runtime.protocol.machine import Machine
 from runtime.records import CoordinatorRecord
-
-_FIRST_RECORDS = 1000
 
 
 def retrace_market(log: Path, config: CoordinatorConfig) -> Retraced:
@@ -33,11 +29,11 @@ def retrace_market(log: Path, config: CoordinatorConfig) -> Retraced:
         InputError: the mechanism is not installed here.
         LogError: the log's chain is broken, or it cannot be read.
     """
-    machine = market_machine(config, _jid_of(log))
+    machine = market_machine(config, jid_of(log))
     return retrace(read_log(log, check_hashes=False), machine)
 
 
-def market_machine(config: CoordinatorConfig, jid: str) -> Machine:
+def market_machine(config: CoordinatorConfig, jid: str) -> MarketMachine:
     """The machine of a coordinator as it was when its log began.
 
     Raises:
@@ -61,11 +57,3 @@ def retraced_record(retraced: Retraced) -> CoordinatorRecord | None:
         if isinstance(record, CoordinatorRecord):
             return record
     return None
-
-
-def _jid_of(log: Path) -> str:
-    for record in islice(read_log(log, check_hashes=False), _FIRST_RECORDS):
-        envelope = record.envelope
-        if envelope is not None:
-            return envelope.sender if record.kind is RecordKind.OUT else envelope.recipient
-    return f"{log.stem}@localhost"

@@ -1,8 +1,8 @@
-"""A day of logs as a large community would leave them: the real writer, messages of the real kinds and lengths.
+"""A day of logs as a large community would leave them: the real writer, messages of the real lengths.
 
-Each slot of the day a member is asked for its delivery, asks its two meters, delivers, and gets its bill line;
-before, positions are negotiated in rounds. What is said is made up: the logs can be listed, searched and checked
-for changes and losses, while prices and bills in them do not follow from anything.
+Each slot of the day a member is asked for its delivery, asks its two meters, delivers, and gets its bill
+line; before, positions are negotiated in rounds. What is said is made up: the logs can be listed, searched
+and checked for changes and losses, while prices and bills in them do not follow from anything.
 """
 
 from __future__ import annotations

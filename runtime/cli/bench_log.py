@@ -60,12 +60,11 @@ def _lines(figures: LogFigures, load: float) -> list[str]:
     day = figures.day
     lines = [
         f"{day.messages} messages, {day.records} records, {day.bytes / 1e6:.0f} MB in {day.logs} logs",
-        f"writing                      {day.writing_us:8.1f} µs a record",
+        f"writing                          {day.writing_us:8.1f} µs a record",
         "",
-        f"{'':<28}{'wall [s]':>10}{'core [s]':>10}{'peak [MiB]':>12}",
-        _row("first listing, with index", figures.indexing)
-        + f"   index {figures.index_bytes / 1e6:.0f} MB, {1e6 * figures.indexing.cpu_s / day.messages:.0f} µs "
-        "a message",
+        f"{'':<32}{'wall [s]':>10}{'core [s]':>10}{'peak [MiB]':>12}",
+        _row("first listing, with index", figures.indexing) + f"   index {figures.index_bytes / 1e6:.0f} MB, "
+        f"{1e6 * figures.indexing.cpu_s / day.messages:.0f} µs a message",
         *(_row(f"page: {name}", cost) for name, cost in figures.pages.items()),
         _row("statistics of all", figures.statistics),
         _row("checking all logs", figures.check)
@@ -82,4 +81,4 @@ def _lines(figures: LogFigures, load: float) -> list[str]:
 
 
 def _row(name: str, cost: Cost) -> str:
-    return f"{name:<28}{cost.wall_s:>10.2f}{cost.cpu_s:>10.2f}{cost.peak_mib:>12.0f}"
+    return f"{name:<32}{cost.wall_s:>10.2f}{cost.cpu_s:>10.2f}{cost.peak_mib:>12.0f}"

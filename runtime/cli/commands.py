@@ -19,6 +19,7 @@ from runtime.cli.new import new
 from runtime.cli.plan import plan
 from runtime.cli.prepare import prepare
 from runtime.cli.replicate import replicate
+from runtime.cli.replay import replay
 from runtime.cli.report import report
 from runtime.cli.resume import resume
 from runtime.cli.run import run
@@ -48,6 +49,7 @@ app.command()(report)
 app.command()(replicate)
 app.command()(explain)
 app.command()(why)
+app.command()(replay)
 app.command()(forecast)
 app.command()(plan)
 app.command()(compose)

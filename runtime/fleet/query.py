@@ -13,16 +13,22 @@ QUERY_TIMEOUT_S = 300.0
 
 
 def ask_agents(*arguments: str) -> dict[str, Any]:
-    """Run ``python -m agents`` with arguments and read what it prints.
+    """Run ``python -m agents`` with arguments and read what it prints; as ``ask``."""
+    return ask("agents", *arguments)
+
+
+def ask(package: str, *arguments: str) -> dict[str, Any]:
+    """Run ``python -m PACKAGE`` with arguments and read what it prints.
 
     Args:
+        package: ``agents`` or ``coordinator``.
         arguments: subcommand and options.
 
     Raises:
         InputError: the command refused what it was given.
         PeerwattError: it failed otherwise, or took too long.
     """
-    command = [sys.executable, "-m", "agents", *arguments]
+    command = [sys.executable, "-m", package, *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_TIMEOUT_S)
     except subprocess.TimeoutExpired:

@@ -92,6 +92,11 @@ class Exchange:
             entry.interval_s = min(self.resend_cap_s, 2 * entry.interval_s)
         return [entry.envelope for entry in overdue]
 
+    @property
+    def waiting(self) -> list[Envelope]:
+        """All messages whose reply has not come."""
+        return [entry.envelope for entry in self._outbox.values()]
+
     def unanswered(self, now_s: float) -> list[Envelope]:
         """All messages without reply, to repeat at once after a new connection."""
         for entry in self._outbox.values():
