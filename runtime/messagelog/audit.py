@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import LogError
+from runtime.messagelog.canonical import FROM, HEAD, REST, TAIL_LENGTH, is_plain, message_end
 from runtime.messagelog.chain import ChainCheck, complete_lines
+from runtime.messagelog.filters import is_agent
 from runtime.messagelog.pairing import is_duplicate
 from runtime.messagelog.record import (
     EVENT_CONTINUED,
@@ -34,6 +36,7 @@ from runtime.protocol.envelope import Performative
 _BODY_TYPE = re.compile(rb'\\"type\\":\s*\\"([a-z-]+)\\"')
 _PERFORMATIVES = frozenset(performative.value for performative in Performative)
 _REFUSALS = frozenset({"refuse", "not-understood"})
+_REFUSED_WITH = frozenset(name.encode() for name in _REFUSALS)
 
 
 @dataclass(slots=True)
@@ -87,6 +90,9 @@ class Audit:
     tally: Tally = field(default_factory=Tally)
     misspoken: dict[tuple[str, str, str], str] = field(default_factory=dict)
     refused: set[tuple[str, str, str]] = field(default_factory=set)
+    _own: str | None = None
+    _texts: dict[bytes, str] = field(default_factory=dict)
+    _reasons: dict[tuple[str, str, str, bytes], str | None] = field(default_factory=dict)
 
     def read(self, path: Path) -> None:
         """Read one log.
@@ -95,9 +101,12 @@ class Audit:
             LogError: the file cannot be read.
         """
         seen = LogPass(path)
+        self._own = None
         self.logs.append(seen)
         check = ChainCheck(path)
         for line in complete_lines(path):
+            if check.next_seq and self._canonical(line, check):
+                continue
             try:
                 fields = _checked(line, check)
             except LogError as error:
@@ -110,6 +119,75 @@ class Audit:
         seen.agent, seen.records = check.agent or path.stem, check.next_seq
         if seen.broken is None:
             seen.torn_bytes = path.stat().st_size - check.checked_bytes
+
+    def _canonical(self, line: bytes, check: ChainCheck) -> bool:
+        """Take a line if it is exactly as the writer makes that of a message, and follows; else False."""
+        head = HEAD.match(line)
+        if head is None or len(line) < head.end() + TAIL_LENGTH:
+            return False
+        seq, kind, sender_text, recipient_text, performative, _, _, id_text = head.groups()
+        digest = sha256(line[:-HASH_TAIL_LENGTH] + b"}").hexdigest()
+        tail = f'","prev":"{check.head}","hash":"{digest}"}}'.encode()
+        if not line.endswith(tail) or seq != b"%d" % check.next_seq:
+            return False
+        end, note = message_end(line)
+        if note is not None and not is_plain(note):
+            return False
+        texts = self._texts
+        sender = texts.get(sender_text) or self._text(sender_text)
+        recipient = texts.get(recipient_text) or self._text(recipient_text)
+        said = hash(line[head.start(3) - len(FROM) : end + 1])
+        place, alike = self.tally.place(sender, recipient, id_text.decode(), said)
+        # Words that the other end wrote alike were looked at there.
+        if not alike and not _rest_is_plain(line, head.end(), end):
+            return False
+        if kind == b"out":
+            own = sender
+            self.tally.note_sent(place, again=note is not None and note.startswith(NOTE_RESENT.encode()))
+            if (
+                performative in _REFUSED_WITH
+                and (rest := REST.match(line, head.end()))
+                and rest[1] is not None
+            ):
+                self.refused.add((sender, recipient, rest[1].decode()))
+        else:
+            own = recipient
+            self.tally.note_received(place, again=is_duplicate(None if note is None else note.decode()))
+            if note is None:
+                self._speaks(sender, recipient, performative.decode(), id_text.decode(), line)
+        if own is not self._own and not self._is_own(check.agent, own):
+            self.tally.note_odd(place)
+        check.next_seq += 1
+        check.head = digest
+        check.checked_bytes += len(line) + 1
+        return True
+
+    def _is_own(self, agent: str, jid: str) -> bool:
+        """Whether a log's agent has this JID; which is remembered, as one text, until the next log."""
+        if not is_agent(agent, jid):
+            return False
+        self._own = jid
+        return True
+
+    def _text(self, text: bytes) -> str:
+        known = self._texts.get(text)
+        if known is None:
+            known = self._texts[text] = text.decode()
+        return known
+
+    def _speaks(self, sender: str, recipient: str, performative: str, message_id: str, line: bytes) -> None:
+        types = _BODY_TYPE.findall(line)
+        kind = types[0] if len(types) == 1 else None
+        if kind is None:
+            known = _type_of(json.loads(line)["body"])
+            reason = why_not(sender, recipient, performative, known)
+        else:
+            said = (sender, recipient, performative, kind)
+            if said not in self._reasons:
+                self._reasons[said] = why_not(sender, recipient, performative, kind.decode())
+            reason = self._reasons[said]
+        if reason is not None:
+            self.misspoken[recipient, sender, message_id] = reason
 
     def _message(self, fields: dict[str, Any], line: bytes, agent: str) -> None:
         sender, recipient, message_id = fields["from"], fields["to"], fields["id"]
@@ -128,16 +206,15 @@ class Audit:
             self.tally.received(sender, recipient, message_id, digest, again=is_duplicate(note))
             own = recipient
             if note is None:
-                self._speaker(fields, line)
+                self._speaks(sender, recipient, fields["performative"], message_id, line)
         if agent != own and agent != own.partition("@")[0]:
             self.tally.odd(sender, recipient, message_id, digest)
 
-    def _speaker(self, fields: dict[str, Any], line: bytes) -> None:
-        types = _BODY_TYPE.findall(line)
-        body_type = types[0].decode() if len(types) == 1 else _type_of(fields["body"])
-        reason = why_not(fields["from"], fields["to"], fields["performative"], body_type)
-        if reason is not None:
-            self.misspoken[fields["to"], fields["from"], fields["id"]] = reason
+
+def _rest_is_plain(line: bytes, start: int, end: int) -> bool:
+    """Whether what follows a message's id, up to its body's end, is as the writer makes it."""
+    rest = REST.match(line, start)
+    return rest is not None and is_plain(line[rest.end() : end])
 
 
 def _type_of(body: str) -> str | None:

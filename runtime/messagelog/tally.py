@@ -54,9 +54,32 @@ class Tally:
     def __len__(self) -> int:
         return len(self._states)
 
+    def place(self, sender: str, recipient: str, message_id: str, digest: int) -> tuple[int, bool]:
+        """Place of a message, and whether it is known there with the same words.
+
+        Args:
+            sender: bare JID.
+            recipient: bare JID.
+            message_id: its id.
+            digest: of all that both ends write of it.
+        """
+        states = self._states
+        known = len(states)
+        place = self._place_of(sender, message_id, known)
+        if place < known:
+            alike = self._digests[place] == digest
+            if not alike:
+                states[place] |= ODD
+            return place, alike
+        self._begin(sender, recipient, digest)
+        return place, False
+
     def sent(self, sender: str, recipient: str, message_id: str, digest: int, *, again: bool) -> None:
         """Count a record of sending; ``again`` if it is marked as a repetition."""
-        place = self._place(sender, recipient, message_id, digest)
+        self.note_sent(self._place(sender, recipient, message_id, digest), again=again)
+
+    def note_sent(self, place: int, *, again: bool) -> None:
+        """Count a record of sending the message at a place."""
         if self._states[place] & SENT:
             self.resends += 1
             if not again:
@@ -65,7 +88,10 @@ class Tally:
 
     def received(self, sender: str, recipient: str, message_id: str, digest: int, *, again: bool) -> None:
         """Count a record of receipt; ``again`` if it is marked as one without further effect."""
-        place = self._place(sender, recipient, message_id, digest)
+        self.note_received(self._place(sender, recipient, message_id, digest), again=again)
+
+    def note_received(self, place: int, *, again: bool) -> None:
+        """Count a record of receiving the message at a place."""
         state = self._states[place]
         if again:
             self.duplicates += 1
@@ -77,7 +103,11 @@ class Tally:
 
     def odd(self, sender: str, recipient: str, message_id: str, digest: int) -> None:
         """Note that something is wrong with a message."""
-        self._states[self._place(sender, recipient, message_id, digest)] |= ODD
+        self.note_odd(self._place(sender, recipient, message_id, digest))
+
+    def note_odd(self, place: int) -> None:
+        """Note that something is wrong with the message at a place."""
+        self._states[place] |= ODD
 
     def ends(self) -> Iterator[tuple[str, str, int]]:
         """Sender, recipient and state of every message."""
@@ -98,17 +128,19 @@ class Tally:
         new = len(self._states)
         place = self._place_of(sender, message_id, new)
         if place == new:
-            self._digests.append(digest)
-            self._states.append(0)
-            self._ends.append((self._name(sender) << 24) + self._name(recipient))
+            self._begin(sender, recipient, digest)
         elif self._digests[place] != digest:
             self._states[place] |= ODD
         return place
 
+    def _begin(self, sender: str, recipient: str, digest: int) -> None:
+        self._digests.append(digest)
+        self._states.append(0)
+        self._ends.append((self._name(sender) << 24) + self._name(recipient))
+
     def _place_of(self, sender: str, message_id: str, new: int) -> int:
-        counted = _NUMBERED.fullmatch(message_id)
-        if counted is not None:
-            prefix, number = counted[1], int(counted[2])
+        prefix, number = _prefix_and_number(message_id)
+        if number:
             series = self._series.get((sender, prefix))
             if series is None:
                 series = self._series[sender, prefix] = _Series()
@@ -122,3 +154,11 @@ class Tally:
             index = self._index[jid] = len(self._names)
             self._names.append(jid)
         return index
+
+
+def _prefix_and_number(message_id: str) -> tuple[str, int]:
+    """What an id counts with; 0 for one that does not count."""
+    if message_id.isdecimal() and message_id.isascii() and len(message_id) < 10 and message_id[0] != "0":
+        return "", int(message_id)
+    counted = _NUMBERED.fullmatch(message_id)
+    return ("", 0) if counted is None else (counted[1], int(counted[2]))

@@ -129,16 +129,29 @@ def _wrong_messages(audit: Audit, agents: set[str], incomplete: set[str]) -> tup
     """Sender and id of messages to be looked at, and how many more there are."""
     places: set[int] = set()
     more = 0
+    expecting = _Expecting(agents, incomplete)
     for place, (sender, recipient, state) in enumerate(audit.tally.ends()):
-        here, there = _owner(sender, agents), _owner(recipient, agents)
-        expected = SENT if here is not None and here not in incomplete else 0
-        expected |= TAKEN_IN | RECEIVED if there is not None and there not in incomplete else 0
-        if state & ODD or expected & ~state:
+        if state & ODD or expecting[sender, recipient] & ~state:
             if len(places) < MOST_NAMED:
                 places.add(place)
             else:
                 more += 1
     return audit.tally.keys(places), more
+
+
+class _Expecting(dict[tuple[str, str], int]):
+    """What is expected of the state of messages between two agents."""
+
+    def __init__(self, agents: set[str], incomplete: set[str]) -> None:
+        self._agents = agents
+        self._incomplete = incomplete
+
+    def __missing__(self, ends: tuple[str, str]) -> int:
+        here, there = (_owner(jid, self._agents) for jid in ends)
+        expected = SENT if here is not None and here not in self._incomplete else 0
+        expected |= TAKEN_IN | RECEIVED if there is not None and there not in self._incomplete else 0
+        self[ends] = expected
+        return expected
 
 
 def _pair_only(paths: Iterable[Path], keys: set[tuple[str, str]]) -> Pairing:
@@ -165,11 +178,11 @@ def _owner(jid: str, agents: set[str]) -> str | None:
 def _agents_without_log(audit: Audit, agents: set[str]) -> list[Finding]:
     to: Counter[str] = Counter()
     of: Counter[str] = Counter()
-    for sender, recipient, _ in audit.tally.ends():
+    for (sender, recipient), count in Counter(ends[:2] for ends in audit.tally.ends()).items():
         if _owner(recipient, agents) is None:
-            to[recipient] += 1
+            to[recipient] += count
         if _owner(sender, agents) is None:
-            of[sender] += 1
+            of[sender] += count
     return [
         Finding(
             FindingKind.NO_LOG,
