@@ -77,7 +77,9 @@ def session_of(record: MemberRecord, session: SessionRecord) -> MemberSessionRec
         return None
     arrays = [*own, *((f"flexible_kwh.{name}", drawn) for name, drawn in own.flexible_kwh.items())]
     for field, value in arrays:
-        optional = field == "stored_kwh" and not value
+        if field == "corrected_slots":
+            continue  # some of the slots
+        optional = field in ("stored_kwh", "unmetered_kwh") and not value
         if isinstance(value, list) and len(value) != session.horizon.slots and not optional:
             raise InputError(
                 f"records/members/{record.member}.json, session {session.session}: {field}: "
