@@ -12,8 +12,8 @@ from agents.balance import Balance, balance_of
 from agents.building import Building, SlotOutcome
 from agents.forecast.member import Foreseen, foresee
 from agents.metering import Measured
-from agents.planning.ageing_planner import AgeingPlanner
-from agents.planning.flexible import beside_loads, loads_kwh
+from agents.planning.ageing.planner import AgeingPlanner
+from agents.planning.flexible.devices import beside_loads, loads_kwh
 from agents.planning.limits import limit_prices_eur_per_kwh
 from agents.planning.planner import Planner, planner_for
 from agents.planning.preferred import Terms, aged, terms_of, with_terms

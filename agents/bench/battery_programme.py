@@ -1,8 +1,9 @@
 """Plans at prices on throughput, with caps, or with rainflow wear inside, by HiGHS: what others would do.
 
 A convex cost of a cycle's range is a weighted sum of truncated variations, each of which is the least total
-variation of a path in a tube around the trajectory (:func:`agents.planning.rainflow.taut_string_kwh`). With a
-few widths that is a linear programme, whose wear is the chord of the power law: never below the true wear.
+variation of a path in a tube around the trajectory (:func:`agents.planning.ageing.rainflow.taut_string_kwh`).
+With a few widths that is a linear programme, whose wear is the chord of the power law: never below the true
+wear.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import highspy
 import numpy as np
 
 from agents.bench.linear_model import FloatArray, LinearModel
-from agents.planning.ageing import cycle_wear_eur
+from agents.planning.ageing.cost import cycle_wear_eur
 from agents.planning.problem import PlanningProblem
 from runtime.preferences import BatteryAgeing
 

@@ -20,9 +20,9 @@ import numpy as np
 
 from agents.bench.paper import paper_plan
 from agents.bench.suites import Instance
+from agents.planning.exact.stages import Stages
 from agents.planning.planner import EvolutionaryPlanner, RulePlanner
 from agents.planning.problem import Plan, PlanningProblem
-from agents.planning.stages import Stages
 
 if TYPE_CHECKING:
     from agents.bench.trade_offs import AgeingFigures, FrontFigures

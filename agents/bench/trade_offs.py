@@ -18,11 +18,11 @@ from moocore import hypervolume  # type: ignore[import-untyped]
 from agents.bench.battery_programme import BatteryProgramme
 from agents.bench.suites import Instance
 from agents.devices.battery import clip_trajectories, idle_trajectory, lower_envelope_kwh
-from agents.planning.ageing import wear_eur
-from agents.planning.ageing_planner import AgeingPlanner
-from agents.planning.front import plan_front
+from agents.planning.ageing.cost import wear_eur
+from agents.planning.ageing.planner import AgeingPlanner
 from agents.planning.problem import PlanningProblem, objectives_eur, plan_of
 from agents.planning.tariff import FloatArray
+from agents.planning.tradeoffs.front import plan_front
 from runtime.preferences import BatteryAgeing, Objective
 
 AGEING = BatteryAgeing()

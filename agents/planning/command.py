@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from agents.forecast.member import Foreseen, foresee
-from agents.planning.ageing import wear_eur
-from agents.planning.ageing_planner import AgeingPlanner
-from agents.planning.flexible import beside_loads, loads_kwh
+from agents.planning.ageing.cost import wear_eur
+from agents.planning.ageing.planner import AgeingPlanner
+from agents.planning.flexible.devices import beside_loads, loads_kwh
 from agents.planning.planner import IdlePlanner, planner_for
 from agents.planning.problem import Plan, PlanningProblem
 from runtime.errors import InputError
@@ -99,8 +99,8 @@ def answer(request: PlanRequest) -> PlanAnswer:
 
 def _front(request: PlanRequest, problem: PlanningProblem) -> tuple[list[Plan], int | None, str]:
     """Plans of the front, or the one chosen from it; which is chosen; and how they were found."""
-    from agents.planning.choice import choose
-    from agents.planning.front import plan_front
+    from agents.planning.tradeoffs.choice import choose
+    from agents.planning.tradeoffs.front import plan_front
 
     objectives, preference = tuple(request.objectives), request.preference
     if len(objectives) == 1:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from agents.planning.load_reasons import load_reasons
+from agents.planning.explain.load_reasons import load_reasons
+from agents.planning.explain.reasons import reasons
 from agents.planning.problem import Plan, PlanningProblem, plan_of
-from agents.planning.reasons import reasons
 from agents.planning.tariff import FloatArray, Hinge
 from runtime.configuration import MemberConfig
 from runtime.devices import Battery

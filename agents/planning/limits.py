@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from agents.planning.explain.reasons import Side, reasons
 from agents.planning.problem import Plan, PlanningProblem
-from agents.planning.reasons import Side, reasons
 from agents.planning.tariff import FloatArray
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from agents.devices.battery import clip_trajectories, idle_trajectory, lower_envelope_kwh, rule_trajectory
-from agents.planning.evolution import SearchBudget, search
-from agents.planning.flexible import Devices
-from agents.planning.flexible_planner import FlexiblePlanner
-from agents.planning.peak import peak_kw, peak_plan
-from agents.planning.pieces import PieceSearch
+from agents.planning.exact.peak import peak_kw, peak_plan
+from agents.planning.exact.stages import Stages
+from agents.planning.exact.water_values import lower_bound_eur, water_value_plan
+from agents.planning.flexible.devices import Devices
+from agents.planning.flexible.planner import FlexiblePlanner
 from agents.planning.problem import Plan, PlanningProblem, objectives_eur, plan_of
-from agents.planning.seeds import seed_trajectories
-from agents.planning.stages import Stages
+from agents.planning.search.evolution import SearchBudget, search
+from agents.planning.search.pieces import PieceSearch
+from agents.planning.search.seeds import seed_trajectories
 from agents.planning.tariff import FloatArray
-from agents.planning.water_values import lower_bound_eur, water_value_plan
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class EvolutionaryPlanner:
 
     Never worse than rule or idle battery. The plan depends on the problem, the seed, the budget and the warm
     start alone: not on the clock. Vehicles and appliances are planned with the battery by
-    :class:`~agents.planning.flexible_planner.FlexiblePlanner`.
+    :class:`~agents.planning.flexible.planner.FlexiblePlanner`.
 
     Args:
         seed: seed of the random numbers.

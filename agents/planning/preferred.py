@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agents.planning.ageing import wear_eur
+from agents.planning.ageing.cost import wear_eur
 from agents.planning.planner import EvolutionaryPlanner, IdlePlanner
 from agents.planning.problem import Plan, PlanningProblem, energy_cost_eur, peak_charge_eur
 from agents.planning.tariff import FloatArray, Hinge

@@ -314,7 +314,9 @@ def _wear_eur(
 def _check_settled(problem: PlanningProblem) -> None:
     """A trajectory alone says nothing of vehicles and appliances: they must be part of the residual load."""
     if problem.vehicles or problem.appliances:
-        raise ValueError("vehicles and appliances are not settled; see agents.planning.flexible.beside_loads")
+        raise ValueError(
+            "vehicles and appliances are not settled; see agents.planning.flexible.devices.beside_loads"
+        )
 
 
 def _battery_of(problem: PlanningProblem) -> Battery:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agents.planning.command import answer
-from agents.planning.load_reasons import load_reasons
+from agents.planning.explain.load_reasons import load_reasons
 from agents.planning.problem import PlanningProblem
 from runtime.cli.plan import show
 from runtime.devices import Appliance, ElectricVehicle

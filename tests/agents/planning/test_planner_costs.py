@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from planning_cases import assert_sound, priced_problem, random_problem
 
 from agents.bench.oracle import optimum_eur
+from agents.planning.exact.stages import Stages
 from agents.planning.planner import EvolutionaryPlanner, IdlePlanner, RulePlanner
 from agents.planning.problem import PlanningProblem, energy_cost_eur, objectives_eur, plan_of
-from agents.planning.stages import Stages
 from agents.planning.tariff import BlockTariff
 from agents.planning.wear import StandingPrice, WearCost
 from runtime.devices import Battery

@@ -10,11 +10,11 @@ from planning_cases import assert_sound, random_problem
 
 from agents.bench.oracle import optimum_eur
 from agents.devices.battery import lower_envelope_kwh
-from agents.planning.evolution import SearchBudget
+from agents.planning.exact.stages import Stages
 from agents.planning.planner import EvolutionaryPlanner, IdlePlanner, RulePlanner
 from agents.planning.problem import objectives_eur
-from agents.planning.seeds import seed_trajectories
-from agents.planning.stages import Stages
+from agents.planning.search.evolution import SearchBudget
+from agents.planning.search.seeds import seed_trajectories
 
 KINDS = ("convex", "negative", "feed-in", "proximal")
 QUICK = SearchBudget(max_generations=6, stall_generations=3)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.planning.ageing_planner import AgeingPlanner
-from agents.planning.front import FrontBudget, plan_front
+from agents.planning.ageing.planner import AgeingPlanner
 from agents.planning.planner import EvolutionaryPlanner
 from agents.planning.preferred import Terms, objectives_of, plane_normal, terms_of, with_terms
 from agents.planning.problem import PlanningProblem
+from agents.planning.tradeoffs.front import FrontBudget, plan_front
 from runtime.devices import Battery
 from runtime.preferences import BatteryAgeing, Preference
 

@@ -1,0 +1,1 @@
+"""Battery ageing by rainflow counting, and plans that heed it."""

@@ -1,0 +1,1 @@
+"""Vehicles and appliances planned together with the battery."""

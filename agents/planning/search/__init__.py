@@ -1,0 +1,1 @@
+"""Evolutionary search over stored-energy trajectories where planning is not convex (pymoo)."""
