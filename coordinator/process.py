@@ -16,9 +16,7 @@ from runtime.process import Watcher, serve
 from runtime.rundir import COORDINATOR, RunDirectory
 
 
-def run(
-    run_path: Path, watcher: Watcher, handout: Path | None = None, account: str = COORDINATOR
-) -> int:
+def run(run_path: Path, watcher: Watcher, handout: Path | None = None, account: str = COORDINATOR) -> int:
     """Run the market sessions of a run directory, or of one of its two communities; returns the exit code."""
 
     def agents() -> list[MachineAgent]:

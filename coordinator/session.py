@@ -400,7 +400,7 @@ class MarketMachine(Machine):
                 self.reply(self._delivering[member], Performative.INFORM, line)
         if self._operation.passed and self._beside is None:
             self._close()
-        elif self._operation.passed:
+        elif self._operation.passed and self._beside is not None:
             self._beside.close(self._close)
         else:
             self._await_slot()

@@ -14,13 +14,14 @@ from typing import Any
 
 from coordinator.books import write_joined
 from coordinator.indicators.community import community_values
-from coordinator.indicators.definitions import DEFINITIONS
+from coordinator.indicators.definitions import DEFINITIONS, Definition
 from coordinator.indicators.member import Values, member_values
+from coordinator.indicators.parts import PART_DEFINITIONS, part_values
 from coordinator.indicators.reference import Reference, reference_optimum
 from coordinator.indicators.stretch import Stretch, joined, stretch_of
 from coordinator.indicators.traffic import Traffic, traffic_of
 from runtime.files import write_text_atomically
-from runtime.records import CoordinatorRecord, MemberRecord
+from runtime.records import CoordinatorRecord, MemberRecord, SessionRecord
 from runtime.results.reading import read_records
 from runtime.rundir import RunDirectory
 
@@ -47,7 +48,8 @@ def indicators(
     Returns:
         JSON-ready: ``definitions`` (per indicator its unit, explanation, source, and which is better),
         ``run`` and ``sessions``; the run and each session have ``community`` (indicator to value) and
-        ``members`` (member to indicator to value).
+        ``members`` (member to indicator to value), and where members are in two communities,
+        ``communities`` (name to indicator to value).
 
     Raises:
         InputError: the records contradict each other: a slot without a member's delivery, or arrays that
@@ -81,9 +83,15 @@ def indicators(
         "setting": coordinator.setting,
         "mechanism": coordinator.mechanism,
         "members": list(names),
-        "definitions": {name: definition._asdict() for name, definition in DEFINITIONS.items()},
-        "run": _values(names, joined(names, stretches)),
-        "sessions": sessions,
+        "definitions": {name: definition._asdict() for name, definition in _definitions(coordinator).items()},
+        "run": {
+            **_values(names, joined(names, stretches)),
+            **_communities(coordinator, coordinator.sessions, members),
+        },
+        "sessions": [
+            {**entry, **_communities(coordinator, [session], members)}
+            for entry, session in zip(sessions, coordinator.sessions, strict=True)
+        ],
     }
 
 
@@ -117,6 +125,19 @@ def _references(
         share_s = (ends - time.monotonic()) / (sessions - number)
         found.append(reference_optimum(coordinator.members, session, members, share_s))
     return found
+
+
+def _definitions(coordinator: CoordinatorRecord) -> dict[str, Definition]:
+    two = any(session.communities for session in coordinator.sessions)
+    return {**DEFINITIONS, **PART_DEFINITIONS} if two else DEFINITIONS
+
+
+def _communities(
+    coordinator: CoordinatorRecord, sessions: Sequence[SessionRecord], members: Mapping[str, MemberRecord]
+) -> dict[str, Any]:
+    """Under ``communities``, either of two by name, where members are in two."""
+    found = part_values(coordinator, sessions, members)
+    return {"communities": {name: _tidy(values) for name, values in found.items()}} if found else {}
 
 
 def _values(names: Sequence[str], stretch: Stretch) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from runtime.errors import LogError
 from runtime.messagelog.chain import complete_lines
 from runtime.messagelog.record import NOTE_RESENT, RecordKind, decode, instant
 from runtime.protocol.envelope import Envelope, Performative
-from runtime.rundir import COORDINATOR, RunDirectory
+from runtime.rundir import COORDINATOR, COORDINATORS, RunDirectory
 
 _SENT = b'"kind":"out"'
 _SESSION = re.compile(r"session-(\d+)(?!\d)")
@@ -68,7 +68,8 @@ def traffic_of(run: Path, members: Sequence[str]) -> dict[int, Traffic] | None:
         LogError: a log cannot be read, or holds something that is no record.
     """
     directory = RunDirectory(run)
-    paths = {name: directory.log(name) for name in (COORDINATOR, *members)}
+    further = [name for name in COORDINATORS[1:] if directory.log(name).is_file()]
+    paths = {name: directory.log(name) for name in (COORDINATOR, *further, *members)}
     if not all(path.is_file() for path in paths.values()):
         return None
     found: dict[int, Traffic] = {}
@@ -81,7 +82,7 @@ def traffic_of(run: Path, members: Sequence[str]) -> dict[int, Traffic] | None:
             number = int(session[1])
             traffic = found.setdefault(number, Traffic())
             traffic.messages += 1
-            if name != COORDINATOR:
+            if name not in COORDINATORS:
                 _count(traffic.disclosed.setdefault(name, Counter()), envelope)
             elif envelope.performative is Performative.ACCEPT_PROPOSAL:
                 if traffic.negotiation_seconds is None and number in first:

@@ -12,6 +12,7 @@ from coordinator.verification.findings import Findings
 from coordinator.verification.member import check_member
 from coordinator.verification.records import check_records, load_record
 from coordinator.verification.retraced import add_divergences, retrace_market, retraced_record
+from coordinator.verification.two_books import verify_two_communities
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import InputError, LogError
 from runtime.messaging.retrace import Retraced
@@ -68,18 +69,27 @@ def verification(
             answer.findings, own = check_member(log)
             answer.proof = _plain(asdict(own))
         else:
-            _verify_market(directory, log, terms or directory.coordinator_config, answer)
+            _verify_market(directory, folder, terms or directory.coordinator_config, answer)
     except LogError as error:
         answer = _Answer(Findings([str(error)]))
     return answer.as_json()
 
 
-def _verify_market(directory: RunDirectory, log: Path, terms: Path, answer: _Answer) -> None:
-    for path, what in ((log, "the coordinator's log"), (terms, "the published terms")):
+def _verify_market(directory: RunDirectory, folder: Path, terms: Path, answer: _Answer) -> None:
+    config = CoordinatorConfig.load(terms) if terms.is_file() else None
+    logs = [folder / f"{name}.jsonl" for name in ([COORDINATOR] if config is None else config.coordinators)]
+    for path, what in (*((log, "the coordinator's log") for log in logs), (terms, "the published terms")):
         if not path.is_file():
             answer.unchecked.append(f"prices, settlement and bills: {path}, {what}, is not here")
             return
-    config = CoordinatorConfig.load(terms)
+    assert config is not None, "the terms are here"
+    if config.communities:
+        books = verify_two_communities(directory, logs, config)
+        answer.findings, answer.unfinished = books.findings, books.unfinished
+        answer.unchecked += books.unchecked
+        answer.proof = _proof(books, books.retraced, has_record=books.has_record)
+        return
+    log = logs[0]
     record = load_record(directory)
     result = recompute(log, config)
     retraced = _retrace(log, config, answer)

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from coordinator.verification.across_evidence import AcrossEvidence
 from coordinator.verification.findings import Findings
 from runtime.errors import ProtocolError
 from runtime.messagelog.reader import read_log
 from runtime.messagelog.record import NOTE_RESENT, LogRecord, RecordKind
 from runtime.protocol.bodies import Agreement, AnyBody, BillLine, MeteredDelivery, SessionClosed, parse_body
 from runtime.protocol.envelope import Envelope
-from runtime.rundir import COORDINATOR
+from runtime.rundir import COORDINATORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def said_in(path: Path, findings: Findings) -> Iterator[Said | TimerRanOut]:
         try:
             yield Said(record, envelope, parse_body(envelope.body))
         except ProtocolError as error:
-            if envelope.sender.partition("@")[0] == COORDINATOR:
+            if envelope.sender.partition("@")[0] in COORDINATORS:
                 findings.add(
                     f"{record.agent}.jsonl, record {record.seq}, message {envelope.message_id!r} from "
                     f"{envelope.sender} to {envelope.recipient}: cannot be read: {error}"
@@ -130,6 +131,7 @@ class SessionEvidence:
         closed: by member.
         adjustments: corrections of settled slots that were accepted, each with what it was told to come to,
             in the order in which they were.
+        across: what was said between two communities' coordinators.
     """
 
     number: int
@@ -139,6 +141,7 @@ class SessionEvidence:
     slots: dict[int, SlotEvidence] = field(default_factory=dict)
     closed: dict[str, Said] = field(default_factory=dict)
     adjustments: list[tuple[Said, Said]] = field(default_factory=list)
+    across: AcrossEvidence = field(default_factory=AcrossEvidence)
 
     @property
     def agreed(self) -> dict[str, Agreement]:
@@ -172,10 +175,13 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
     open_slot: SlotEvidence | None = None
     place = (-1, -1)
     asked: dict[tuple[str, str], Said] = {}
+    ahead: dict[int, list[Said]] = {}  # what another coordinator said of a session before this one began it
     for said in said_in(path, findings):
         if isinstance(said, TimerRanOut):
             if said.name == "delivery" and open_slot is not None:
                 open_slot.settled = True
+            if session is not None:
+                session.across.timer(said.name)
             continue
         body, sent = said.body, said.record.kind is RecordKind.OUT
         number = getattr(body, "session", None)
@@ -183,8 +189,15 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
             if session is not None:
                 yield session
             session, open_slot = SessionEvidence(number), None
+            for early in ahead.pop(number, []):
+                session.across.received(early.envelope, early.body)
         if session is None or number != session.number:
+            if session is not None and number is None:
+                (session.across.sent if sent else session.across.received)(said.envelope, body)
+            elif number is not None and said.sender in COORDINATORS:
+                ahead.setdefault(number, []).append(said)
             continue
+        (session.across.sent if sent else session.across.received)(said.envelope, body)
         if not sent:
             if body.type == "bargain-report":
                 session.reports[said.sender] = said
@@ -204,6 +217,7 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
                 session.signals[said.recipient] = said
             case "agreement":
                 session.agreements[said.recipient] = said
+                session.across.agreement()
             case "delivery-request":
                 slot = int(getattr(body, "slot"))  # noqa: B009
                 if (number, slot) != place:

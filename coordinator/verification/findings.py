@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from runtime.rundir import COORDINATOR
+from runtime.rundir import COORDINATORS
 
 MOST_FINDINGS = 200
 """A wrong price makes every line wrong: beyond so many, findings are only counted."""
 
 
-_RECORD = re.compile(rf"{COORDINATOR}\.jsonl, (?:after )?record (\d+)")
+_RECORD = re.compile(rf"(?:{'|'.join(COORDINATORS)})\.jsonl, (?:after )?record (\d+)")
 
 
 @dataclass(slots=True)

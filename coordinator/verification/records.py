@@ -16,7 +16,7 @@ from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.results.tables import tables
 from runtime.rundir import RunDirectory
 
-MONEY_TABLES = ("deliveries", "ledger", "contracts", "bills")
+MONEY_TABLES = ("deliveries", "ledger", "contracts", "bills", "exchanges")
 """Tables that follow from what was settled."""
 NEGOTIATION_TABLES = ("positions", "prices")
 """Tables that follow from what was negotiated."""

@@ -116,9 +116,17 @@ def _contracts(
     tariff = CommunityTariff.in_terms(
         terms.import_price_eur_per_kwh, terms.export_price_eur_per_kwh, terms.horizon.slot_hours, terms.grid
     )
-    contracts, _ = matched_contracts(told, members, tariff)
-    kept = [each for each in contracts if not {members[each.seller], members[each.buyer]} & back]
-    return agreed_contracts(kept, members, tariff.suspended)
+    others = evidence.across.others
+    inside = {name: [each for each in own if each.partner not in others] for name, own in told.items()}
+    beyond = {name: [each for each in own if each.partner in others] for name, own in told.items()}
+    contracts, _ = matched_contracts(inside, members, tariff)
+    everybody = [*members, *others]
+    kept = [
+        each
+        for each in (*contracts, *evidence.across.contracts(beyond, members, tariff))
+        if not {everybody[each.seller], everybody[each.buyer]} & back
+    ]
+    return agreed_contracts(kept, everybody, tariff.suspended)
 
 
 def _settle_slot(settled: Settled, evidence: SessionEvidence, terms: CoordinatorSession, slot: int) -> None:
@@ -138,6 +146,7 @@ def _settle_slot(settled: Settled, evidence: SessionEvidence, terms: Coordinator
         contracts=contracts_of_slot(settled.contracts, slot),
         import_limit_kwh=grid.import_limit_kwh(slot_minutes),
         export_limit_kwh=grid.export_limit_kwh(slot_minutes),
+        counterpart=evidence.across.counterpart(slot),
     )
     entries = slot_entries(evidence.number, slot, exchange, prices)
     owed = owed_eur(entries)

@@ -88,9 +88,6 @@ def _check_fee(session: SessionRecord, where: str) -> None:
 
 def _check_excess(session: SessionRecord, net: _BySlot, where: str) -> None:
     charged = _energies(session, "excess-charge")
-    boundary: dict[int, Decimal] = defaultdict(Decimal)
-    for (slot, _), energy in net.items():
-        boundary[slot] += energy
     minutes, grid = session.horizon.slot_minutes, session.grid
     limits: tuple[tuple[LedgerKind, int, Decimal | None], ...] = (
         ("grid-import", 1, grid.import_limit_kwh(minutes)),

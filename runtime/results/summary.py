@@ -48,6 +48,17 @@ _COMMUNITY_ROWS = (
 )
 
 
+_PART_COLUMNS = (
+    ("members", "members", "d"),
+    ("saving_eur", "saving\n[EUR]", "+.2f"),
+    ("boundary_self_sufficiency", "self-\nsuff.", ".1%"),
+    ("from_other_kwh", "from the\nother [kWh]", ".1f"),
+    ("to_other_kwh", "to the\nother [kWh]", ".1f"),
+    ("paid_other_eur", "paid it\n[EUR]", "+.2f"),
+    ("alone_slots", "slots\nalone", "d"),
+)
+
+
 def summary(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> dict[str, Any]:
     """The summary as data, ready for JSON.
 
@@ -98,6 +109,16 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
         if of_kind:
             counted = ", ".join(f"{name} ({_times(count, 'slot')})" for name, count in of_kind.items())
             found.append(f"{words}: {counted}.")
+    alone = sum(
+        len(s.settled_together(slot)) > 1
+        for s in coordinator.sessions
+        for slot in {delivery.slot for delivery in s.deliveries}
+    )
+    if alone:
+        found.append(
+            f"Each of the two communities was settled alone in {_times(alone, 'slot')}: their coordinators "
+            "did not hear each other in time."
+        )
     suspended = [(s, slot) for s in coordinator.sessions for slot in s.suspended_slots]
     if suspended:
         session, slot = suspended[0]
@@ -143,6 +164,7 @@ def print_summary(result: Mapping[str, Any], console: Console | None = None) -> 
         Group(
             _member_table(result, console.width),
             _community_table(result),
+            *([_parts_table(result["run"]["communities"])] if "communities" in result["run"] else []),
             *([Text(f"{plans}\n")] if plans else []),
             *map(_notice, result["notices"]),
         )
@@ -186,6 +208,17 @@ def _community_table(result: Mapping[str, Any]) -> Table:
             continue  # most scenarios do not tell the grid's intensity
         unit = result["units"][name] if form.endswith("f") and result["units"][name] != "1" else ""
         table.add_row(words, Text(_text(result["run"]["community"][name], form), justify="right"), unit)
+    return table
+
+
+def _parts_table(communities: Mapping[str, Any]) -> Table:
+    """Two communities side by side, and what they exchanged."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column("community", no_wrap=True)
+    for _, heading, _ in _PART_COLUMNS:
+        table.add_column(Text(heading), justify="right", no_wrap=True)
+    for name, values in communities.items():
+        table.add_row(Text(name), *(_text(values[field], form) for field, _, form in _PART_COLUMNS))
     return table
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from runtime.files import write_text_atomically
 from runtime.records import CoordinatorRecord, MemberRecord
+from runtime.results.exchange_table import exchange_table
 from runtime.results.flexible_loads import flexible_table
 from runtime.results.money_tables import decimal_text, money_tables, slot_starts
 from runtime.results.plan_certificates import plans_table
@@ -105,6 +106,7 @@ def tables(coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]) 
         flexible_table(coordinator, members),
         plans_table(coordinator, members),
         *money_tables(coordinator),
+        *([] if (exchanges := exchange_table(coordinator)) is None else [exchanges]),
     ]
 
 

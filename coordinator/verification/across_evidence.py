@@ -1,0 +1,135 @@
+"""What a coordinator's log says of another community: trades across, and slots settled with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from coordinator.across import contracts_across, counterpart_slot
+from coordinator.costs import CommunityTariff
+from coordinator.counterpart import ALONE_STEP, OPT_OUT_STEP, TIMER, TRADES_STEP
+from coordinator.mechanisms import Contract
+from coordinator.settlement import CounterpartSlot
+from coordinator.trades import ReportedTrade
+from runtime.protocol.bodies import Acknowledged, AnyBody
+from runtime.protocol.community_bodies import (
+    CommunityStatement,
+    ExchangeClosed,
+    ExchangeEnded,
+    MeteredExchange,
+    RelayedTrades,
+)
+from runtime.protocol.envelope import Envelope, Performative
+from runtime.rundir import COORDINATOR, COORDINATORS
+
+
+@dataclass(slots=True)
+class AcrossEvidence:
+    """A session with another community, as one coordinator's log has it, in order.
+
+    Attributes:
+        others: the other community's members; none where its coordinator was not heard.
+        withdrawn: of these, who went back to their plans alone.
+        relayed: what these reported, by member.
+        lost: whether this community goes on alone.
+        traded: whether trades across were brought together.
+        together: what the other metered, by slot, in slots settled with it.
+        other_leads: whether the other is the first of the two.
+    """
+
+    others: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
+    relayed: dict[str, RelayedTrades] = field(default_factory=dict)
+    lost: bool = False
+    traded: bool = False
+    together: dict[int, MeteredExchange] = field(default_factory=dict)
+    other_leads: bool = False
+    _agreed: bool = False
+    _proposed: dict[int, MeteredExchange] = field(default_factory=dict)
+    _accepting: tuple[str, int] | None = None
+    _accepted: dict[str, MeteredExchange] = field(default_factory=dict)
+
+    def timer(self, name: str) -> None:
+        """A deadline passed: that for the other coordinator ends the session with it."""
+        if name == TIMER:
+            self._lose()
+
+    def agreement(self) -> None:
+        """Members are told of the agreement: who is lost from now on has traded all the same."""
+        self._agreed = True
+
+    def received(self, envelope: Envelope, body: AnyBody) -> None:
+        """The other coordinator says something."""
+        if envelope.sender.partition("@")[0] not in COORDINATORS or self.lost:
+            return
+        self.other_leads = envelope.sender.partition("@")[0] == COORDINATOR
+        match body:
+            case CommunityStatement(step=step):
+                if step == ALONE_STEP:
+                    self.others = list(body.members)
+                self.traded |= step >= TRADES_STEP
+                if step >= OPT_OUT_STEP:
+                    self.withdrawn = list(body.withdrawn)
+            case RelayedTrades():
+                self.relayed[body.member] = body
+            case MeteredExchange():
+                if envelope.performative is Performative.PROPOSE:
+                    self._confirm_before(body.slot)
+                    self._proposed[body.slot] = body
+                else:
+                    self._accepted[envelope.message_id] = body
+            case ExchangeClosed():
+                self._confirm_before(max(body.slots, default=-1) + 1)
+            case ExchangeEnded():
+                self._confirm_before(body.slot)
+                self._lose()
+            case Acknowledged():
+                if self._accepting is not None and envelope.in_reply_to == self._accepting[0]:
+                    self._confirm_before(self._accepting[1] + 1)
+            case _ if envelope.performative is Performative.REFUSE:
+                self._lose()
+
+    def sent(self, envelope: Envelope, body: AnyBody) -> None:
+        """This coordinator says something to the other."""
+        if envelope.recipient.partition("@")[0] not in COORDINATORS:
+            return
+        match body:
+            case MeteredExchange() if envelope.performative is Performative.ACCEPT_PROPOSAL:
+                self._accepting = (envelope.message_id, body.slot)
+            case Acknowledged() if (accepted := self._accepted.get(envelope.in_reply_to or "")) is not None:
+                self.together[accepted.slot] = accepted
+            case ExchangeEnded():
+                self.lost = True
+
+    def contracts(
+        self, reports: dict[str, list[ReportedTrade]], members: list[str], tariff: CommunityTariff
+    ) -> list[Contract]:
+        """Contracts across that were agreed on, indices of the other's members after this one's.
+
+        Args:
+            reports: what this community's members reported across.
+            members: of this community.
+            tariff: the community's tariff.
+        """
+        if not self.traded:
+            return []
+        found, _ = contracts_across(reports, self.relayed.values(), members, self.others, tariff)
+        everybody = [*members, *self.others]
+        gone = {*self.withdrawn}
+        return [each for each in found if not {everybody[each.seller], everybody[each.buyer]} & gone]
+
+    def counterpart(self, slot: int) -> CounterpartSlot | None:
+        """What the other community metered in a slot settled with it; None where it was settled alone."""
+        told = self.together.get(slot)
+        return None if told is None else counterpart_slot(told, leads=self.other_leads)
+
+    def _confirm_before(self, slot: int) -> None:
+        """The other has settled all slots before this one."""
+        if self._accepting is not None and self._accepting[1] < slot:
+            accepted = self._accepting[1]
+            self.together[accepted] = self._proposed[accepted]
+            self._accepting = None
+
+    def _lose(self) -> None:
+        self.lost = True
+        self._accepting = None
+        self.traded &= self._agreed
