@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar, runtime_checkable
 from urllib.parse import parse_qsl, unquote
 
@@ -36,6 +35,27 @@ class ReadingError(PeerwattError):
     """A source has no reading of a slot; the prosumer is told why and estimates."""
 
 
+SIGNED_ROLES: frozenset[MeterRole] = frozenset({"net", "battery"})
+"""Roles whose energy goes either way: import > 0, discharge > 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a source knows by now of a slot that it could not tell, or not for sure, when it was read.
+
+    Attributes:
+        session: market session, from 0.
+        slot: slot of the session.
+        role: what was measured.
+        energy: as it is known now.
+    """
+
+    session: int
+    slot: int
+    role: MeterRole
+    energy: SlotEnergy
+
+
 class MeterSource(Protocol):
     """What a meter reads.
 
@@ -53,7 +73,9 @@ class MeterSource(Protocol):
         """Whether ``read`` returns at once, from memory."""
 
     def read(self, session: int, slot: int, horizon: Horizon, role: MeterRole) -> float | SlotEnergy:
-        """Energy measured in a slot [kWh], >= 0, and how good it is; a mere number is metered.
+        """Energy measured in a slot [kWh], and how good it is; a mere number is metered.
+
+        Not below zero, but for ``SIGNED_ROLES``.
 
         May be asked again for a slot it has read, also one long passed: by a meter that is restarted.
 
@@ -66,6 +88,14 @@ class MeterSource(Protocol):
         Raises:
             ReadingError: there is no reading.
         """
+
+
+@runtime_checkable
+class RevisingSource(Protocol):
+    """A source that may know more of a slot later, besides being a ``MeterSource``."""
+
+    def revisions(self) -> list[Revision]:
+        """What became known since this was asked last; each change is told once."""
 
 
 @runtime_checkable
@@ -207,6 +237,8 @@ def _opener(url: SourceUrl) -> OpenSource:
         except ModuleNotFoundError as error:
             raise InputError(f"source {url.text!r}: needs all of Peerwatt: pip install peerwatt") from error
         return built_in
+    from importlib.metadata import entry_points  # a megabyte that built-in sources do without
+
     installed = entry_points(group=ENTRY_POINTS)
     for entry in installed:
         if entry.name == url.scheme:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runtime.cli.bench_log import log
+from runtime.cli.bench_meters import meters
 from runtime.cli.bench_plan import plan
 from runtime.errors import InputError
 
@@ -202,4 +203,5 @@ def _print(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], day
 
 
 app.command()(plan)
+app.command()(meters)
 app.command()(log)

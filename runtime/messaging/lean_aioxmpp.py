@@ -48,6 +48,7 @@ _STAND_INS: dict[str, dict[str, Any]] = {
     "lxml": {},
     "lxml.etree": {"Element": ElementTree.Element, "SubElement": ElementTree.SubElement},
     "lxml.sax": {"ElementTreeContentHandler": _Unused},
+    "aioxmpp.ping.service": {"PingService": _Unused, "ping": None},
     "aioxmpp.i18n": {"LocalizingFormatter": _Formatter, "LocalizableString": _Formatter},
 }
 

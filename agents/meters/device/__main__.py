@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes memory; there are none
+
 from runtime.errors import InputError, PeerwattError
 
 
