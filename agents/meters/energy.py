@@ -157,7 +157,7 @@ def _count_power(instants_s: list[float], values_kw: list[float], rules: Rules) 
             mean_kw = list(power_kw[1:])
     steps_kwh = (kw * length_h for kw, length_h in zip(mean_kw, hours, strict=True))
     counted_kwh = tuple(accumulate(steps_kwh, initial=0.0)) if instants_s else ()
-    notes = ("power below zero was counted as zero",) if min(values_kw, default=0.0) < 0 else ()
+    notes = (POWER_BELOW_ZERO,) if min(values_kw, default=0.0) < 0 else ()
     doubtful = (False,) * len(instants_s)
     return Count(rules, tuple(instants_s), counted_kwh, power_kw, doubtful, notes)
 
@@ -182,6 +182,7 @@ def _count_register(instants_s: list[float], values_kwh: list[float], rules: Rul
     return Count(rules, tuple(kept_s), tuple(counted_kwh), still_kw, tuple(doubtful[:size]), tuple(notes))
 
 
+POWER_BELOW_ZERO = "power below zero was counted as zero"
 BACKWARDS = "ran backwards, sample refused"
 REPLACED = "replaced or set back, goes on from there"
 ROLLED_OVER = "rolled over"
@@ -241,6 +242,27 @@ def slot_energy(counted: Count, start_s: float, end_s: float, start_kwh: float |
     estimated = worst.doubtful or worst.seconds > rules.metered_gap_s
     reason = f"{worst.what} {worst.seconds:.4g} s long" if estimated else ""
     return SlotEnergy(energy_kwh, "estimated" if estimated else "metered", end_kwh, reason)
+
+
+def spread_energy(counted: Count, start_s: float, end_s: float) -> SlotEnergy:
+    """Energy of a slot within a gap of any length, once a register was heard on either side of it.
+
+    Returns:
+        The slot's part of what was counted in the gap, ``estimated``; None if a side is missing, the register
+        was replaced meanwhile, or it is a power that was not told.
+    """
+    instants_s = counted.instants_s
+    unknown = SlotEnergy(None, "estimated", 0.0, "not known on both sides")
+    if counted.rules.kind != "register" or not instants_s:
+        return unknown
+    if start_s < instants_s[0] or end_s > instants_s[-1]:
+        return unknown
+    first = bisect_right(instants_s, start_s) - 1
+    last = bisect_left(instants_s, end_s)
+    if any(counted.doubtful[first:last]):
+        return unknown
+    end_kwh = counted.at(end_s)
+    return SlotEnergy(end_kwh - counted.at(start_s), "estimated", end_kwh, "its part of a longer gap")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
-from agents.meters.energy import Integration, Kind, Rules, SlotEnergy
+from agents.meters.energy import POWER_BELOW_ZERO, Integration, Kind, Rules, SlotEnergy
 from agents.meters.samples import DeviceSamples, SampleRefusedError
-from agents.meters.source import Parameters, ReadingError
+from agents.meters.source import SIGNED_ROLES, Parameters, ReadingError, Revision
 from agents.meters.windows import SlotWindows
 from runtime.configuration import ClockConfig, MeterRole
 from runtime.errors import InputError, PeerwattError
@@ -32,6 +33,12 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
 
 GRACE_S = 12.0
 """How long a slot's last sample is waited for, or the slot's length if that is less."""
+
+REMEMBERED_SLOTS = 1000
+"""Of so many slots it is remembered what was told, for requests that come again and for corrections."""
+
+OPEN_SLOTS, OPEN_ESTIMATED_SLOTS = 200, 4
+"""After so many more slots a slot without energy, or with an estimated one, is not revised any more."""
 
 COMPLAINTS_EVERY_S = 10.0
 """At most this often a line about refused samples is logged."""
@@ -52,8 +59,10 @@ class Sink(Protocol):
     def up(self) -> None:
         """The device is there."""
 
-    def take(self, value: float, unit: str, instant: datetime | None = None) -> None:
-        """A value and its unit, and when it was so; None: just now."""
+    def take(
+        self, value: float, unit: str, instant: datetime | None = None, *, reverse: bool = False
+    ) -> None:
+        """A value and its unit, and when it was so; None: just now; ``reverse``: a register the other way."""
 
     def refuse(self, reason: str) -> None:
         """Something came that is no value."""
@@ -82,7 +91,7 @@ class LiveParameters(Parameters):
     """Parameters that all live sources have.
 
     Attributes:
-        role: what the device measures.
+        role: what the device measures; ``net`` takes import > 0, ``battery`` discharge > 0.
         gap: samples at most so far apart tell what was between them [s]; a third of a slot if not given.
         bridge: up to this distance it is estimated [s]; a slot if not given.
         grace: how long a slot's last sample is waited for [s]; must be less than half the delivery deadline.
@@ -102,6 +111,38 @@ class LiveParameters(Parameters):
     max_kw: float = Field(default=1000.0, gt=0, le=1e6)
     ahead: float = Field(default=60.0, ge=0)
     age: float = Field(default=86400.0, gt=0)
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A slot that was read: its window on the wall clock [s since 1970, UTC], and what was told of it."""
+
+    start_s: float
+    end_s: float
+    energy: SlotEnergy
+    over: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether more may become known of it."""
+        return not self.over and (self.energy.energy_kwh is None or self.energy.quality == "estimated")
+
+
+def both_ways(parts: Sequence[SlotEnergy]) -> SlotEnergy:
+    """Energy of a slot, of two directions the first less the second."""
+    first, *other = parts
+    if not other:
+        return first
+    if first.energy_kwh is None or other[0].energy_kwh is None:
+        unknown = first if first.energy_kwh is None else other[0]
+        return SlotEnergy(None, "estimated", 0.0, unknown.reason)
+    estimated = "estimated" in (first.quality, other[0].quality)
+    return SlotEnergy(
+        round(first.energy_kwh - other[0].energy_kwh, 9),
+        "estimated" if estimated else "metered",
+        first.end_kwh,
+        first.reason or other[0].reason,
+    )
 
 
 class LiveSource:
@@ -144,9 +185,10 @@ class LiveSource:
             register_width_kwh=given.width,
             integration=given.integrate or integration,
         )
-        self._samples = DeviceSamples(rules, given.ahead, given.age)
+        directions = 2 if given.role in SIGNED_ROLES else 1
+        self._samples = [DeviceSamples(rules, given.ahead, given.age) for _ in range(directions)]
         self._windows = SlotWindows()
-        self._told: dict[tuple[int, int], SlotEnergy] = {}
+        self._slots: dict[tuple[int, int], _Slot] = {}
         self._news = threading.Condition(threading.RLock())
         self._listener: Listener | None = None
         self._task: asyncio.Task[None] | None = None
@@ -168,7 +210,7 @@ class LiveSource:
                 "a device's energy takes its time"
             )
         self._speed, self._listener = clock.speed, listener
-        self._samples.rules = replace(self._samples.rules, hours_per_s=clock.speed / 3600.0)
+        self._have_rules(hours_per_s=clock.speed / 3600.0)
         self._task = asyncio.get_running_loop().create_task(self._listen())
 
     async def close(self) -> None:
@@ -180,7 +222,11 @@ class LiveSource:
     @property
     def span_s(self) -> tuple[float, float] | None:
         """Instants of the first and the last sample that is kept [s since 1970, UTC]; None without any."""
-        return self._samples.span_s
+        spans = [samples.span_s for samples in self._samples]
+        known = [span for span in spans if span is not None]
+        if len(known) < len(spans):
+            return None
+        return max(first for first, _ in known), min(last for _, last in known)
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -192,14 +238,18 @@ class LiveSource:
         length_s = horizon.slot_minutes * 60.0 / self._speed
         with self._news:
             start_s, end_s = self._windows.window(session, slot, length_s, asked_s)
-            told = self._told.get((session, slot))
-        energy = told or self._read_window(start_s, end_s, length_s)
+            known = self._slots.get((session, slot))
+        if known is not None and known.energy.energy_kwh is not None:
+            return known.energy
+        energy = self._read_window(start_s, end_s, length_s)
+        with self._news:
+            self._slots[session, slot] = _Slot(start_s, end_s, energy)
+            while len(self._slots) > REMEMBERED_SLOTS:
+                del self._slots[min(self._slots)]
+            self._keep_what_may_be_revised()
         if energy.energy_kwh is None:
             why = self._trouble or self._refusal
             raise ReadingError(f"{energy.reason} ({why})" if why else energy.reason)
-        self._told[session, slot] = energy
-        while len(self._told) > 1000:
-            del self._told[min(self._told)]
         return energy
 
     def _read_window(self, start_s: float, end_s: float, length_s: float) -> SlotEnergy:
@@ -207,25 +257,77 @@ class LiveSource:
         grace_s = min(GRACE_S, length_s) if given.grace is None else given.grace
         until_s = max(self._now_s(), end_s) + grace_s
         with self._news:
-            while not self._samples.reaches(end_s) and (left_s := until_s - self._now_s()) > 0:
+            while not self._reaches(end_s) and (left_s := until_s - self._now_s()) > 0:
                 self._news.wait(left_s)
             return self.energy_between(start_s, end_s, length_s)
+
+    def _reaches(self, instant_s: float) -> bool:
+        return all(samples.reaches(instant_s) for samples in self._samples)
 
     def energy_between(self, start_s: float, end_s: float, slot_s: float) -> SlotEnergy:
         """Energy between two instants [s since 1970, UTC] as it is now; gaps as for slots of ``slot_s``."""
         given = self._given
         with self._news:
-            self._samples.rules = replace(
-                self._samples.rules,
+            self._have_rules(
                 metered_gap_s=given.gap or slot_s / 3.0,
                 bridged_gap_s=max(given.gap or 0.0, given.bridge or slot_s),
             )
-            energy = self._samples.slot_energy(start_s, end_s)
-            notes = self._samples.new_notes()
-        for note in notes:
+            energy = both_ways([samples.slot_energy(start_s, end_s) for samples in self._samples])
+            notes = [note for samples in self._samples for note in samples.new_notes()]
+        for note in dict.fromkeys(notes):
+            if note == POWER_BELOW_ZERO and len(self._samples) == 2:
+                continue
             _logger.warning("%s: %s", self._name, note)
             self._tell("note", {"note": note})
         return energy
+
+    def _have_rules(self, **changes: float) -> None:
+        for samples in self._samples:
+            samples.rules = replace(samples.rules, **changes)  # type: ignore[arg-type]
+
+    # -- revising --------------------------------------------------------------------------------------
+
+    def revisions(self) -> list[Revision]:
+        """What is known by now of slots that had no energy when they were read, or only an estimated one.
+
+        Each change is told once.
+        """
+        found: dict[tuple[int, int], SlotEnergy] = {}
+        with self._news:
+            for key, slot in sorted(self._slots.items()):
+                if slot.open:
+                    self._revise(key, slot, found)
+            self._keep_what_may_be_revised()
+        return [
+            Revision(session, slot, self._given.role, energy) for (session, slot), energy in found.items()
+        ]
+
+    def _revise(self, key: tuple[int, int], slot: _Slot, found: dict[tuple[int, int], SlotEnergy]) -> None:
+        told = slot.energy.energy_kwh is not None
+        parts = [samples.revised(slot.start_s, slot.end_s, told=told) for samples in self._samples]
+        energy = both_ways(parts)
+        if energy.energy_kwh is None:
+            return
+        following = next((each for each in self._slots.items() if each[1].start_s == slot.end_s), None)
+        moved_kwh = 0.0
+        for sign, samples, part in zip((1.0, -1.0), self._samples, parts, strict=False):
+            moved_kwh += sign * samples.settle_edges(slot.start_s, slot.end_s, part)
+        if energy.energy_kwh != slot.energy.energy_kwh or energy.quality != slot.energy.quality:
+            found[key] = energy
+        slot.energy, slot.over = energy, True
+        if following is None or not moved_kwh or following[1].energy.energy_kwh is None:
+            return
+        next_key, next_slot = following
+        assert next_slot.energy.energy_kwh is not None, "as was just seen"
+        next_kwh = round(next_slot.energy.energy_kwh + moved_kwh, 9)
+        next_slot.energy = found[next_key] = replace(next_slot.energy, energy_kwh=next_kwh)
+
+    def _keep_what_may_be_revised(self) -> None:
+        for age, (_, slot) in enumerate(sorted(self._slots.items(), reverse=True)):
+            slot.over |= age > (OPEN_SLOTS if slot.energy.energy_kwh is None else OPEN_ESTIMATED_SLOTS)
+        open_since_s = min((slot.start_s for slot in self._slots.values() if slot.open), default=math.inf)
+        for samples in self._samples:
+            samples.needed_from_s = open_since_s
 
     # -- listening: a feed's sink ------------------------------------------------------------------------
 
@@ -235,13 +337,18 @@ class LiveSource:
             self._trouble = ""
             self._tell("up", {})
 
-    def take(self, value: float, unit: str, instant: datetime | None = None) -> None:
+    def take(
+        self, value: float, unit: str, instant: datetime | None = None, *, reverse: bool = False
+    ) -> None:
         """See ``Sink``; what cannot be is refused with a reason."""
         now_s = self._now_s()
         instant_s = now_s if instant is None else instant.timestamp()
         try:
             with self._news:
-                converted = self._samples.take(value, unit, instant_s, now_s)
+                signed_power = len(self._samples) == 2 and self._samples[0].rules.kind == "power"
+                converted = self._samples[reverse].take(value, unit, instant_s, now_s)
+                if signed_power:
+                    self._samples[not reverse].take(-value, unit, instant_s, now_s)
                 self._news.notify_all()
         except SampleRefusedError as error:
             self.refuse(str(error))
@@ -249,8 +356,9 @@ class LiveSource:
         self._heard += 1
         self._refusal = ""
         at = datetime.fromtimestamp(instant_s, UTC).isoformat(timespec="milliseconds")
-        quantity = "power_kw" if self._samples.rules.kind == "power" else "register_kwh"
-        self._tell("sample", {"raw": value, "unit": unit, "instant": at, quantity: converted})
+        quantity = "power_kw" if self._samples[0].rules.kind == "power" else "register_kwh"
+        way = {"reverse": True} if reverse else {}
+        self._tell("sample", {"raw": value, "unit": unit, "instant": at, quantity: converted, **way})
 
     def refuse(self, reason: str) -> None:
         """See ``Sink``."""

@@ -6,13 +6,14 @@ place, and takes its leave when it is told to.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from agents.meters.energy import SlotEnergy
-from agents.meters.source import MeterSource, ReadingError
+from agents.meters.source import SIGNED_ROLES, MeterSource, ReadingError, RevisingSource
 from runtime.configuration import MeterRole
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
@@ -24,9 +25,10 @@ from runtime.protocol.bodies import (
     MeterDetach,
     MeteringEnded,
     Reading,
+    ReadingCorrection,
     ReadingRequest,
     Reason,
-    SenmlRecord,
+    parse_body,
 )
 from runtime.protocol.body_base import MAX_SLOT_ENERGY_KWH
 from runtime.protocol.envelope import Envelope, Performative
@@ -35,18 +37,26 @@ from runtime.protocol.machine import (
     Effect,
     Fail,
     Finish,
+    Kept,
     Machine,
     Progress,
     StartTimer,
     StopTimer,
     Withdraw,
 )
+from runtime.protocol.meter_bodies import SenmlRecord, records_of
 
 METERING = "metering"
 """Protocol and conversation of what is not about one slot."""
 
 READING_DECIMALS = 9
 """Decimals of a reading [kWh]: those of a delivery."""
+
+LOOK_AGAIN = "look-again"
+"""Timer, and computations, that look for what became known of earlier slots."""
+
+FIRST_LOOK_AGAIN_S, LAST_LOOK_AGAIN_S = 1.0, 60.0
+"""How long after a slot without a sure reading the source is asked again: twice as long each time."""
 
 ATTACH_LIMIT_S = 20.0
 """How long an attached meter waits for its prosumer to take it."""
@@ -82,6 +92,8 @@ class MeterMachine(Machine):
         self._horizons = list(horizons)
         self._being_read: dict[str, Envelope] = {}
         self._requests = 0
+        self._look_again_s = FIRST_LOOK_AGAIN_S
+        self._corrections: set[str] = set()
 
     def on_start(self) -> None:
         """A built-in meter waits to be asked."""
@@ -93,6 +105,8 @@ class MeterMachine(Machine):
         match body:
             case ReadingRequest():
                 self._read(envelope, body)
+            case Acknowledged():
+                self._acknowledged(envelope)
             case MeteringEnded():
                 self.do(Progress("ended"))
                 self.do(Finish())
@@ -101,9 +115,25 @@ class MeterMachine(Machine):
             case _:
                 raise ProtocolError(f"a prosumer may not send {body.type} to this meter")
 
-    def on_computed(self, name: str, result: Any) -> None:  # noqa: ANN401 - a reading or why there is none
-        """Answer with a reading that took its time."""
-        self._answer(self._being_read.pop(name), result)
+    def on_timer(self, name: str) -> None:
+        """See whether the source knows more of earlier slots by now."""
+        if name != LOOK_AGAIN:
+            super().on_timer(name)
+        self._requests += 1
+        look = partial(corrections_of, self._source, self._horizons)
+        self.do(Compute(f"{LOOK_AGAIN}-{self._requests}", look, kept=BODIES))
+
+    def on_computed(self, name: str, result: Any) -> None:  # noqa: ANN401 - a list of bodies
+        """Answer with a reading that took its time, or why there is none; send corrections."""
+        envelope = self._being_read.pop(name, None)
+        if envelope is not None:
+            self._answer(envelope, result[0])
+        self._look_again(result)
+
+    def _acknowledged(self, envelope: Envelope) -> None:
+        if envelope.in_reply_to not in self._corrections:
+            raise ProtocolError("nothing is to be acknowledged")
+        self._corrections.discard(envelope.in_reply_to)
 
     def _complaint(self, envelope: Envelope, body: Reason) -> None:
         self.do(Progress("complaint", {"from": envelope.sender, "reason": body.reason}))
@@ -116,11 +146,32 @@ class MeterMachine(Machine):
             return
         name = f"reading-{self._requests}"
         self._being_read[name] = envelope
-        self.do(Compute(name, take))
+        corrections = partial(corrections_of, self._source, self._horizons)
+        self.do(Compute(name, lambda: [take(), *corrections()], kept=BODIES))
 
     def _answer(self, envelope: Envelope, result: Reading | Reason) -> None:
         performative = Performative.INFORM if isinstance(result, Reading) else Performative.FAILURE
         self.reply(envelope, performative, result)
+
+    def _look_again(self, said: Sequence[AnyBody]) -> None:
+        """Send corrections; look for more soon after a slot without a sure reading, later and later else."""
+        for body in said:
+            if isinstance(body, ReadingCorrection):
+                message_id = self.send(
+                    self._prosumer,
+                    Performative.INFORM,
+                    body,
+                    protocol=METERING,
+                    conversation=f"session-{body.session}",
+                    expects_reply=True,
+                )
+                self._corrections.add(message_id)
+        sure = all(isinstance(body, Reading) and body.quality == "metered" for body in said)
+        if not isinstance(self._source, RevisingSource) or (sure and said):
+            return
+        again_s = FIRST_LOOK_AGAIN_S if said else min(2.0 * self._look_again_s, LAST_LOOK_AGAIN_S)
+        self._look_again_s = again_s
+        self.do(StartTimer(LOOK_AGAIN, again_s))
 
 
 class AttachedMeterMachine(MeterMachine):
@@ -172,9 +223,10 @@ class AttachedMeterMachine(MeterMachine):
         super().on_message(envelope, body)
 
     def on_timer(self, name: str) -> None:
-        """Give up: the prosumer does not answer."""
+        """Give up where the prosumer does not answer."""
         if name != "attach":
             super().on_timer(name)
+            return
         self._withdraw_attaching()
         # Should the prosumer only be late, it must not wait for a meter that is gone.
         self._send_detach(expects_reply=False)
@@ -202,7 +254,8 @@ class AttachedMeterMachine(MeterMachine):
 
     def _acknowledged(self, envelope: Envelope) -> None:
         if self._detach_id is None or envelope.in_reply_to != self._detach_id:
-            raise ProtocolError("nothing is to be acknowledged")
+            super()._acknowledged(envelope)
+            return
         self._released = True
         self.do(Progress("detached", self._from_where()))
         self._finish_if_released()
@@ -271,27 +324,81 @@ def take_reading(
     foreign = [role for role in asked if role not in roles]
     if foreign or not asked:
         return Reason(reason=f"found {' and '.join(foreign) or 'nothing'} to read, expected of {roles}")
-    records, estimated = [], False
+    records: list[SenmlRecord] = []
+    estimated, without = False, {}
     for role in asked:
         try:
-            energy = source.read(request.session, request.slot, horizon, role)
+            energy = _energy_of(source.read(request.session, request.slot, horizon, role), role)
         except ReadingError as error:
-            return Reason(reason=f"{role}: {error}")
+            without[role] = str(error)
+            continue
         except Exception as error:  # a source is anybody's code, and its failure no reason to leave
-            return Reason(reason=f"{role}: the source failed: {type(error).__name__}: {error}")
-        energy_kwh = energy.energy_kwh if isinstance(energy, SlotEnergy) else energy
-        if energy_kwh is None:
-            return Reason(reason=f"{role}: the source has no value of this slot")
-        estimated |= isinstance(energy, SlotEnergy) and energy.quality == "estimated"
-        if not (math.isfinite(energy_kwh) and 0 <= energy_kwh <= MAX_SLOT_ENERGY_KWH):
-            expected = f"0 to {MAX_SLOT_ENERGY_KWH:g}"
-            return Reason(reason=f"{role}: the source measured {energy_kwh!r} kWh, expected {expected}")
-        records.append(SenmlRecord(n=role, v=round(energy_kwh, READING_DECIMALS)))
-    start_s = horizon.slot_start(request.slot).timestamp()
+            without[role] = f"the source failed: {type(error).__name__}: {error}"
+            continue
+        assert energy.energy_kwh is not None, "as was just seen"
+        estimated |= energy.quality == "estimated"
+        records += records_of(role, round(energy.energy_kwh, READING_DECIMALS))
+    if not records:
+        return Reason(reason="; ".join(f"{role}: {reason}" for role, reason in without.items()))
     return Reading(
         session=request.session,
         slot=request.slot,
-        bt=start_s,
+        bt=horizon.slot_start(request.slot).timestamp(),
         quality="estimated" if estimated else "metered",
         e=records,
+        without=without,
     )
+
+
+def _energy_of(told: float | SlotEnergy | None, role: MeterRole) -> SlotEnergy:
+    """What a source told, checked.
+
+    Raises:
+        ReadingError: it is no energy that a slot can have.
+    """
+    energy = told if isinstance(told, SlotEnergy) else SlotEnergy(told, "metered", 0.0)
+    energy_kwh = energy.energy_kwh
+    if energy_kwh is None:
+        raise ReadingError("the source has no value of this slot")
+    least = -MAX_SLOT_ENERGY_KWH if role in SIGNED_ROLES else 0
+    if not (math.isfinite(energy_kwh) and least <= energy_kwh <= MAX_SLOT_ENERGY_KWH):
+        raise ReadingError(
+            f"the source measured {energy_kwh!r} kWh, expected {least:g} to {MAX_SLOT_ENERGY_KWH:g}"
+        )
+    return energy
+
+
+def corrections_of(source: MeterSource, horizons: Sequence[Horizon]) -> list[ReadingCorrection]:
+    """What a source knows by now of slots that it could not tell for sure when they were read."""
+    if not isinstance(source, RevisingSource):
+        return []
+    found = []
+    for revision in source.revisions():
+        try:
+            energy = _energy_of(revision.energy, revision.role)
+        except ReadingError:
+            continue
+        assert energy.energy_kwh is not None, "as was just seen"
+        start = horizons[revision.session].slot_start(revision.slot)
+        found.append(
+            ReadingCorrection(
+                session=revision.session,
+                slot=revision.slot,
+                bt=start.timestamp(),
+                quality=energy.quality,
+                e=records_of(revision.role, round(energy.energy_kwh, READING_DECIMALS)),
+            )
+        )
+    return found
+
+
+def _written(bodies: Sequence[AnyBody]) -> str:
+    return json.dumps([body.to_json() for body in bodies])
+
+
+def _read_bodies(text: str) -> list[AnyBody]:
+    return [parse_body(body) for body in json.loads(text)]
+
+
+BODIES = Kept(_written, _read_bodies)
+"""What a source told is kept in the log: asked again it would tell something else."""

@@ -154,13 +154,14 @@ class MachineCarrier:
         self._log.append_event(TIMER, {"name": name})
         self._perform(self._machine.timer(name))
 
-    def _job_done(self, name: str, job: asyncio.Future[Any]) -> None:
+    def _job_done(self, work: Compute, job: asyncio.Future[Any]) -> None:
         if not job.cancelled():
-            self._work_done(name, job.result())
+            self._work_done(work, job.result())
 
-    def _work_done(self, name: str, result: object) -> None:
-        self._log.append_event(COMPUTED, {"name": name})
-        self._perform(self._machine.computed(name, result))
+    def _work_done(self, work: Compute, result: object) -> None:
+        kept = {} if work.kept is None else {"result": work.kept.written(result)}
+        self._log.append_event(COMPUTED, {"name": work.name, **kept})
+        self._perform(self._machine.computed(work.name, result))
 
     # -- what is done ----------------------------------------------------------------------------------
 
@@ -204,12 +205,12 @@ class MachineCarrier:
                 timer = self._timers.pop(name, None)
                 if timer is not None:
                     timer.cancel()
-            case Compute(name, work, brief=True):
-                self._work_done(name, work())
-            case Compute(name, work):
+            case Compute(_, work, brief=True):
+                self._work_done(effect, work())
+            case Compute(_, work):
                 job = asyncio.get_running_loop().run_in_executor(self._executor, work)
                 job.add_done_callback(
-                    lambda done, name=name: self._guarded(self._job_done, name, done)  # type: ignore[misc]
+                    lambda done, effect=effect: self._guarded(self._job_done, effect, done)  # type: ignore[misc]
                 )
             case Save(path, record):
                 record.save(path)

@@ -70,7 +70,9 @@ class LogFeed:
                 self.timers.pop(data["name"], None)
                 return reactions.machine.timer(data["name"])
             case "computed":
-                return reactions.machine.computed(data["name"], self.jobs.pop(data["name"]).work())
+                job = self.jobs.pop(data["name"])
+                result = job.kept.read(data["result"]) if job.kept and "result" in data else job.work()
+                return reactions.machine.computed(data["name"], result)
             case "malformed":
                 return reactions.protest(data["sender"], data["reason"])
         return []

@@ -60,15 +60,30 @@ class AwaitSlotEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """How the result of a computation is written into the log, and read from it.
+
+    Attributes:
+        written: the result as text.
+        read: the result from that text.
+    """
+
+    written: Callable[[Any], str]
+    read: Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Compute:
     """Run ``work`` off the event loop; its result comes back under ``name``.
 
-    ``brief`` work is done at once, on the event loop: handing it to another thread would take longer.
+    ``brief`` work is done at once, on the event loop: handing it to another thread would take longer. Work
+    that would not come to the same again has its result ``kept`` in the log, from where a replay takes it.
     """
 
     name: str
     work: Callable[[], Any]
     brief: bool = False
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,9 +127,14 @@ class SlotReading(Body):
 
 
 class Reading(SlotReading):
-    """A meter's answer to the request for a slot."""
+    """A meter's answer to the request for a slot.
+
+    Attributes:
+        without: roles asked for that it has no energy of, and why.
+    """
 
     type: Literal["reading"] = "reading"
+    without: dict[Role, str] = Field(default_factory=dict)
 
 
 class ReadingCorrection(SlotReading):
