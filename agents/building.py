@@ -32,12 +32,24 @@ class Building:
     """
 
     def __init__(self, battery: Battery | None, strategy: str, slots: int, slot_hours: float) -> None:
-        """Set up at the start of a session, with the battery at its start SOC."""
+        """Set up at the start of a session, with the battery at its start SOC.
+
+        Args:
+            battery: the battery; None without one.
+            strategy: how it is run.
+            slots: number of slots until its end SOC counts.
+            slot_hours: length of a slot [h].
+        """
         self._battery = battery
         self._strategy = strategy
         self._slot_hours = slot_hours
         self._stored_kwh = battery.stored_start_kwh if battery else 0.0
         self._lower_kwh = lower_envelope_kwh(battery, slots, slot_hours) if battery else np.zeros(slots)
+
+    @property
+    def stored_kwh(self) -> float:
+        """Stored energy at present."""
+        return self._stored_kwh
 
     def step(
         self,

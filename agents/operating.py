@@ -70,7 +70,7 @@ class SlotOperation:
         Raises:
             ProtocolError: it is not one to come, or not the one of these instants.
         """
-        if not session.passed <= body.slot < session.horizon.slots:
+        if not session.passed <= body.slot < session.operated.slots:
             raise ProtocolError(f"slot {body.slot} is not one to come ({session.passed} are passed)")
         session.horizon.check_slot(body.slot, body.slot_start, body.slot_end)
         asked = self.meters.asked
@@ -240,7 +240,7 @@ class SlotOperation:
 
     @staticmethod
     def _check_start(body: Reading | ReadingCorrection, session: OwnSession) -> None:
-        if body.slot < session.horizon.slots:
+        if body.slot < session.operated.slots:
             expected_s = session.horizon.slot_start(body.slot).timestamp()
             if body.bt != expected_s:
                 raise ProtocolError(f"bt: found {body.bt:.15g}, expected {expected_s:.15g}, the slot's start")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agents import bargainer, operating
 from agents.bargainer import Bargainer
+from agents.carry_over import CarriedOver
 from agents.operating import SlotOperation
 from agents.planning.planner import Planner, planner_for
 from agents.session import OwnSession, PlannedRound
@@ -64,6 +65,7 @@ class ProsumerMachine(Machine):
         self._early: list[tuple[Envelope, AnyBody]] = []
         self._asked_for_plan: dict[str, tuple[Envelope, PriceSignal]] = {}
         self._session: OwnSession | None = None
+        self._carried: CarriedOver | None = None
         self._done: list[MemberSessionRecord] = []
 
     # -- events ----------------------------------------------------------------------------------------
@@ -147,8 +149,9 @@ class ProsumerMachine(Machine):
                 raise ProtocolError(f"the coordinator may not send {body.type}")
 
     def _admitted(self, body: Admission) -> None:
-        expected = [session.horizon for session in self._config.sessions]
-        if body.sessions != expected:
+        expected = [session.operated for session in self._config.sessions]
+        planned = [session.horizon.slots for session in self._config.sessions]
+        if body.sessions != expected or planned != (body.planned_slots or [h.slots for h in expected]):
             self.do(Fail("the community's horizon is not the one this member was set up for"))
         self._horizons = body.sessions
         self.do(Progress("admitted", {"community": body.community, "mechanism": body.mechanism}))
@@ -186,7 +189,7 @@ class ProsumerMachine(Machine):
             grid_import_kwh=imports,
             grid_export_kwh=exports,
             residual_load_kwh=residual_kwh.tolist(),
-            battery=self._config.battery if steered else None,
+            battery=session.battery if steered else None,
             vehicles=session.vehicles if steered else (),
             appliances=session.appliances if steered else (),
         )
@@ -203,11 +206,14 @@ class ProsumerMachine(Machine):
         return self._session
 
     def _begin_session(self, number: int) -> OwnSession:
-        return OwnSession(self._config, number, self._horizons[number], self._done)
+        session = self._config.sessions[number]
+        carried = self._carried if session.continues else None
+        return OwnSession(self._config, number, session.horizon, self._done, carried)
 
     def _end_session(self, session: OwnSession) -> None:
         self._bargainer.settled(session.number)
         self._done.append(session.end())
+        self._carried = session.carried_over()
         self._session = None
         self._slots.end_session()
 

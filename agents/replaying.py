@@ -38,7 +38,7 @@ def member_state(machine: ProsumerMachine) -> dict[str, Any]:
     battery = machine._config.battery
     stored = [outcome.stored_kwh for outcome in session._outcomes]
     state |= {
-        "slots": session.horizon.slots,
+        "slots": session.operated.slots,
         "passed_slots": session.passed,
         "plans": [
             {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from agents.balance import Balance, balance_of
 from agents.building import Building, SlotOutcome
+from agents.carry_over import CarriedOver, with_stored
 from agents.forecast.member import Foreseen, foresee
 from agents.metering import Measured
 from agents.planning.ageing.planner import AgeingPlanner
@@ -22,6 +23,7 @@ from agents.planning.scheduled import scheduled_plan
 from agents.planning.signals import hinges_of
 from agents.planning.tariff import FloatArray, Hinge
 from runtime.configuration import MemberConfig
+from runtime.devices import Battery
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.protocol.bodies import DeviceSchedule, PriceSignal, Role
@@ -32,7 +34,8 @@ from runtime.records import AgreedPlan, MemberSessionRecord, PriceChange, Qualit
 class PlannedRound:
     """A plan that is ready: what it was made with and for, and how long it took [s].
 
-    ``limit_price_eur_per_kwh`` has the limit prices of the slots where the signal asked for them.
+    ``limit_price_eur_per_kwh`` has the limit prices of the slots where the signal asked for them;
+    ``alone_plan`` is what the member would do alone where its battery would hold something else by now.
     """
 
     foreseen: Foreseen
@@ -41,6 +44,7 @@ class PlannedRound:
     planning_seconds: float
     terms: Terms
     limit_price_eur_per_kwh: FloatArray | None = None
+    alone_plan: Plan | None = None
 
 
 class OwnSession:
@@ -48,25 +52,42 @@ class OwnSession:
 
     Attributes:
         number: number of the session, from 0.
-        horizon: its slots.
+        horizon: the slots it plans.
+        operated: of them, the first, which are run and settled.
+        battery: the member's battery as the session finds it; None without one.
         plans: the plans made, by round.
         vehicles: the member's vehicles in it.
         appliances: its appliances that can wait.
     """
 
     def __init__(
-        self, config: MemberConfig, number: int, horizon: Horizon, earlier: Sequence[MemberSessionRecord]
+        self,
+        config: MemberConfig,
+        number: int,
+        horizon: Horizon,
+        earlier: Sequence[MemberSessionRecord],
+        carried: CarriedOver | None = None,
     ) -> None:
         """Begin a session.
 
         Args:
             config: the member's configuration.
             number: number of the session, from 0.
-            horizon: its slots.
+            horizon: the slots it plans.
             earlier: records of the sessions before, for forecasts.
+            carried: what the session before left; None begins at the battery's start SOC.
         """
         self.number = number
         self.horizon = horizon
+        self.operated = horizon.first(config.sessions[number].operated_slots)
+        self.battery = config.battery
+        alone = config.battery
+        if config.battery is not None and carried is not None:
+            self.battery = with_stored(config.battery, carried.stored_kwh)
+            alone = with_stored(config.battery, carried.alone_stored_kwh)
+        self._carried = carried
+        self._alone_battery = alone if alone != self.battery else None
+        self._alone_plan: Plan | None = None
         self.plans: dict[int, Plan] = {}
         self._config = config
         self._earlier = tuple(earlier)
@@ -79,8 +100,8 @@ class OwnSession:
         self._plan_round: int | None = None
         self._planning_seconds = 0.0
         self._terms: Terms | None = None
-        self._building = self._new_building()
-        self._alone = self._new_building()
+        self._building = self._new_building(self.battery)
+        self._alone = self._new_building(alone)
         self._measured: list[Measured] = []
         self._balances: list[Balance] = []
         self._outcomes: list[SlotOutcome] = []
@@ -88,16 +109,15 @@ class OwnSession:
         self._quality: list[Quality] = []
         self._corrected: set[int] = set()
 
-    def _new_building(self) -> Building:
-        config, horizon = self._config, self.horizon
-        return Building(config.battery, config.strategy, horizon.slots, horizon.slot_hours)
+    def _new_building(self, battery: Battery | None) -> Building:
+        return Building(battery, self._config.strategy, self.horizon.slots, self.horizon.slot_hours)
 
     # -- planning --------------------------------------------------------------------------------------
 
     @property
     def plans_briefly(self) -> bool:
         """Whether a plan takes less time than handing it to another thread."""
-        devices = self._config.battery is not None or self.vehicles or self.appliances
+        devices = self.battery is not None or self.vehicles or self.appliances
         quick = not devices or self._config.strategy != "optimised"
         return quick and self._foreseen is not None
 
@@ -138,7 +158,7 @@ class OwnSession:
         foreseen = self._foreseen or foresee(self._config, self.number, self._earlier)
         problem = PlanningProblem(
             residual_load_kwh=foreseen.residual_load_kwh,
-            battery=self._config.battery,
+            battery=self.battery,
             slot_hours=self.horizon.slot_hours,
             import_price_eur_per_kwh=np.array(signal.import_price_eur_per_kwh),
             export_price_eur_per_kwh=np.array(signal.export_price_eur_per_kwh),
@@ -153,7 +173,13 @@ class OwnSession:
         # Worked out at the first prices, which are the grid's, and held on to.
         terms = self._terms or self._terms_at(problem)
         problem = with_terms(problem, terms)
-        plan = self._heeding(planner, terms).plan(problem, last)
+        heeding, slots = self._heeding(planner, terms), self.horizon.slots
+        warm = last if last is not None or self._carried is None else self._carried.warm_start(slots)
+        plan = heeding.plan(problem, warm)
+        alone_plan = None
+        if last is None and self._carried is not None and self._alone_battery is not None:
+            warm = self._carried.warm_start(slots, alone=True)
+            alone_plan = heeding.plan(replace(problem, battery=self._alone_battery), warm)
         limits = None
         if signal.wants_limits:
             grid = self._problems.get(0, problem)
@@ -163,7 +189,7 @@ class OwnSession:
                 grid.import_price_eur_per_kwh,
                 grid.export_price_eur_per_kwh,
             )
-        return PlannedRound(foreseen, problem, plan, time.perf_counter() - began, terms, limits)
+        return PlannedRound(foreseen, problem, plan, time.perf_counter() - began, terms, limits, alone_plan)
 
     def _terms_at(self, problem: PlanningProblem) -> Terms:
         wishes = self._config.planning
@@ -184,6 +210,7 @@ class OwnSession:
         self._problems[number] = planned.problem
         self.plans[number] = planned.plan
         self._terms = self._terms or planned.terms
+        self._alone_plan = self._alone_plan or planned.alone_plan
         self._planning_seconds += planned.planning_seconds
 
     def choose_plan(self, agreed_round: int | None) -> None:
@@ -193,7 +220,7 @@ class OwnSession:
             no_price, hours = np.zeros(self.horizon.slots), self.horizon.slot_hours
             still = PlanningProblem(
                 residual_kwh,
-                self._config.battery,
+                self.battery,
                 hours,
                 no_price,
                 no_price,
@@ -244,7 +271,7 @@ class OwnSession:
             self.choose_plan(None)
         assert self._plan is not None, "a plan has been chosen"
         slot, read_kwh = self.passed, measured.energies_kwh
-        plan, baseline = self._plan, self.plans[min(self.plans)]
+        plan, baseline = self._plan, self._baseline
         flexible_kwh = _flexible_kwh(plan, slot)
         foreseen = self._known()
         outcome = self._building.step(
@@ -269,6 +296,11 @@ class OwnSession:
         self._quality.append(quality)
         self._measured.append(measured)
         return balance
+
+    @property
+    def _baseline(self) -> Plan:
+        """The plan that the member would have run alone."""
+        return self._alone_plan or self.plans[min(self.plans)]
 
     def _balance(self, slot: int, measured: Measured) -> Balance:
         assert self._plan is not None, "a plan has been chosen"
@@ -316,10 +348,11 @@ class OwnSession:
     # -- record ----------------------------------------------------------------------------------------
 
     def end(self) -> MemberSessionRecord:
-        """End the session; what there is to be kept of it."""
-        self.miss_slots(self.horizon.slots)
+        """End the session; what there is to be kept of it: the slots operated, and the whole plan."""
+        slots = self.operated.slots
+        self.miss_slots(slots)
         assert self._plan is not None, "a slot has passed, so a plan has been chosen"
-        has_battery = self._config.battery is not None
+        has_battery = self.battery is not None
         loads = loads_kwh(self.vehicles, self.appliances, self._plan)
         return MemberSessionRecord(
             session=self.number,
@@ -338,18 +371,25 @@ class OwnSession:
                 else []
             ),
             corrected_slots=sorted(self._corrected),
-            planned_net_kwh=self._plan.net_kwh.tolist(),
+            planned_net_kwh=self._plan.net_kwh[:slots].tolist(),
             alone_net_kwh=self._alone_net_kwh,
+            stored_start_kwh=self.battery.stored_start_kwh if self.battery and self._carried else None,
             quality=self._quality,
             meter=[",".join(measured.readers) for measured in self._measured],
             rounds_planned=len(self.plans),
             planning_seconds=self._planning_seconds,
             forecast=self._foreseen.forecast if self._foreseen else None,
             plan=self._agreed_plan(has_battery),
-            flexible_kwh={name: drawn.tolist() for name, drawn in loads.items()},
+            flexible_kwh={name: drawn[:slots].tolist() for name, drawn in loads.items()},
             vehicles=self.vehicles,
             appliances=self.appliances,
         )
+
+    def carried_over(self) -> CarriedOver:
+        """What the session, once ended, leaves to the next."""
+        plans = (None, None) if self.vehicles or self.appliances else (self._plan, self._baseline)
+        stored_kwh, alone_kwh = self._building.stored_kwh, self._alone.stored_kwh
+        return CarriedOver(stored_kwh, alone_kwh, self.operated.slots, *plans)
 
     def _agreed_plan(self, has_battery: bool) -> AgreedPlan | None:
         """The plan that was run and what it was made for; None where no price signal was answered in time."""

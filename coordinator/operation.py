@@ -87,7 +87,7 @@ class Operation:
     @property
     def passed(self) -> bool:
         """Whether all slots of the session are settled."""
-        return self.slot == self._terms.horizon.slots
+        return self.slot == self._terms.operated.slots
 
     # -- the terms -------------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ def _operation(machine: MarketMachine) -> dict[str, Any]:
     owed = owed_eur(operation.ledger)
     return {
         "slot": operation.slot,
-        "slots": machine._config.sessions[machine.session].horizon.slots,
+        "slots": machine._config.sessions[machine.session].operated.slots,
         "agreed_kwh": dict(zip(machine._members, machine._negotiation.agreed_kwh.tolist(), strict=True)),
         "local_price_eur_per_kwh": [
             None if price is None else float(price) for price in operation.local_price_eur_per_kwh

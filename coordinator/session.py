@@ -19,6 +19,7 @@ from coordinator.expected import expected_prices
 from coordinator.mechanisms import Agreed, Answers, Bargain, Call, Declare, mechanism_for
 from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
+from coordinator.rolling import operated_record, planned_slots
 from coordinator.settlement import CounterpartSlot
 from coordinator.two_communities import TwoCommunities
 from runtime.configuration import CoordinatorConfig
@@ -185,7 +186,8 @@ class MarketMachine(Machine):
         return Admission(
             community=self._config.community,
             mechanism=self._config.mechanism,
-            sessions=[session.horizon for session in self._config.sessions],
+            sessions=[session.operated for session in self._config.sessions],
+            planned_slots=planned_slots(self._config.sessions),
         )
 
     def _begin_sessions(self) -> None:
@@ -454,8 +456,9 @@ class MarketMachine(Machine):
         assert negotiation.clearing is not None, "what is agreed is cleared"
         prices = expected_prices(negotiation.agreed_kwh, negotiation.clearing, negotiation.mechanism.tariff)
         agreed_kwh = zip(self._members, negotiation.agreed_kwh.tolist(), strict=True)
-        return SessionRecord(
+        record = SessionRecord(
             session=self.session,
+            continues=session.continues and bool(self._done),
             horizon=session.horizon,
             grid_import_price_eur_per_kwh=session.import_price_eur_per_kwh,
             grid_export_price_eur_per_kwh=session.export_price_eur_per_kwh,
@@ -477,6 +480,7 @@ class MarketMachine(Machine):
             bills=bills,
             communities=[] if self._beside is None else [self._beside.record(operation)],
         )
+        return operated_record(record, session)
 
     def _next_session(self) -> None:
         self.session += 1
@@ -526,7 +530,7 @@ class MarketMachine(Machine):
             self.do(Withdraw(self._asked[member]))
 
     def _tell(self, phase: str, **detail: int) -> None:
-        horizon = self._config.sessions[self.session].horizon
+        horizon = self._config.sessions[self.session].operated
         sessions = len(self._config.sessions)
         self.do(
             Progress(

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from runtime.communities import CommunityPart
 from runtime.devices import Appliance, Battery, ElectricVehicle, PvArray
@@ -102,12 +102,26 @@ class ClockConfig(Configuration):
     """The clock of a run.
 
     Attributes:
-        kind: ``simulated``: as fast as the machine allows; ``real-time``: slots follow the wall clock.
-        speed: factor by which real time is hastened; 600 runs a quarter-hour slot in 1.5 s.
+        kind: ``simulated``: as fast as the machine allows; ``real-time``: a session's slots follow the wall
+            clock from when it begins, whatever date it has; ``live``: slots are at their own instants.
+        speed: factor by which real time is hastened; 600 runs a quarter-hour slot in 1.5 s; 1 where live.
     """
 
-    kind: Literal["simulated", "real-time"] = "simulated"
+    kind: Literal["simulated", "real-time", "live"] = "simulated"
     speed: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _live_is_not_hastened(self) -> Self:
+        if self.kind == "live" and self.speed != 1.0:
+            raise ValueError(
+                f'speed: found {self.speed:g} beside kind = "live", expected none: slots are when they are'
+            )
+        return self
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no time passes: nothing can be measured, and nothing has to outlive the machine."""
+        return self.kind == "simulated"
 
 
 class MemberHistory(Configuration):
@@ -128,13 +142,31 @@ class MemberHistory(Configuration):
     holidays: list[date] = []
 
 
-class MemberSession(Configuration):
-    """One session's physical inputs of one member; every list has one value per slot.
+class SessionSlots(Configuration):
+    """Slots of a session: those that are planned, of which the first are operated.
+
+    Attributes:
+        horizon: the slots planned and negotiated.
+        operated_slots: how many of them are operated and settled before the next session begins; None: all.
+    """
+
+    horizon: Horizon
+    operated_slots: int | None = Field(default=None, gt=0)
+
+    @property
+    def operated(self) -> Horizon:
+        """The slots operated and settled."""
+        return self.horizon.first(self.operated_slots)
+
+
+class MemberSession(SessionSlots):
+    """One session's physical inputs of one member; every list has one value per slot planned.
 
     A member that forecasts is told the history instead of the three series.
 
     Attributes:
-        horizon: the slots.
+        continues: whether the battery begins with what the session before has left in it, not at its start
+            SOC; and without a history of its own, whether the forecast goes on from the one before.
         load_kwh: energy consumed in each slot [kWh], >= 0; None without consumption.
         ghi_w_per_m2: global horizontal irradiance, mean over each slot [W/m²]; goes with a PV array.
         pv_production_kwh: energy produced in each slot [kWh], >= 0; instead of irradiance.
@@ -143,7 +175,7 @@ class MemberSession(Configuration):
         appliances: runs of appliances that can wait, likewise.
     """
 
-    horizon: Horizon
+    continues: bool = False
     load_kwh: list[float] | None = None
     ghi_w_per_m2: list[float] | None = None
     pv_production_kwh: list[float] | None = None
@@ -225,18 +257,18 @@ class MetersConfig(Configuration):
     clock: ClockConfig = ClockConfig()
 
 
-class CoordinatorSession(Configuration):
-    """One session's horizon and grid tariffs, exact to 1e-9 EUR/kWh; every list has one value per slot.
+class CoordinatorSession(SessionSlots):
+    """One session's horizon and grid tariffs, exact to 1e-9 EUR/kWh; lists have one value per slot planned.
 
     Attributes:
-        horizon: the slots.
+        continues: whether batteries begin with what the session before has left in them.
         import_price_eur_per_kwh: what the grid asks (GT, eq. 1) [EUR/kWh].
         export_price_eur_per_kwh: what the grid pays (FIT, eq. 1) [EUR/kWh].
         grid: local fee, connection limit and demand charge.
         co2_intensity_g_per_kwh: CO₂ that a kWh from the grid causes [g/kWh]; None where it is not known.
     """
 
-    horizon: Horizon
+    continues: bool = False
     import_price_eur_per_kwh: list[Decimal]
     export_price_eur_per_kwh: list[Decimal]
     grid: GridTerms = GridTerms()

@@ -58,6 +58,10 @@ class Horizon(BaseModel):
         """UTC instants at which the slots start, shape (slots,)."""
         return [self.slot_start(slot) for slot in range(self.slots)]
 
+    def first(self, slots: int | None) -> Horizon:
+        """Its first slots, as a horizon; all of them without a number."""
+        return self if slots is None else self.model_copy(update={"slots": slots})
+
     def local(self, slot: int) -> datetime:
         """Start of ``slot`` in the horizon's own zone, for people."""
         return self.slot_start(slot).astimezone(ZoneInfo(self.zone))

@@ -161,7 +161,9 @@ class SessionRecord(Record):
 
     Attributes:
         session: its number, from 0.
-        horizon: its slots.
+        horizon: its slots: those operated and settled, which all that follows is about.
+        planned_horizon: the slots it planned and negotiated, where these were more: a rolling horizon.
+        continues: whether batteries began with what the session before had left in them.
         grid_import_price_eur_per_kwh: the grid's import tariff, by slot.
         grid_export_price_eur_per_kwh: the grid's feed-in tariff, by slot.
         co2_intensity_g_per_kwh: CO₂ that a kWh from the grid causes, by slot [g/kWh]; None if not known.
@@ -185,6 +187,8 @@ class SessionRecord(Record):
 
     session: int
     horizon: Horizon
+    planned_horizon: Horizon | None = None
+    continues: bool = False
     grid_import_price_eur_per_kwh: list[Decimal]
     grid_export_price_eur_per_kwh: list[Decimal]
     co2_intensity_g_per_kwh: list[float] | None = None
@@ -372,6 +376,8 @@ class MemberSessionRecord(Record):
         planned_net_kwh: the agreed position.
         alone_net_kwh: what the meter would have shown with the member's own baseline plan (alone at the
             grid).
+        stored_start_kwh: stored energy before slot 0, where the session before left it; None: at the start
+            SOC, or no battery.
         quality: how the slot's net position was come by.
         meter: accounts of the meters that read the slot, separated by commas; empty if none did.
         rounds_planned: number of plans made.
@@ -395,6 +401,7 @@ class MemberSessionRecord(Record):
     net_kwh: list[float]
     planned_net_kwh: list[float]
     alone_net_kwh: list[float]
+    stored_start_kwh: float | None = None
     quality: list[Quality]
     meter: list[str]
     rounds_planned: int

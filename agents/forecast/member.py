@@ -55,12 +55,11 @@ def foresee(config: MemberConfig, number: int, done: Sequence[MemberSessionRecor
     session = config.sessions[number]
     if config.forecast is None:
         return Foreseen(*series_of(session, config.pv))
-    history, horizon = session.history, session.horizon
-    if history is None:
-        raise InputError(
-            f"{config.name}: found no history for session {number}, expected one to forecast from"
-        )
-    past_load, past_pv = _history_kwh(config, history, horizon)
+    horizon = session.horizon
+    first, history = _history_of(config, number)
+    past_load, past_pv = (
+        _up_to(past_kwh, first, horizon) for past_kwh in _history_kwh(config, history, first)
+    )
     for record in done:
         earlier = config.sessions[record.session].horizon
         _join(past_load, record.inflexible_load_kwh, record, earlier, horizon)
@@ -78,6 +77,24 @@ def foresee(config: MemberConfig, number: int, done: Sequence[MemberSessionRecor
         np.array(pv.energy_kwh) if pv else nothing,
         MemberForecast(load_series=load, pv_series=pv),
     )
+
+
+def _history_of(config: MemberConfig, number: int) -> tuple[Horizon, MemberHistory]:
+    """The history that a session goes on from, its own or that of one before, and the horizon it ends at."""
+    for session in reversed(config.sessions[: number + 1]):
+        if session.history is not None:
+            return session.horizon, session.history
+        if not session.continues:
+            break
+    raise InputError(f"{config.name}: found no history for session {number}, expected one to forecast from")
+
+
+def _up_to(past_kwh: Array | None, first: Horizon, horizon: Horizon) -> Array | None:
+    """A history that ends where ``first`` starts, made one as long that ends where ``horizon`` starts."""
+    if past_kwh is None or first.start == horizon.start:
+        return past_kwh
+    passed = (horizon.slot_start(0) - first.slot_start(0)) // timedelta(minutes=horizon.slot_minutes)
+    return np.concatenate([past_kwh, np.full(passed, np.nan)])[-past_kwh.size :]
 
 
 def _history_kwh(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from agents.carry_over import with_stored
 from agents.planning.explain.load_reasons import load_reasons
 from agents.planning.explain.reasons import reasons
 from agents.planning.problem import Plan, PlanningProblem, plan_of
@@ -52,19 +53,25 @@ def print_reasons(run: Path, member: str, session: int) -> None:
             f"{path}, session {session + 1}: found no plan of {member}'s own: the coordinator planned for "
             "it, or it answered no price signal in time"
         )
-    horizon = config.sessions[session].horizon
-    flexible = np.array(list(own.flexible_kwh.values())).reshape(-1, horizon.slots).sum(axis=0)
-    problem, plan = restored(own.plan, config.battery, horizon.slot_hours, flexible)
     inputs = config.sessions[session]
+    operated, planned = inputs.operated, inputs.horizon
+    flexible = np.zeros(planned.slots)
+    flexible[: operated.slots] = (
+        np.array([*own.flexible_kwh.values()]).reshape(-1, operated.slots).sum(axis=0)
+    )
+    battery = config.battery
+    if battery is not None and own.stored_start_kwh is not None:
+        battery = with_stored(battery, own.stored_start_kwh)
+    problem, plan = restored(own.plan, battery, planned.slot_hours, flexible)
     loads = load_reasons(problem, plan.net_kwh, own.flexible_kwh, inputs.vehicles, inputs.appliances)
     answer = {
         "member": member,
         "strategy": config.strategy,
         "session": session,
         "round": own.plan.round,
-        "horizon": horizon.model_dump(mode="json"),
-        "battery": config.battery.model_dump(mode="json") if config.battery else None,
-        "slots": [asdict(reason) for reason in reasons(problem, plan)],
+        "horizon": operated.model_dump(mode="json"),
+        "battery": battery.model_dump(mode="json") if battery else None,
+        "slots": [asdict(reason) for reason in reasons(problem, plan)[: operated.slots]],
         "flexible_loads": [asdict(reason) for reason in loads],
     }
     print(json.dumps(answer, allow_nan=False))

@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from coordinator.books import write_joined
+from coordinator.indicators.chains import as_one, chains_of
 from coordinator.indicators.community import community_values
 from coordinator.indicators.definitions import DEFINITIONS, Definition
 from coordinator.indicators.member import Values, member_values
 from coordinator.indicators.parts import PART_DEFINITIONS, part_values
 from coordinator.indicators.reference import Reference, reference_optimum
-from coordinator.indicators.stretch import Stretch, joined, stretch_of
+from coordinator.indicators.stretch import Stretch, joined, joined_reference, stretch_of
 from coordinator.indicators.traffic import Traffic, traffic_of
 from runtime.files import write_text_atomically
 from runtime.records import CoordinatorRecord, MemberRecord, SessionRecord
@@ -56,7 +58,7 @@ def indicators(
             do not cover the horizon.
     """
     names = coordinator.members
-    references = _references(coordinator, members)
+    references, of_run = _references(coordinator, members)
     stretches = [
         stretch_of(
             names,
@@ -85,7 +87,7 @@ def indicators(
         "members": list(names),
         "definitions": {name: definition._asdict() for name, definition in _definitions(coordinator).items()},
         "run": {
-            **_values(names, joined(names, stretches)),
+            **_values(names, replace(joined(names, stretches), reference=of_run)),
             **_communities(coordinator, coordinator.sessions, members),
         },
         "sessions": [
@@ -115,16 +117,25 @@ def write_indicators(run: Path) -> dict[str, Any]:
 
 def _references(
     coordinator: CoordinatorRecord, members: Mapping[str, MemberRecord]
-) -> list[Reference | None]:
-    """The coordinated optimum of each session; what one leaves of the time, later ones may use."""
-    sessions = len(coordinator.sessions)
-    seconds = min(OPTIMA_SECONDS + OPTIMA_SECONDS_PER_SESSION * sessions, MOST_OPTIMA_SECONDS)
+) -> tuple[list[Reference | None], Reference | None]:
+    """The coordinated optimum of each session, and of the run; time that one leaves, later ones may use.
+
+    Sessions that go on from each other have one together, which counts for the run alone.
+    """
+    chains = chains_of(coordinator)
+    seconds = min(
+        OPTIMA_SECONDS + OPTIMA_SECONDS_PER_SESSION * len(coordinator.sessions), MOST_OPTIMA_SECONDS
+    )
     ends = time.monotonic() + seconds
-    found = []
-    for number, session in enumerate(coordinator.sessions):
-        share_s = (ends - time.monotonic()) / (sessions - number)
-        found.append(reference_optimum(coordinator.members, session, members, share_s))
-    return found
+    by_session: list[Reference | None] = []
+    of_chains: list[Reference | None] = []
+    for number, chain in enumerate(chains):
+        share_s = (ends - time.monotonic()) / (len(chains) - number)
+        session, records = as_one(chain, coordinator.members, members)
+        found = reference_optimum(coordinator.members, session, records, share_s)
+        of_chains.append(found)
+        by_session += [found] if len(chain) == 1 else [None] * len(chain)
+    return by_session, joined_reference(of_chains)
 
 
 def _definitions(coordinator: CoordinatorRecord) -> dict[str, Definition]:

@@ -162,7 +162,7 @@ def joined(names: Sequence[str], stretches: Sequence[Stretch]) -> Stretch:
         bills=[bill for s in stretches for bill in s.bills],
         rounds=sum(s.rounds for s in stretches),
         suspended_slots=sum(s.suspended_slots for s in stretches),
-        reference=_joined_reference([s.reference for s in stretches]),
+        reference=joined_reference([s.reference for s in stretches]),
         traffic=_joined_traffic([s.traffic for s in stretches]),
     )
 
@@ -199,7 +199,8 @@ def _concatenated(parts: Iterable[Array]) -> Array:
     return np.concatenate([np.zeros(0), *parts])
 
 
-def _joined_reference(parts: Sequence[Reference | None]) -> Reference | None:
+def joined_reference(parts: Sequence[Reference | None]) -> Reference | None:
+    """Optima of sessions after each other, together; None if one of them is not known."""
     known = [part for part in parts if part is not None]
     if len(known) != len(parts):
         return None

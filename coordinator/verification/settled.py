@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from coordinator.costs import CommunityTariff
+from coordinator.rolling import operated_contracts
 from coordinator.settlement import (
     ENERGY_STEP_KWH,
     PRICE_STEP_EUR_PER_KWH,
@@ -82,12 +83,13 @@ def settle_again(evidence: SessionEvidence, terms: CoordinatorSession, order: li
         None if price is None else Decimal(repr(price)).quantize(PRICE_STEP_EUR_PER_KWH) for price in told
     ]
     settled = Settled(members, local, _contracts(evidence, terms, members))
-    for slot in range(slots):
+    operated = terms.operated.slots
+    for slot in range(operated):
         _settle_slot(settled, evidence, terms, slot)
     enter_corrections(evidence, settled)
     settled.shared = any(closed.sharing_eur for closed in evidence.bills.values())
     if settled.shared:
-        settled.ledger += sharing(evidence.number, slots - 1, members, settled.ledger)
+        settled.ledger += sharing(evidence.number, operated - 1, members, settled.ledger)
     settled.ledger += demand_charges(
         evidence.number,
         members,
@@ -95,6 +97,7 @@ def settle_again(evidence: SessionEvidence, terms: CoordinatorSession, order: li
         terms.horizon.slot_minutes,
         terms.grid.demand_charge_eur_per_kw,
     )
+    settled.contracts = operated_contracts(settled.contracts, operated)
     settled.bills = bills(evidence.number, members, settled.ledger)
     return settled
 

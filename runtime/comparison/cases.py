@@ -94,6 +94,11 @@ def choose_days(resolved: ResolvedScenario, days: Sequence[str]) -> ResolvedScen
     Raises:
         InputError: no session begins on a date, or there are not as many.
     """
+    if resolved.spans:
+        raise InputError(
+            "--days: found beside horizon.replan_every_slots or horizon.carry_over, expected neither: "
+            "sessions go on from the one before"
+        )
     starts = [f"{horizon.local(0):%Y-%m-%d}" for horizon in resolved.horizons]
     if len(days) == 1 and days[0].isdigit():
         count = int(days[0])

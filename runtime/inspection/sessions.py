@@ -44,12 +44,13 @@ class SessionView:
     def price_signal(self, body: Fields) -> None:
         """Take a round's prices: those of round 0 are the grid's tariffs."""
         if body["round"] == 0:
-            self.import_price_eur_per_kwh = body["import_price_eur_per_kwh"]
-            self.export_price_eur_per_kwh = body["export_price_eur_per_kwh"]
+            # what is planned beyond the session's own slots, the next session plans again
+            self.import_price_eur_per_kwh = body["import_price_eur_per_kwh"][: self.slots]
+            self.export_price_eur_per_kwh = body["export_price_eur_per_kwh"][: self.slots]
 
     def position(self, member: str, body: Fields) -> None:
         """Take a member's position, and what all positions now cost."""
-        taken, given = body["grid_import_kwh"], body["grid_export_kwh"]
+        taken, given = (body[name][: self.slots] for name in ("grid_import_kwh", "grid_export_kwh"))
         self._positions[member] = [one - other for one, other in zip(taken, given, strict=True)]
         self.costs_eur[body["round"]] = self._cost_eur()
 
@@ -64,7 +65,7 @@ class SessionView:
 
     def agreement(self, body: Fields) -> None:
         """Take the agreed price among neighbours."""
-        self.local_price_eur_per_kwh = body["local_price_eur_per_kwh"]
+        self.local_price_eur_per_kwh = body["local_price_eur_per_kwh"][: self.slots]
 
     def bill_line(self, body: Fields) -> None:
         """Add a member's settled slot."""

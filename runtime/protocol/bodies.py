@@ -94,12 +94,19 @@ class Admission(Body):
     """The coordinator admits a member and tells it what will be negotiated.
 
     The grid's tariffs of a session come with its round 0.
+
+    Attributes:
+        community: the community's name.
+        mechanism: the mechanism's name.
+        sessions: the slots operated and settled in each session.
+        planned_slots: how many slots each session plans from its start on; None: those operated.
     """
 
     type: Literal["admission"] = "admission"
     community: str
     mechanism: str
     sessions: list[Horizon]
+    planned_slots: list[int] | None = None
 
 
 class Reason(Body):

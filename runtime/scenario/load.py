@@ -20,7 +20,6 @@ from runtime.scenario.model import (
     Community,
     ForecastTable,
     HistoryTable,
-    HorizonSection,
     Member,
     MeterTable,
     PvTable,
@@ -28,6 +27,7 @@ from runtime.scenario.model import (
 )
 from runtime.scenario.series import SERIES_BY_TAG
 from runtime.scenario.tariff import PriceWindow, Tariff
+from runtime.scenario.when import HorizonSection
 
 BUILTIN = Path(__file__).with_name("builtin")
 """Folder of the scenarios that come with the software."""

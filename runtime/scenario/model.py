@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -17,18 +14,13 @@ from runtime.conventions import (
     INTENSITY_UNITS,
     IRRADIANCE_UNITS,
     PRICE_UNITS,
-    ConventionError,
-    instant,
-    is_ambiguous,
-    local_midnight,
 )
 from runtime.devices import Battery, PvArray
-from runtime.horizon import MAX_SLOTS, Horizon
 from runtime.preferences import PlanningWishes, TradePreferences
 from runtime.rundir import RESERVED_NAMES
-from runtime.scenario.flexible import ApplianceTable, VehicleTable, flexible_loads
+from runtime.scenario.flexible import ApplianceTable, VehicleTable
 from runtime.scenario.grid import GridTable
-from runtime.scenario.reach import reachable_end_kwh
+from runtime.scenario.rolling_checks import check_end_soc, check_flexible, check_rolling
 from runtime.scenario.series import (
     BdewSeries,
     ConstantSeries,
@@ -37,26 +29,9 @@ from runtime.scenario.series import (
     Section,
     Series,
     ValuesSeries,
-    Zone,
 )
 from runtime.scenario.tariff import Tariff
-
-
-def _local_times(value: Any) -> Any:  # noqa: ANN401 - whatever the TOML holds
-    return [_local_time(item) for item in (value if isinstance(value, list) else [value])]
-
-
-def _local_time(value: Any) -> datetime:  # noqa: ANN401
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day)
-    if isinstance(value, str):
-        try:
-            return datetime.fromisoformat(value)
-        except ValueError:
-            pass
-    raise ValueError(f'found {value!r}, expected a date or a local date-time such as "2024-01-16T00:00"')
+from runtime.scenario.when import HorizonSection
 
 
 def _mechanism(value: Any) -> Any:  # noqa: ANN401
@@ -106,69 +81,6 @@ class Mechanism(Section):
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{key}: found {value}, expected a finite number")
         return self
-
-
-class HorizonSection(Section):
-    """When: one market session for each start.
-
-    Attributes:
-        start: local date-times (a date is its midnight); with a UTC offset where the local time is ambiguous.
-        zone: IANA zone that local times are read in.
-        slot_minutes: length of a slot [min].
-        slots: number of slots of a session; without it, until the same local time on the next day.
-    """
-
-    start: Annotated[list[datetime], BeforeValidator(_local_times), Field(min_length=1, max_length=366)]
-    zone: Zone
-    slot_minutes: int = Field(gt=0, le=1440)
-    slots: int | None = Field(default=None, gt=0, le=MAX_SLOTS)
-
-    @model_validator(mode="after")
-    def _sessions_in_order(self) -> Self:
-        horizons = self.horizons()
-        for earlier, later in pairwise(horizons):
-            if later.start < earlier.slot_start(earlier.slots):
-                raise ValueError(
-                    f"start: session at {later.local(0).isoformat()} begins before the one at "
-                    f"{earlier.local(0).isoformat()} ends, expected sessions in order without overlap"
-                )
-        return self
-
-    def horizons(self) -> list[Horizon]:
-        """One horizon per session.
-
-        Raises:
-            ValueError: a start that does not exist or exists twice, or a day that slots do not divide.
-        """
-        zone = ZoneInfo(self.zone)
-        return [self._horizon(wall, zone) for wall in self.start]
-
-    def _horizon(self, wall: datetime, zone: ZoneInfo) -> Horizon:
-        start = self._instant(wall, zone)
-        slots = self.slots
-        if slots is None:
-            local = start.astimezone(zone).replace(tzinfo=None)
-            minutes = round((self._instant(local + timedelta(days=1), zone) - start).total_seconds() / 60)
-            slots, rest = divmod(minutes, self.slot_minutes)
-            if rest:
-                raise ValueError(
-                    f"slot_minutes: found {self.slot_minutes}, which does not divide the {minutes} min of "
-                    f"{local:%Y-%m-%d}; expected a divisor, or `slots`"
-                )
-        return Horizon(start=start, zone=self.zone, slot_minutes=self.slot_minutes, slots=slots)
-
-    @staticmethod
-    def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
-        if wall.tzinfo is None and wall.hour == wall.minute == wall.second == 0:
-            return local_midnight(wall.date(), zone)
-        if is_ambiguous(wall, zone):
-            raise ValueError(
-                f"start: {wall.isoformat()} happens twice in {zone.key}, expected a UTC offset with it"
-            )
-        try:
-            return instant(wall, zone).astimezone(UTC)
-        except ConventionError as error:
-            raise ValueError(f"start: {error}") from error
 
 
 class PvTable(Section):
@@ -374,6 +286,10 @@ class Scenario(Section):
                     f"{' and '.join(places)}: name: found {name!r} {count} times, "
                     "expected one member of a name"
                 )
+        if self.horizon.replan_every_slots is not None:
+            check_rolling(
+                self.mechanism.name, self.mechanism.parameters, self.tariff.demand_charge_eur_per_kw
+            )
         for place, member in enumerate(self.members, start=1):
             self._check_member(f'member[{place}] "{member.name}"', member)
         return self
@@ -382,19 +298,10 @@ class Scenario(Section):
         pv = member.pv
         if pv is not None and pv.array is not None and (pv.irradiance or self.irradiance) is None:
             raise ValueError(f"{place} pv.irradiance: found none, expected one here or an [irradiance] table")
-        for horizon in self.horizon.horizons():
-            flexible_loads(place, member.vehicles, member.appliances, horizon)
-        battery = member.battery
-        if battery is None or battery.soc_end_min is None:
-            return
-        for horizon in self.horizon.horizons():
-            reachable = reachable_end_kwh(battery, horizon.slots, horizon.slot_hours) / battery.capacity_kwh
-            if reachable < battery.soc_end_min - 1e-9:
-                raise ValueError(
-                    f"{place} battery.soc_end_min: found {battery.soc_end_min}, expected at most "
-                    f"{reachable:.4f}: from soc_start {battery.soc_start} the battery reaches no more in "
-                    f"{horizon.slots} slots of {horizon.slot_minutes} min"
-                )
+        spans = self.horizon.spans()
+        check_flexible(place, member.vehicles, member.appliances, spans)
+        if member.battery is not None:
+            check_end_soc(place, member.battery, spans)
 
 
 SeriesSource = FileSeries | ConstantSeries | ValuesSeries | BdewSeries | IrradianceSeries

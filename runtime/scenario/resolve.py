@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 from urllib.parse import quote, unquote
 
 import numpy as np
 
+from runtime.communities import CommunityPart, parted
 from runtime.configuration import (
     GRID_ONLY,
     SIMULATED_SOURCE,
@@ -30,7 +32,6 @@ from runtime.configuration import (
     strategy_in,
 )
 from runtime.configured import CONFIG_DIGESTS, VERSION, config_digests
-from runtime.communities import CommunityPart, parted
 from runtime.conventions import FloatArray, exact_price
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
@@ -45,6 +46,7 @@ from runtime.scenario.generated import generate_series
 from runtime.scenario.history import forecasting, member_history
 from runtime.scenario.load import BUILTIN, find_scenario, parse_scenario, read_scenario
 from runtime.scenario.model import Member, Scenario
+from runtime.scenario.when import SessionSpan
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,18 @@ class MemberSeries:
     load_kwh: FloatArray | None
     ghi_w_per_m2: FloatArray | None
     pv_production_kwh: FloatArray | None
+
+    def of(self, span: SessionSpan) -> MemberSeries:
+        """A session's part of a stretch's series."""
+        return self._cut(span.offset, span.offset + span.horizon.slots)
+
+    def first(self, slots: int) -> MemberSeries:
+        """The first slots."""
+        return self._cut(0, slots)
+
+    def _cut(self, first: int, last: int) -> MemberSeries:
+        arrays = (self.load_kwh, self.ghi_w_per_m2, self.pv_production_kwh)
+        return MemberSeries(*(None if array is None else array[first:last] for array in arrays))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +91,11 @@ class ResolvedScenario:
         export_price_eur_per_kwh: by session and slot, exact.
         provenance: where each series came from.
         folder: where relative paths in it start from.
-        forecasts: by member that forecasts: how, and its metered past before each session.
+        forecasts: by member that forecasts: how, and its metered past before each session; None
+            where it goes on from the session before.
         co2_intensity_g_per_kwh: by session and slot; None if the scenario does not say.
+        spans: by session, which of its slots are operated, and what it goes on from; empty where sessions
+            are on their own and operate all of their horizon.
     """
 
     name: str
@@ -91,8 +108,14 @@ class ResolvedScenario:
     export_price_eur_per_kwh: list[list[Decimal]]
     provenance: list[dict[str, Any]]
     folder: Path
-    forecasts: dict[str, tuple[ForecastMethod, list[MemberHistory]]] = field(default_factory=dict)
+    forecasts: dict[str, tuple[ForecastMethod, list[MemberHistory | None]]] = field(default_factory=dict)
     co2_intensity_g_per_kwh: list[list[float]] | None = None
+    spans: list[SessionSpan] = field(default_factory=list)
+
+    @property
+    def operated_horizons(self) -> list[Horizon]:
+        """By session, the slots operated."""
+        return [h.first(slots) for h, (slots, _) in zip(self.horizons, self._operated(), strict=True)]
 
     @property
     def members(self) -> list[str]:
@@ -181,7 +204,12 @@ class ResolvedScenario:
                 noise=member.meter.noise,
                 seed=derive_seed(self.scenario.seed, "meter", member.name),
                 source=_source_from(member.meter.source or SIMULATED_SOURCE, self.folder),
-                sessions=self._sessions(member.name),
+                sessions=[
+                    _metered(session, operated_slots)
+                    for session, (operated_slots, _) in zip(
+                        self._sessions(member.name), self._operated(), strict=True
+                    )
+                ],
             )
             for member in self.scenario.members
         ]
@@ -204,13 +232,16 @@ class ResolvedScenario:
             sessions=[
                 CoordinatorSession(
                     horizon=horizon,
+                    operated_slots=operated_slots,
+                    continues=continues,
                     import_price_eur_per_kwh=asks,
                     export_price_eur_per_kwh=pays,
                     grid=self.grid_terms,
                     co2_intensity_g_per_kwh=intensity,
                 )
-                for horizon, asks, pays, intensity in zip(
+                for horizon, (operated_slots, continues), asks, pays, intensity in zip(
                     self.horizons,
+                    self._operated(),
                     self.import_price_eur_per_kwh,
                     self.export_price_eur_per_kwh,
                     self.co2_intensity_g_per_kwh or unknown,
@@ -237,9 +268,24 @@ class ResolvedScenario:
             pairs = zip(self.horizons, self.forecasts[name][1], strict=True)
             sessions = [MemberSession(horizon=horizon, history=history) for horizon, history in pairs]
         return [
-            session.model_copy(update={"vehicles": loads.vehicles, "appliances": loads.appliances})
-            for session, loads in zip(sessions, self.flexible_loads(name), strict=True)
+            session.model_copy(
+                update={
+                    "vehicles": loads.vehicles,
+                    "appliances": loads.appliances,
+                    "operated_slots": operated_slots,
+                    "continues": continues,
+                }
+            )
+            for session, loads, (operated_slots, continues) in zip(
+                sessions, self.flexible_loads(name), self._operated(), strict=True
+            )
         ]
+
+    def _operated(self) -> list[tuple[int | None, bool]]:
+        """By session: how many slots are operated (None: all), and whether it goes on from the one before."""
+        if not self.spans:
+            return [(None, False)] * len(self.horizons)
+        return [(span.operated_slots, span.continues) for span in self.spans]
 
     def _sessions(self, name: str) -> list[MemberSession]:
         return [
@@ -251,6 +297,24 @@ class ResolvedScenario:
             )
             for horizon, series in zip(self.horizons, self.series[name], strict=True)
         ]
+
+
+def _metered(session: MemberSession, operated_slots: int | None) -> MemberSession:
+    """What meters play of a session: the slots operated."""
+    if operated_slots is None:
+        return session
+
+    def first(values: list[float] | None) -> list[float] | None:
+        return None if values is None else values[:operated_slots]
+
+    return session.model_copy(
+        update={
+            "horizon": session.horizon.first(operated_slots),
+            "load_kwh": first(session.load_kwh),
+            "ghi_w_per_m2": first(session.ghi_w_per_m2),
+            "pv_production_kwh": first(session.pv_production_kwh),
+        }
+    )
 
 
 def _as_list(values: FloatArray | None) -> list[float] | None:
@@ -295,12 +359,18 @@ def resolve(
     if data is not None and not data.is_dir():
         raise InputError(f"--data: found no folder {data}, expected the one with the scenario's series")
     check_mechanism(parsed.mechanism.name, parsed.mechanism.parameters, str(path))
-    horizons = parsed.horizon.horizons()
+    if parsed.horizon.replan_every_slots is not None and has_two_communities(parsed.mechanism.name):
+        raise InputError(
+            f"{path}: mechanism: found {parsed.mechanism.name!r} beside horizon.replan_every_slots, expected "
+            "one of a single community: two plan the same slots, and operate all of them"
+        )
+    spans = parsed.horizon.spans()
+    stretches = parsed.horizon.stretches()
     resolver = SeriesResolver(
         source=str(path),
         folder=data if data is not None else path.parent,
         hint=_hint(path, data),
-        horizons=horizons,
+        horizons=stretches,
         seed=parsed.seed,
         generate=generate_series,
     )
@@ -324,15 +394,40 @@ def resolve(
         content=content,
         scenario=parsed,
         setting=parsed.setting if setting is None else setting,  # type: ignore[arg-type]  # checked above
-        horizons=horizons,
-        series=series,
-        import_price_eur_per_kwh=import_price,
-        export_price_eur_per_kwh=export_price,
+        horizons=[span.horizon for span in spans],
+        series={
+            name: [part.of(span) for part, span in _by_span(parts, spans)] for name, parts in series.items()
+        },
+        import_price_eur_per_kwh=[_cut(part, span) for part, span in _by_span(import_price, spans)],
+        export_price_eur_per_kwh=[_cut(part, span) for part, span in _by_span(export_price, spans)],
         provenance=resolver.provenance,
         folder=resolver.folder,
-        forecasts=forecasts,
-        co2_intensity_g_per_kwh=co2_intensity,
+        forecasts={name: (how, _first_of_each(past, spans)) for name, (how, past) in forecasts.items()},
+        co2_intensity_g_per_kwh=(
+            None
+            if co2_intensity is None
+            else [_cut(part, span) for part, span in _by_span(co2_intensity, spans)]
+        ),
+        spans=spans if any(span.operated_slots or span.continues for span in spans) else [],
     )
+
+
+T = TypeVar("T")
+
+
+def _by_span(parts: Sequence[T], spans: Sequence[SessionSpan]) -> list[tuple[T, SessionSpan]]:
+    """Each session with what was resolved for the stretch of time that it is in."""
+    return [(parts[span.stretch], span) for span in spans]
+
+
+def _cut(values: list[T], span: SessionSpan) -> list[T]:
+    """A session's part of a stretch's values."""
+    return values[span.offset : span.offset + span.horizon.slots]
+
+
+def _first_of_each(past: list[MemberHistory], spans: Sequence[SessionSpan]) -> list[MemberHistory | None]:
+    """Histories by session: of each stretch its first has one, and those after it go on from there."""
+    return [past[span.stretch] if span.offset == 0 else None for span in spans]
 
 
 def _source_from(source: str, folder: Path) -> str:
@@ -399,7 +494,7 @@ def write_configs(resolved: ResolvedScenario, run_dir: RunDirectory) -> None:
         "mechanism": resolved.coordinator_config().mechanism,
         "seed": resolved.scenario.seed,
         "members": resolved.members,
-        "sessions": [horizon.model_dump(mode="json") for horizon in resolved.horizons],
+        "sessions": [horizon.model_dump(mode="json") for horizon in resolved.operated_horizons],
         "scenario_sha256": resolved.sha256,
         VERSION: version("peerwatt"),
         CONFIG_DIGESTS: config_digests(run_dir),

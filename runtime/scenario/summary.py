@@ -24,9 +24,11 @@ def notices(resolved: ResolvedScenario) -> list[str]:
     """
     found = []
     above, suspended = resolved.export_above_import_slots(), resolved.suspended_slots()
+    rolling = resolved.scenario.horizon.replan_every_slots is not None
     for number, (horizon, higher, slots) in enumerate(
-        zip(resolved.horizons, above, suspended, strict=True), start=1
+        zip(resolved.operated_horizons, above, suspended, strict=True), start=1
     ):
+        higher, slots = ([slot for slot in those if slot < horizon.slots] for those in (higher, slots))
         session = f"session {number} ({horizon.local(0):%Y-%m-%d})"
         if horizon.local(0).utcoffset() != horizon.local(horizon.slots).utcoffset():
             found.append(
@@ -34,7 +36,7 @@ def notices(resolved: ResolvedScenario) -> list[str]:
                 f"{_hours(horizon)} h, from {horizon.local(0).isoformat()} "
                 f"to {horizon.local(horizon.slots).isoformat()}"
             )
-        elif horizon.slot_minutes * horizon.slots != 1440:
+        elif horizon.slot_minutes * horizon.slots != 1440 and not rolling:
             found.append(f"{session}: it has {horizon.slots} slots, {_hours(horizon)} h, not 24 h")
         dear = [slot for slot in slots if slot not in higher]
         for those, reason in (
@@ -82,11 +84,11 @@ def describe(resolved: ResolvedScenario) -> dict[str, Any]:
                 "zone": horizon.zone,
                 "slot_minutes": horizon.slot_minutes,
                 "slots": horizon.slots,
-                "import_price_eur_per_kwh": _extremes(asks),
-                "export_price_eur_per_kwh": _extremes(pays),
+                "import_price_eur_per_kwh": _extremes(asks[: horizon.slots]),
+                "export_price_eur_per_kwh": _extremes(pays[: horizon.slots]),
             }
             for horizon, asks, pays in zip(
-                resolved.horizons,
+                resolved.operated_horizons,
                 resolved.import_price_eur_per_kwh,
                 resolved.export_price_eur_per_kwh,
                 strict=True,
@@ -101,10 +103,17 @@ def describe(resolved: ResolvedScenario) -> dict[str, Any]:
                 "vehicles": [vehicle.model_dump(mode="json") for vehicle in member.vehicles],
                 "appliances": [appliance.model_dump(mode="json") for appliance in member.appliances],
                 "pv_area_m2": member.pv.area_m2 if member.pv else None,
-                "load_kwh": [_total(series.load_kwh) for series in resolved.series[member.name]],
+                "load_kwh": [
+                    _total(series.first(horizon.slots).load_kwh)
+                    for series, horizon in zip(
+                        resolved.series[member.name], resolved.operated_horizons, strict=True
+                    )
+                ],
                 "pv_kwh": [
-                    _pv_total(series, member.pv.array if member.pv else None, horizon)
-                    for series, horizon in zip(resolved.series[member.name], resolved.horizons, strict=True)
+                    _pv_total(series.first(horizon.slots), member.pv.array if member.pv else None, horizon)
+                    for series, horizon in zip(
+                        resolved.series[member.name], resolved.operated_horizons, strict=True
+                    )
                 ],
             }
             for member in scenario.members
