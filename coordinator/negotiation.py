@@ -89,6 +89,8 @@ class Negotiation:
         self.trades_across: dict[str, list[ReportedTrade]] = {}
         self._concluded_by_others = concluded_by_others
         self._members = members
+        self._index = {name: index for index, name in enumerate(members)}
+        self._waiting: set[str] = set()  # asked at present, and neither answered nor declined
         self._position = np.zeros((len(members), tariff.slots))
         self._agreed_kwh = self._position
         self._position_round = [0] * len(members)
@@ -103,24 +105,26 @@ class Negotiation:
 
     def answer(self, member: str, answer: Answer) -> None:
         """Take a member's answer in the running round."""
-        index = self._members.index(member)
+        index = self._index[member]
         self._answers[member] = answer
+        self._waiting.discard(member)
         self._position[index] = answer.net_kwh
         self._position_round[index] = self.number
 
     def decline(self, member: str) -> None:
         """Note that a member will not answer in the running round."""
         self._declined.add(member)
+        self._waiting.discard(member)
 
     @property
     def complete(self) -> bool:
         """Whether nobody is waited for any more."""
-        return not self.outstanding
+        return not self._waiting
 
     @property
     def outstanding(self) -> list[str]:
         """Members that are asked at present and have neither answered nor declined."""
-        return [name for name in self.asking if name not in self._answers and name not in self._declined]
+        return [name for name in self.asking if name in self._waiting]
 
     def next_turn(self) -> bool:
         """Ask the next member of a round that asks in turn; False when there is none."""
@@ -129,6 +133,7 @@ class Negotiation:
         index = self._turns.pop(0)
         self.asking = {self._members[index]: self.mechanism.turn(index, self._position.copy())}
         self._asked += self.asking
+        self._waiting = self.asking.keys() - self._answers.keys() - self._declined
         return True
 
     def end_round(self) -> Answers:
@@ -185,6 +190,7 @@ class Negotiation:
             self._turns = []
             self.asking = dict.fromkeys(self._members, self.call)
             self._asked = list(self._members)
+            self._waiting = set(self._members)
 
     def _round(self, late: list[str]) -> Round:
         tariff = self.mechanism.tariff

@@ -84,7 +84,7 @@ class PlanningProblem:
         weight = checked_row(
             weight_name, np.full(slots, float(weight)) if weight.ndim == 0 else weight, slots
         )
-        if weight.min() < 0:
+        if np.minimum.reduce(weight) < 0:
             raise InputError(f"{weight_name}: expected at least 0, found {weight.min()}")
         if self.reference_net_kwh is None and weight.any():
             raise InputError(
@@ -285,7 +285,7 @@ def plan_of(
     cost = float(stage.sum())
     if problem.weight_eur_per_kwh2.any():
         stage = stage + proximal_cost_eur(net, problem)
-    peak = float(peak_charge_eur(net, problem))
+    peak = float(peak_charge_eur(net, problem)) if problem.peak_charge_eur_per_kw else 0.0
     objective = float(stage.sum()) + peak + wear
     return Plan(
         stored_energy_kwh=stored,

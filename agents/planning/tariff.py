@@ -28,7 +28,7 @@ def checked_row(name: str, values: ArrayLike, slots: int | None = None) -> Float
         expected = "one value per slot" if slots is None else f"{slots} values, one per slot"
         raise InputError(f"{name}: expected {expected}, found an array of shape {row.shape}")
     finite = np.isfinite(row)
-    if not finite.all():
+    if not np.logical_and.reduce(finite):
         bad = int(finite.argmin())
         raise InputError(f"{name}, slot {bad}: expected a finite number, found {row[bad]}")
     row.flags.writeable = False
@@ -106,10 +106,12 @@ class NetTariff:
 
     def cost_eur(self, net_kwh: FloatArray) -> FloatArray:
         """Cost of each slot [EUR]; net energy [kWh per slot], first axis T; shape as given."""
+        imports, exports = self.import_price_eur_per_kwh, self.export_price_eur_per_kwh
+        if net_kwh.ndim == 1 and not self.hinges:
+            price: FloatArray = np.where(net_kwh > 0, imports, exports)
+            return net_kwh * price
         trailing = (slice(None),) + (None,) * (net_kwh.ndim - 1)
-        cost: FloatArray = net_kwh * np.where(
-            net_kwh > 0, self.import_price_eur_per_kwh[trailing], self.export_price_eur_per_kwh[trailing]
-        )
+        cost: FloatArray = net_kwh * np.where(net_kwh > 0, imports[trailing], exports[trailing])
         for hinge in self.hinges:
             beyond = net_kwh - hinge.at_kwh[trailing]
             cost += beyond * np.where(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from runtime.bench.memory import Memory, memory_of_fleet
 from runtime.bench.timings import Spread, Timings, read_timings
 from runtime.bench.worker import News, give, run_worker, stop_with_parent, tell
 from runtime.configuration import CoordinatorConfig
-from runtime.errors import PeerwattError
+from runtime.errors import FleetError, PeerwattError
 from runtime.fleet.supervisor import Fleet
 from runtime.rundir import RunDirectory
 
@@ -61,8 +64,10 @@ def measure(directory: RunDirectory, on_news: News) -> MarketRun:
     memory: dict[str, Memory] = {}
 
     def hear(agent: str, phase: str, detail: dict[str, Any]) -> None:
-        if phase == "slot" and (detail["session"], detail["slot"]) == (last, middle):
-            memory.update(memory_of_fleet(fleet))
+        if phase == "slot" and detail["session"] == last and detail["slot"] in (0, middle):
+            # The news of the middle may be heard late, when processes have left: then the first slot counts.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                memory.update(memory_of_fleet(fleet))
         if phase in WORTH_TELLING:
             on_news(agent, phase, detail)
 
@@ -71,6 +76,8 @@ def measure(directory: RunDirectory, on_news: News) -> MarketRun:
     fleet.run()
     whole_s = time.monotonic() - began_s
     assert fleet.ready_seconds is not None, "a fleet that has run was ready"
+    if not memory:
+        raise FleetError("the session was over before memory could be measured: more slots are needed")
     return MarketRun(
         ready_s=fleet.ready_seconds,
         whole_s=whole_s,

@@ -16,11 +16,15 @@ from runtime.bench.worker import News
 from runtime.fleet.children import ServerChild
 from runtime.rundir import RunDirectory
 
-SESSIONS_AT_REST = 3
-"""Sessions negotiated without batteries: positions stand still after two rounds each. The first warms up."""
-
 PLAIN_ROUNDS = 20
 """Rounds of plain clients, after theirs to warm up."""
+
+FEWEST_SESSIONS_AT_REST = 3
+"""Sessions negotiated without batteries: positions stand still after two rounds each. The first warms up."""
+
+MEMBER_SESSIONS = 240
+"""Members times sessions at rest, where that makes no more rounds than plain clients hold: a session of many
+takes long."""
 
 TURNS = 3
 """How often fleet and plain clients take turns: what else the machine does then slows both."""
@@ -104,6 +108,12 @@ class Turn:
         return median(self.rounds_s) / median(self.plain.rounds_s)
 
 
+def sessions_at_rest(members: int) -> int:
+    """Sessions for about as many rounds as plain clients hold, fewer where there are many members."""
+    as_many_rounds = 1 + PLAIN_ROUNDS // 2
+    return max(FEWEST_SESSIONS_AT_REST, min(as_many_rounds, MEMBER_SESSIONS // members))
+
+
 def measure_size(members: int, slots: int, on_news: News) -> SizeFigures:
     """Measure a community of ``members`` over ``slots``; everything is removed afterwards.
 
@@ -118,7 +128,7 @@ def measure_size(members: int, slots: int, on_news: News) -> SizeFigures:
         turns = []
         for turn in range(TURNS):
             at_rest = RunDirectory(Path(folder, f"at-rest-{turn}"))
-            write_community(at_rest, members, slots, sessions=SESSIONS_AT_REST, at_rest=True)
+            write_community(at_rest, members, slots, sessions=sessions_at_rest(members), at_rest=True)
             on_news("bench", "at-rest", {"members": members})
             rested = run_market(at_rest, on_news)
             on_news("bench", "plain", {"members": members})

@@ -11,10 +11,12 @@ changes a byte has to write all later lines anew. Times are the wall clock of th
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from typing import Any, TypeVar
@@ -99,7 +101,14 @@ class LogRecord:
 
 def utc_now() -> str:
     """Read the wall clock as records carry it, e.g. ``2026-06-01T10:00:00.000125Z``."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{_second_text(seconds)}.{microseconds:06d}Z"
+
+
+@lru_cache(maxsize=1)
+def _second_text(seconds: int) -> str:
+    """A second since 1970 as records carry it, without its fraction; many records fall into one."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")[:-6]
 
 
 def instant_text(moment: datetime) -> str:
@@ -139,10 +148,10 @@ def encode_event(seq: int, at: str, name: str, data: Mapping[str, Any], prev: st
         TypeError: ``data`` holds something JSON has no form for.
         ValueError: ``data`` holds NaN or an infinity.
     """
+    text = encode_basestring_ascii
     return _seal(
-        _encode(
-            {"seq": seq, "at": at, "kind": RecordKind.EVENT, "name": name, "data": dict(data), "prev": prev}
-        )
+        f'{{"seq":{seq},"at":{text(at)},"kind":"{RecordKind.EVENT.value}","name":{text(name)},'
+        f'"data":{_encode(dict(data))},"prev":"{prev}"}}'
     )
 
 

@@ -40,6 +40,9 @@ ATTEMPT_LIMIT_S = 15.0
 FIRST_BACKOFF_S, BACKOFF_LIMIT_S = 0.2, 5.0
 """Pause after a failed attempt: doubles from the first to the limit, times a random 0.5 to 1."""
 
+STANZA_ID_PREFIX = "m"
+"""Stanzas of messages are named after their messages, apart from those of slixmpp's queries."""
+
 LASTING_S = 10.0
 """A connection that held this long makes the next pause the first again."""
 
@@ -212,7 +215,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
         check_sendable(envelope)
         if self.client is None or not self.client.usable:
             return False
-        self.client.send_raw(stanza_text_of(envelope, self.client.new_id()))
+        self.client.send_raw(stanza_text_of(envelope, f"{STANZA_ID_PREFIX}{envelope.message_id}"))
         return True
 
     # Connection.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from xml.etree import ElementTree
 
@@ -18,6 +19,8 @@ from runtime.protocol.envelope import Envelope  # noqa: E402
 
 BODY = "{jabber:client}body"
 FORMS = "{jabber:x:data}"
+_FORM, _TITLE, _FIELD, _VALUE = (f"{FORMS}{name}" for name in ("x", "title", "field", "value"))
+_MARKUP = re.compile("[&<>'\"]")
 
 
 def message_of(envelope: Envelope) -> Message:
@@ -41,14 +44,22 @@ def stanza_text_of(envelope: Envelope, stanza_id: str) -> str:
         envelope: the message.
         stanza_id: the stanza's id.
     """
-    fields = "".join(
-        f'<field var="{name}" type="text-single"><value>{lean.escape(value)}</value></field>'
-        for name, value in (*fields_of(envelope).items(), (THREAD_FIELD, envelope.conversation))
+    fields = fields_of(envelope)
+    fields[THREAD_FIELD] = envelope.conversation
+    recipient, sender = envelope.recipient, envelope.sender
+    if _MARKUP.search("".join((stanza_id, recipient, sender, *fields.values()))) is not None:
+        stanza_id, recipient, sender = map(lean.escape, (stanza_id, recipient, sender))
+        fields = {name: lean.escape(value) for name, value in fields.items()}
+    written = "".join(
+        [
+            f'<field var="{name}" type="text-single"><value>{value}</value></field>'
+            for name, value in fields.items()
+        ]
     )
     return (
-        f'<message id="{lean.escape(stanza_id)}" xml:lang="en" to="{lean.escape(envelope.recipient)}" '
-        f'from="{lean.escape(envelope.sender)}" type="chat"><body>{_escaped(envelope.body)}</body>'
-        f'<x xmlns="jabber:x:data" type="form">{fields}<title>{FORM_TITLE}</title></x></message>'
+        f'<message id="{stanza_id}" xml:lang="en" to="{recipient}" '
+        f'from="{sender}" type="chat"><body>{_escaped(envelope.body)}</body>'
+        f'<x xmlns="jabber:x:data" type="form">{written}<title>{FORM_TITLE}</title></x></message>'
     )
 
 
@@ -73,11 +84,15 @@ def message_of_stanza(stanza: ElementTree.Element) -> Message:
         )
     except InvalidJID as error:
         raise ProtocolError(f"its addresses: {error}") from error
-    for form in stanza.iterfind(f"{FORMS}x"):
-        if form.findtext(f"{FORMS}title") != FORM_TITLE:
+    for form in stanza:
+        if form.tag != _FORM or form.findtext(_TITLE) != FORM_TITLE:
             continue
-        for field in form.iterfind(f"{FORMS}field"):
-            name, value = field.get("var"), field.findtext(f"{FORMS}value")
+        for field in form:
+            if field.tag != _FIELD:
+                continue
+            name = field.get("var")
+            # Nearly always the only thing in a field.
+            value = field[0].text if len(field) and field[0].tag == _VALUE else field.findtext(_VALUE)
             if name is None:
                 raise ProtocolError("a field of its form has no name")
             if not value:

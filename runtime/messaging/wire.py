@@ -67,8 +67,11 @@ def check_sendable(envelope: Envelope) -> None:
             f"message {envelope.message_id}: body of {escaped_bytes} bytes once escaped for XML, "
             f"at most {MAX_ESCAPED_BODY_BYTES} allowed"
         )
-    _check_field("conversation", envelope.conversation)
-    for name, value in fields_of(envelope).items():
+    fields = {"conversation": envelope.conversation, **fields_of(envelope)}
+    joined = "".join(fields.values())
+    if all(fields.values()) and len(joined) <= MAX_FIELD_CHARACTERS and _is_xml(joined):
+        return  # all of them at once, as nearly always
+    for name, value in fields.items():
         _check_field(name, value)
 
 

@@ -49,6 +49,8 @@ def check_one_direction(body: Body, taken: str, given: str) -> None:
     taken_kwh, given_kwh = getattr(body, taken), getattr(body, given)
     if len(taken_kwh) != len(given_kwh):
         raise ValueError(f"{taken} and {given} differ in length")
+    if max(map(min, taken_kwh, given_kwh), default=0.0) <= 0:
+        return
     for slot, pair in enumerate(zip(taken_kwh, given_kwh, strict=True)):
         if min(pair) > 0:
             both = "imports and exports" if taken == "grid_import_kwh" else "buys and sells"
