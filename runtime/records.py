@@ -8,7 +8,6 @@ energy are exact decimals, written as text.
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
@@ -209,16 +208,13 @@ class SessionRecord(Record):
     bills: list[Bill]
     communities: list[CommunityRecord] = Field(default_factory=list)
 
-    def settled_together(self, slot: int) -> list[set[str]]:
-        """Members in the groups in which a slot was settled: all of them, or two communities each alone."""
-        if slot in self._exchanged_slots or not self.communities:
-            return [{*self.agreed_net_kwh}]
-        return [{*part.members} for part in self.communities]
-
-    @cached_property
-    def _exchanged_slots(self) -> set[int]:
+    def settled_together(self) -> list[list[set[str]]]:
+        """By slot, members in the groups in which it was settled: all of them, or two communities alone."""
+        everybody = [{delivery.member for delivery in self.deliveries}]
+        apart = [{*part.members} for part in self.communities]
         parts = [{each.slot for each in part.exchanges} for part in self.communities]
-        return set.intersection(*parts) if parts else set()
+        together = set.intersection(*parts) if parts else {*range(self.horizon.slots)}
+        return [everybody if slot in together else apart for slot in range(self.horizon.slots)]
 
     def pool_price_of(self, member: str, slot: int) -> Decimal | None:
         """Price of the pool that a member is in; None where there is none."""

@@ -152,8 +152,9 @@ def _check_pool(session: SessionRecord, where: str) -> None:
     energy: dict[tuple[int, str, LedgerKind], Decimal] = defaultdict(Decimal)
     for entry in session.ledger:
         energy[entry.slot, entry.member, entry.kind] += entry.energy_kwh
+    groups = session.settled_together()
     for slot in sorted({entry.slot for entry in session.ledger}):
-        for members in session.settled_together(slot):
+        for members in groups[slot]:
 
             def whole(kind: LedgerKind, slot: int = slot, members: set[str] = members) -> Decimal:
                 return sum((energy[slot, member, kind] for member in members), Decimal(0))

@@ -60,9 +60,10 @@ def _check_contracts(session: SessionRecord, net: _BySlot, where: str) -> None:
             buyer, seller = entry.parties()
             executed[entry.slot, buyer, seller, entry.price_eur_per_kwh] += entry.energy_kwh
     settled = {delivery.slot for delivery in session.deliveries}
+    groups = session.settled_together()
     for key in sorted(agreed.keys() | executed.keys()):
         slot, buyer, seller, price = key
-        if not any({buyer, seller} <= members for members in session.settled_together(slot)):
+        if not any({buyer, seller} <= members for members in groups[slot]):
             agreed[key] = Decimal(0)  # across, in a slot that each community settled alone
         here = f"{where}, slot {slot}: {buyer} buys {executed[key]} kWh from {seller} at {price} EUR/kWh"
         if executed[key] > agreed[key]:
@@ -94,13 +95,14 @@ def _check_excess(session: SessionRecord, net: _BySlot, where: str) -> None:
         ("grid-export", -1, grid.export_limit_kwh(minutes)),
     )
     due: _BySlot = {}
+    groups = session.settled_together()
     for kind, sign, limit in limits:
         if limit is None or not grid.excess_price_eur_per_kwh:
             continue
         with_grid = _energies(session, kind)
         tolerance_kwh = _STEP_KWH * max(1, len(session.communities))  # shared between, then inside them
         for slot in sorted({slot for slot, _ in net}):
-            for members in session.settled_together(slot):
+            for members in groups[slot]:
                 whole = sum((net.get((slot, each), Decimal(0)) for each in members), Decimal(0))
                 excess = sign * whole - limit
                 if excess > 0:

@@ -110,8 +110,9 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
             counted = ", ".join(f"{name} ({_times(count, 'slot')})" for name, count in of_kind.items())
             found.append(f"{words}: {counted}.")
     alone = sum(
-        len(s.settled_together(slot)) > 1
+        len(s.settled_together()[slot]) > 1
         for s in coordinator.sessions
+        if s.communities
         for slot in {delivery.slot for delivery in s.deliveries}
     )
     if alone:
