@@ -73,7 +73,7 @@ def negotiate(coordinator: CoordinatorConfig, members: list[MemberConfig]) -> Ou
     return Outcome(
         negotiation,
         expected_bills_eur(negotiation.agreed_kwh, negotiation.clearing, tariff),
-        bills_without_trade_eur(negotiation._positions_of(0), tariff),
+        bills_without_trade_eur(negotiation.positions_of(0), tariff),
         coordinated_optimum(residual_kwh, batteries, tariff).objective_eur,
     )
 

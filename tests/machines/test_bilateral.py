@@ -64,7 +64,7 @@ def score(coordinator: CoordinatorConfig, members: list[MemberConfig]) -> tuple[
     tariff = negotiation.mechanism.tariff
     assert negotiation.clearing is not None
     paid = expected_bills_eur(negotiation.agreed_kwh, negotiation.clearing, tariff)
-    alone = tariff.alone_costs_eur(negotiation._positions_of(0))
+    alone = tariff.alone_costs_eur(negotiation.positions_of(0))
     assert (paid <= alone + 1e-6).all(), "nobody is worse off than alone"
     residual = np.array([foresee(member, 0).residual_load_kwh for member in members])
     optimum = coordinated_optimum(residual, [member.battery for member in members], tariff)

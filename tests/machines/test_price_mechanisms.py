@@ -66,7 +66,7 @@ def test_admm_reaches_nearly_all_with_fee_demand_charge_and_limit(
     outcome = random_outcome(seed, members, "admm", grid(members, limited))
     assert outcome.score >= 0.97
     assert outcome.rounds <= ADMM_ROUNDS
-    excess_kwh = outcome.tariff.excess_kwh(outcome.negotiation._positions_of(0).sum(axis=0))
+    excess_kwh = outcome.tariff.excess_kwh(outcome.negotiation.positions_of(0).sum(axis=0))
     assert (excess_kwh > 0).any() == limited, "the limit would matter"
     if not limited:
         assert (outcome.bills_eur <= outcome.alone_eur + 1e-9).all()
