@@ -37,3 +37,6 @@ def test_segments_without_length_never_spoil_the_order_of_values():
     np.testing.assert_allclose(joined.value_eur_per_kwh, 2.0)
     np.testing.assert_allclose(joined.change_kwh, [0, 0, 0, 1, 1, 2, 2, 2])
     np.testing.assert_allclose(still.value_eur_per_kwh, 0.0)
+    start, end = np.array([[9.0, 1.0, 2.0, -9.0]]), np.array([[9.0, 2.0, 3.0, -9.0]])
+    (bent,) = staircases(points[:1], start, end)
+    np.testing.assert_allclose(bent.value_eur_per_kwh, [1, 1, 1, 2, 2, 3, 3, 3])
