@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import Field, TypeAdapter
 
+from runtime.cli.meter_protocol import protocol_page
 from runtime.protocol.bodies import (
     Acknowledged,
     MeterAttach,
@@ -25,9 +26,13 @@ _Heard = MeterAttached | ReadingRequest | MeteringEnded | Acknowledged | Reason
 _MeterBody = Annotated[_Told | _Heard, Field(discriminator="type")]
 
 
-def print_schema() -> None:
+def print_schema(
+    docs: Annotated[
+        bool, typer.Option("--docs", help="Print how to write such a meter, as a page of Markdown.")
+    ] = False,
+) -> None:
     """Print the bodies that a meter sends and gets, as JSON Schema, for meters in other languages."""
-    typer.echo(json.dumps(meter_schema(), indent=1))
+    typer.echo(protocol_page() if docs else json.dumps(meter_schema(), indent=1))
 
 
 def meter_schema() -> dict[str, Any]:
