@@ -11,7 +11,12 @@ from coordinator.verification.community import Recomputation, recompute
 from coordinator.verification.findings import Findings
 from coordinator.verification.member import check_member
 from coordinator.verification.records import check_records, load_record
-from coordinator.verification.retraced import add_divergences, retrace_market, retraced_record
+from coordinator.verification.retraced import (
+    add_divergences,
+    contracts_made,
+    retrace_market,
+    retraced_record,
+)
 from coordinator.verification.two_books import verify_two_communities
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import InputError, LogError
@@ -91,8 +96,8 @@ def _verify_market(directory: RunDirectory, folder: Path, terms: Path, answer: _
         return
     log = logs[0]
     record = load_record(directory)
-    result = recompute(log, config)
     retraced = _retrace(log, config, answer)
+    result = recompute(log, config, None if retraced is None else contracts_made(retraced))
     if retraced is not None:
         add_divergences(result.findings, retraced)
     result.findings.sort()

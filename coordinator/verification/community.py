@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ from coordinator.verification.adjusted import check_adjustments
 from coordinator.verification.evidence import SessionEvidence, sessions_in
 from coordinator.verification.findings import Findings
 from coordinator.verification.settled import Settled, settle_again
+from runtime.bookkeeping import AgreedContract
 from runtime.configuration import CoordinatorConfig, CoordinatorSession
 from runtime.protocol.bodies import PriceSignal
 
@@ -63,12 +65,15 @@ class Recomputation:
     unfinished: int | None = None
 
 
-def recompute(log: Path, config: CoordinatorConfig) -> Recomputation:
+def recompute(
+    log: Path, config: CoordinatorConfig, made: Mapping[int, Sequence[AgreedContract]] | None = None
+) -> Recomputation:
     """Settle all sessions of a run again.
 
     Args:
         log: the coordinator's log.
         config: the published terms: members, horizons, tariffs, grid terms.
+        made: contracts that the mechanism makes of members' orders, by session.
 
     Raises:
         LogError: the log's chain is broken, or it cannot be read.
@@ -86,7 +91,8 @@ def recompute(log: Path, config: CoordinatorConfig) -> Recomputation:
         terms = config.sessions[evidence.number]
         _check_told(evidence, terms, result.findings)
         try:
-            settled = settle_again(evidence, terms, config.members)
+            contracts = (made or {}).get(evidence.number, ())
+            settled = settle_again(evidence, terms, config.members, contracts)
         except ValueError as error:
             result.findings.add(f"session {evidence.number}: {error}")
             continue

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coordinator.session import MarketMachine
+from coordinator.session import MarketMachine, Phase
 from coordinator.verification.findings import Findings
+from runtime.bookkeeping import AgreedContract
 from runtime.configuration import CoordinatorConfig
 from runtime.messagelog.reader import read_log
 from runtime.messaging.moment import jid_of
@@ -49,6 +50,17 @@ def add_divergences(findings: Findings, retraced: Retraced) -> None:
         if divergence.subject not in known:
             findings.add(str(divergence))
     findings.more += retraced.more
+
+
+def contracts_made(retraced: Retraced) -> dict[int, list[AgreedContract]]:
+    """The contracts that the mechanism makes, by session; of the running session too, once it is agreed."""
+    machine = retraced.machine
+    if not isinstance(machine, MarketMachine):
+        return {}
+    made = {session.session: session.contracts for session in machine._done}
+    if machine.phase in (Phase.AGREEING, Phase.OPERATING):
+        made[machine.session] = machine._operation.contracts
+    return made
 
 
 def retraced_record(retraced: Retraced) -> CoordinatorRecord | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -56,17 +56,24 @@ class Settled:
     shared: bool = False
 
 
-def settle_again(evidence: SessionEvidence, terms: CoordinatorSession, order: list[str]) -> Settled:
+def settle_again(
+    evidence: SessionEvidence,
+    terms: CoordinatorSession,
+    order: list[str],
+    made: Sequence[AgreedContract] = (),
+) -> Settled:
     """Settle a session from its messages.
 
     A member whose delivery did not come in time is settled at its agreed position. Contracts are what both
-    sides reported alike; those of a member that was sent back to its plan of round 0 do not count. The
-    session is shared out over all slots if any member was told of a sharing.
+    sides reported alike; those of a member that was sent back to its plan of round 0 do not count. Where
+    members did not bargain, contracts are those that the mechanism makes of their orders. The session is
+    shared out over all slots if any member was told of a sharing.
 
     Args:
         evidence: what was said.
         terms: horizon, tariffs and grid terms.
         order: the scenario's members, in order.
+        made: contracts that the mechanism makes.
 
     Raises:
         ValueError: the messages do not hold together: no agreement, or of another length.
@@ -82,7 +89,8 @@ def settle_again(evidence: SessionEvidence, terms: CoordinatorSession, order: li
     local = [
         None if price is None else Decimal(repr(price)).quantize(PRICE_STEP_EUR_PER_KWH) for price in told
     ]
-    settled = Settled(members, local, _contracts(evidence, terms, members))
+    contracts = _contracts(evidence, terms, members) if evidence.reports else list(made)
+    settled = Settled(members, local, contracts)
     operated = terms.operated.slots
     for slot in range(operated):
         _settle_slot(settled, evidence, terms, slot)

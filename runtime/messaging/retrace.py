@@ -51,6 +51,7 @@ class Retraced:
     """What came of feeding a machine its log.
 
     Attributes:
+        machine: the machine, as it is at the log's end; None before.
         events: what the machine was told: messages, timers, computations.
         messages: messages it said that are in the log as it would say them.
         rounded: of them, those equal but for the last decimals of numbers.
@@ -60,6 +61,7 @@ class Retraced:
         saved: the records that the machine wanted kept, in order.
     """
 
+    machine: Machine | None = None
     events: int = 0
     messages: int = 0
     rounded: int = 0
@@ -86,7 +88,7 @@ def retrace(records: Iterable[LogRecord], machine: Machine) -> Retraced:
     Raises:
         LogError: as the reading of ``records`` does.
     """
-    found = Retraced()
+    found = Retraced(machine)
     feed = LogFeed(Reactions(machine))
     due: dict[str, int] = {}  # message the machine wants sent -> record that it follows from
     said: set[str] = set()
