@@ -5,13 +5,11 @@ import shutil
 from dataclasses import replace
 from xml.sax.saxutils import escape
 
-import aioxmpp.dispatcher
 import pytest
 from recording_agent import RecordingAgent, inform
 from xmpp_servers import ACCOUNTS, SERVERS
 
 from runtime.errors import AgentRefusedError, ProtocolError
-from runtime.messaging import aioxmpp_link
 from runtime.messaging.wire import FORM_TITLE, MAX_ESCAPED_BODY_BYTES, fields_of
 from runtime.protocol.envelope import MAX_BODY_BYTES, Performative
 from runtime.xmpp.authority import ensure_credentials
@@ -279,39 +277,6 @@ async def test_a_bounce_is_not_taken_for_a_message(pair):
     assert coordinator.envelopes == [after]
     assert not coordinator.malformed
     assert coordinator.connected
-
-
-async def test_aioxmpp_exchanges_envelopes_with_an_agent(connection, pair):
-    coordinator, _ = pair
-    client = aioxmpp_link.make_client(connection, "meter", "device")
-    received = asyncio.Queue()
-    client.summon(aioxmpp.dispatcher.SimpleMessageDispatcher).register_callback(
-        None, None, received.put_nowait
-    )
-    meter_jid = connection.jid("meter")
-    reading = inform(meter_jid, coordinator.bare_jid, protocol="metering", expects_reply=True)
-    async with asyncio.timeout(15), client.connected():
-        await client.send(aioxmpp_link.stanza_of(reading))
-        await coordinator.until(lambda: coordinator.envelopes)
-        answer = inform(coordinator.bare_jid, meter_jid, in_reply_to=reading.message_id)
-        coordinator.transmit(answer)
-        stanza = await received.get()
-    assert coordinator.envelopes == [reading]
-    assert aioxmpp_link.envelope_of_stanza(stanza, meter_jid) == answer
-
-
-async def test_aioxmpp_refuses_a_server_of_another_authority(connection, tmp_path, caplog):
-    other = ensure_credentials(tmp_path, connection.domain)
-    client = aioxmpp_link.make_client(
-        connection.model_copy(update={"ca_file": other.ca_file}), "meter", "device"
-    )
-    refused = asyncio.get_running_loop().create_future()
-    client.on_failure.connect(refused.set_result)
-    client.start()
-    await asyncio.wait_for(refused, 15)
-    assert not client.established
-    # aioopenssl drops the reason on its way up.
-    assert "certificate verify failed" in caplog.text
 
 
 def test_prosody_is_there():
