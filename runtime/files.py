@@ -18,12 +18,17 @@ def write_text_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     Raises:
         OSError: the folder cannot be written to.
     """
+    write_bytes_atomically(path, text.encode("utf-8"), mode)
+
+
+def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write ``content`` to ``path``, as ``write_text_atomically`` does text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         temporary.chmod(mode)
         temporary.replace(path)
     except BaseException:

@@ -22,4 +22,17 @@ while [ -z "$status" ]; do
 done
 trap - TERM INT
 [ "$status" -eq 0 ] || exit "$status"
+
+# Members write their records as they leave. Those on other hosts keep theirs there: the report does without.
+records_missing() {
+    for config in "$run"/config/members/*.json; do
+        [ -e "$run/records/members/$(basename "$config")" ] || return 0
+    done
+    return 1
+}
+seconds=0
+while records_missing && [ "$seconds" -lt 20 ]; do
+    sleep 1
+    seconds=$((seconds + 1))
+done
 exec peerwatt report "$run"

@@ -13,16 +13,19 @@ from runtime.cli.dataset import app as dataset
 from runtime.cli.explain import explain
 from runtime.cli.forecast import forecast
 from runtime.cli.import_series import import_series
+from runtime.cli.invite import invite, join
+from runtime.cli.kubernetes import kubernetes
 from runtime.cli.messages import messages
 from runtime.cli.meter import app as meter
 from runtime.cli.new import new
 from runtime.cli.plan import plan
 from runtime.cli.prepare import prepare
-from runtime.cli.replicate import replicate
 from runtime.cli.replay import replay
+from runtime.cli.replicate import replicate
 from runtime.cli.report import report
 from runtime.cli.resume import resume
 from runtime.cli.run import run
+from runtime.cli.secrets import app as secrets
 from runtime.cli.verify import verify
 from runtime.cli.why import why
 
@@ -53,7 +56,11 @@ app.command()(replay)
 app.command()(forecast)
 app.command()(plan)
 app.command()(compose)
+app.command()(kubernetes)
 app.command()(prepare)
+app.command()(invite)
+app.command()(join)
+app.add_typer(secrets, name="secrets")
 app.add_typer(bench, name="bench")
 
 

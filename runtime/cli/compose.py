@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Annotated, get_args
 
 import typer
 
+from runtime.cli.manifests import as_yaml, check_members, emit, tell
+from runtime.cli.prepare import prepare_run
 from runtime.configuration import Setting
 from runtime.deployment.address import DOMAIN
 from runtime.deployment.containers import AUDIT_DIR, HANDOUT, STORED_DIR, health_command, process_command
 from runtime.deployment.holders import METERS, prosumer
 from runtime.errors import InputError
-from runtime.rundir import COORDINATOR
+from runtime.mechanisms import has_two_communities
+from runtime.rundir import COORDINATOR, COORDINATORS
 from runtime.scenario.load import BUILTIN, find_scenario, load_scenario
 
 MARK = "# Written by `peerwatt compose`"
 """How every compose file written here begins: what begins so may be written over."""
+
+STACK_MARK = "# Written by `peerwatt compose --stack`"
+"""How every stack file written here begins."""
 
 _TEMPLATE = Path(__file__).with_name("compose.yaml.template")
 _PLAIN_SCALAR = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*")
@@ -41,6 +47,7 @@ class ContainerFleet:
         runs: folder on the host in which runs are kept.
         data: folder on the host with the data that the scenario reads, or None.
         setting: instead of the scenario's setting, or None.
+        coordinators: their accounts; the first leads, and makes the report.
     """
 
     community: str
@@ -50,6 +57,7 @@ class ContainerFleet:
     runs: Path
     data: Path | None = None
     setting: str | None = None
+    coordinators: list[str] = field(default_factory=lambda: [COORDINATOR])
 
 
 def scalar(text: str) -> str:
@@ -100,6 +108,12 @@ def render(fleet: ContainerFleet, out: Path) -> str:
     def handout(holder: str) -> str:
         return mount(f"deployment/handouts/{holder}", HANDOUT, read_only=True)
 
+    others = "".join(
+        f"\n  {coordinator}:\n    <<: *agent\n"
+        f"    command: [{', '.join(_word(word) for word in process_command(coordinator, '*run'))}]\n"
+        f"    volumes:\n      - {mount('logs')}\n      - {mount('records')}\n      - {handout(coordinator)}\n"
+        for coordinator in fleet.coordinators[1:]
+    )
     prosumers = "".join(
         f"\n  {prosumer(member)}:\n    <<: *agent\n"
         f"    command: [{', '.join(_word(word) for word in process_command(prosumer(member), '*run'))}]\n"
@@ -124,12 +138,12 @@ def render(fleet: ContainerFleet, out: Path) -> str:
         meters_command=", ".join(_word(word) for word in process_command(METERS, "*run")),
         deployment=json.dumps(f"/runs/{run}/deployment"),
         domain=DOMAIN,
-        unlimited=COORDINATOR,
+        unlimited=scalar(" ".join(fleet.coordinators)),
         healthcheck=health_command(DOMAIN),
         context=scalar(source),
         prepare_command="[" + ", ".join(scalar(word) for word in prepare_command) + "]",
         inputs="".join(inputs),
-        prosumers=prosumers,
+        prosumers=others + prosumers,
     )
 
 
@@ -137,10 +151,10 @@ def _word(word: str) -> str:
     return word if word == "*run" else scalar(word)
 
 
-def run_name(scenario: Path | str) -> str:
+def run_name(scenario: Path | str, engine: str = "compose") -> str:
     """Name of the folder in which a fleet of containers keeps its run."""
     stem = scenario.stem if isinstance(scenario, Path) else scenario
-    return "compose-" + (re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "community")
+    return f"{engine}-" + (re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "community")
 
 
 def _relative(path: Path, here: Path) -> str:
@@ -168,51 +182,66 @@ def source_tree(given: Path | None) -> Path:
     return root
 
 
-def write(fleet: ContainerFleet, out: Path) -> None:
-    """Save the compose file of ``fleet`` as ``out``.
-
-    Raises:
-        InputError: ``out`` is there and was not written by this command, or cannot be written.
-    """
-    text = render(fleet, out)
-    try:
-        if out.exists() and not out.read_text(encoding="utf-8").startswith(MARK):
-            raise InputError(
-                f"{out}: exists and was not written by `peerwatt compose`: name another file with --out"
-            )
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{out}: cannot be written: {error}") from error
-
-
 def compose(
     scenario: Annotated[
         str, typer.Argument(help="A scenario file, or the name of a built-in one.")
     ] = "example",
-    out: Annotated[Path, typer.Option(help="Where to write the compose file.")] = Path("compose.yaml"),
+    out: Annotated[Path | None, typer.Option(help="Where to write the file (standard output).")] = None,
     runs: Annotated[Path, typer.Option(help="Folder on this machine that keeps the results.")] = Path("runs"),
     source: Annotated[
-        Path | None, typer.Option(help="Source tree to build the images from (default: this installation's).")
+        Path | None, typer.Option(help="Source tree to build the image from (default: this installation's).")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
     setting: Annotated[str | None, typer.Option(help="Instead of the scenario's setting.")] = None,
+    remote: Annotated[
+        list[str] | None, typer.Option(help="A member that runs on a host of its own, by invitation.")
+    ] = None,
+    swarm: Annotated[bool, typer.Option("--stack", help="Write a stack for `docker stack deploy`.")] = False,
+    nodes: Annotated[str | None, typer.Option(help="With --stack: the swarm's nodes, by commas.")] = None,
+    image: Annotated[str, typer.Option(help="With --stack: the image, where nodes find it.")] = "peerwatt",
+    outside: Annotated[
+        str, typer.Option(help="With --stack: HOST:PORT at which the server is reached from outside.")
+    ] = "127.0.0.1:5222",
 ) -> None:
-    """Write a Docker Compose file that runs SCENARIO, one container for each member, on Prosody."""
+    """Write a Docker Compose file that runs SCENARIO, one container for each member, on Prosody.
+
+    With --stack, a Docker Swarm stack over several hosts; certificates and secrets are made in RUNS first.
+    """
     path = find_scenario(scenario)
     loaded = load_scenario(path)
     if setting is not None and setting not in get_args(Setting):
         raise InputError(f"--setting: found {setting!r}, expected one of {', '.join(get_args(Setting))}")
     if data is not None and not data.is_dir():
         raise InputError(f"--data: {data}: expected a folder")
+    members = [member.name for member in loaded.members]
+    elsewhere = check_members(remote or [], members, "--remote")
+    here = [member for member in members if member not in elsewhere]
+    kept_as = path.stem if path.parent == BUILTIN else path
+    if swarm:
+        from runtime.deployment.stack import stack
+
+        run = runs / run_name(kept_as, "stack")
+        deployment = prepare_run(str(path), run, None, None, outside, data, setting)
+        content = stack(deployment, out or Path("stack.yaml"), image, _named(nodes), elsewhere)
+        emit(as_yaml(STACK_MARK, loaded.community.name, [content]), out, STACK_MARK)
+        tell(out, f"{len(here)} members. Start it with: docker stack deploy -c {out or 'FILE'} NAME")
+        return
+    coordinators = [COORDINATOR]
+    if has_two_communities(loaded.mechanism.name) and (setting or loaded.setting) == "community":
+        coordinators = [*COORDINATORS]
     fleet = ContainerFleet(
         community=loaded.community.name,
-        members=[member.name for member in loaded.members],
-        scenario=path.stem if path.parent == BUILTIN else path,
+        members=here,
+        scenario=kept_as,
         source=source_tree(source),
         runs=runs,
         data=data,
         setting=setting,
+        coordinators=coordinators,
     )
-    write(fleet, out)
-    typer.echo(f"{out}: {len(fleet.members)} members. Start it with: docker compose -f {out} up")
+    emit(render(fleet, out or Path("compose.yaml")), out, MARK)
+    tell(out, f"{len(here)} members. Start it with: docker compose -f {out or 'FILE'} up")
+
+
+def _named(nodes: str | None) -> list[str]:
+    return [node.strip() for node in (nodes or "").split(",") if node.strip()]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from runtime.deployment.address import CLIENT_PORT
-from runtime.deployment.holders import METERS
-from runtime.rundir import COORDINATOR
+from runtime.deployment.holders import METERS, prosumer
+from runtime.rundir import COORDINATOR, COORDINATORS
 
 HANDOUT = "/run/peerwatt"
 """Where a container finds what it is handed."""
+
+RUNS_DIR = "/runs"
+"""Where a container keeps runs."""
 
 STORED_DIR = "/var/lib/peerwatt"
 """Where the XMPP server keeps messages that wait for agents that are away."""
@@ -26,18 +29,17 @@ def process_command(holder: str, run: str) -> list[str]:
     """Command of the container of a process of the fleet.
 
     Args:
-        holder: coordinator, meters or ``prosumer-MEMBER``.
+        holder: a coordinator, the meters or ``prosumer-MEMBER``.
         run: the run's folder in the container.
     """
-    match holder:
-        case _ if holder == COORDINATOR:
-            return ["sh", "/opt/peerwatt/fleet/coordinate.sh", run, HANDOUT]
-        case _ if holder == METERS:
-            return ["python", "-m", "agents", "meters", "--run", run, "--handout", HANDOUT]
-        case _:
-            member = holder.removeprefix("prosumer-")
-            command = ["python", "-m", "agents", "prosumer", "--run", run, "--handout", HANDOUT]
-            return [*command, "--member", member]
+    given = ["--run", run, "--handout", HANDOUT]
+    if holder == COORDINATOR:
+        return ["sh", "/opt/peerwatt/fleet/coordinate.sh", run, HANDOUT]
+    if holder in COORDINATORS:
+        return ["python", "-m", "coordinator", "run", *given, "--account", holder]
+    if holder == METERS:
+        return ["python", "-m", "agents", "meters", *given]
+    return ["python", "-m", "agents", "prosumer", *given, "--member", holder.removeprefix(prosumer(""))]
 
 
 def health_command(domain: str) -> str:

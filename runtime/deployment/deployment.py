@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.configuration import CoordinatorConfig
 from runtime.deployment.address import Address
 from runtime.deployment.holders import METERS, accounts_by_holder, prosumer
 from runtime.deployment.verifiers import write_verifiers
@@ -24,7 +25,7 @@ from runtime.errors import InputError
 from runtime.files import write_text_atomically
 from runtime.messaging.connection import Connection
 from runtime.messaging.secrets import ensure_secrets, new_secret, read_secret, write_secret
-from runtime.rundir import COORDINATOR, RunDirectory
+from runtime.rundir import RunDirectory
 from runtime.xmpp.accounts import load_accounts
 from runtime.xmpp.authority import ensure_credentials
 
@@ -85,6 +86,14 @@ class Deployment:
             raise InputError(f"{self.run.run_json}: expected a prepared run: {error}") from error
         return members
 
+    def coordinators(self) -> list[str]:
+        """Accounts of the run's coordinators; of two, the one that leads comes first.
+
+        Raises:
+            InputError: the run is not prepared.
+        """
+        return CoordinatorConfig.load(self.run.coordinator_config).coordinators
+
     def accounts(self) -> list[str]:
         """Local parts of all accounts.
 
@@ -95,7 +104,7 @@ class Deployment:
 
     def holders(self) -> dict[str, list[str]]:
         """Accounts by the process that holds them."""
-        return accounts_by_holder(self.accounts(), self.members())
+        return accounts_by_holder(self.coordinators(), self.members())
 
     def outside(self) -> Connection:
         """The connection as the operator sees it, from outside the fleet.
@@ -193,11 +202,11 @@ class Deployment:
 
     def _configs(self, holder: str) -> list[Path]:
         """Files of the run's ``config/`` that a process reads."""
-        own = {prosumer(member): [self.run.member_config(member)] for member in self.members()}
-        own[METERS] = [self.run.meters_config]
-        others = {self.run.meters_config, self.run.accounts_json}
-        own[COORDINATOR] = [path for path in sorted(self.run.config_dir.glob("*.json")) if path not in others]
-        return own[holder]
+        if holder in self.coordinators():
+            return [self.run.coordinator_config]
+        if holder == METERS:
+            return [self.run.meters_config]
+        return [self.run.member_config(holder.removeprefix(prosumer("")))]
 
 
 def _says(path: Path, secret: str) -> bool:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from runtime.errors import InputError
-from runtime.rundir import COORDINATOR, meter_account
+from runtime.rundir import meter_account
 
 METERS = "meters"
 """Holder of all built-in meters' accounts: they are one process."""
-
-OPERATOR = "operator"
-"""Whoever runs the deployment: holds all accounts, watches, and attaches meters."""
 
 
 def prosumer(member: str) -> str:
@@ -19,31 +16,21 @@ def prosumer(member: str) -> str:
     return f"prosumer-{member}"
 
 
-def holder_of(account: str, members: Sequence[str]) -> str:
-    """Name the process that logs in to an account; the operator's are those that no process needs."""
-    if account in members:
-        return prosumer(account)
-    if account in {meter_account(member) for member in members}:
-        return METERS
-    return COORDINATOR if account.startswith(COORDINATOR) else OPERATOR
-
-
-def accounts_by_holder(accounts: Iterable[str], members: Sequence[str]) -> dict[str, list[str]]:
-    """Accounts of each process of a fleet: coordinator, meters, then each member's prosumer.
+def accounts_by_holder(coordinators: Sequence[str], members: Sequence[str]) -> dict[str, list[str]]:
+    """Accounts of each process of a fleet: coordinators, meters, then each member's prosumer.
 
     Args:
-        accounts: local parts of all accounts.
+        coordinators: accounts of the run's coordinators, each a process that is named after it.
         members: names of the members.
 
     Returns:
-        By holder, in a fixed order; the operator, who holds all, is left out.
+        By holder, in a fixed order; all other accounts are the operator's to hand out.
     """
-    held: dict[str, list[str]] = {COORDINATOR: [], METERS: [], **{prosumer(member): [] for member in members}}
-    for account in accounts:
-        holder = holder_of(account, members)
-        if holder != OPERATOR:
-            held[holder].append(account)
-    return held
+    return {
+        **{coordinator: [coordinator] for coordinator in coordinators},
+        METERS: [meter_account(member) for member in members],
+        **{prosumer(member): [member] for member in members},
+    }
 
 
 def accounts_of_member(member: str, accounts: Iterable[str], members: Sequence[str]) -> list[str]:
@@ -55,4 +42,4 @@ def accounts_of_member(member: str, accounts: Iterable[str], members: Sequence[s
     if member not in members:
         raise InputError(f"found no member {member!r}, expected one of {', '.join(members)}")
     mine = [account for account in accounts if account == member or account.startswith(f"{member}.")]
-    return [account for account in mine if holder_of(account, members) != METERS]
+    return [account for account in mine if account != meter_account(member)]

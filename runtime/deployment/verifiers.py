@@ -22,7 +22,7 @@ class Verifier(BaseModel):
     """SCRAM-SHA-256 verifier of one account (RFC 5802 section 3, RFC 7677).
 
     Attributes:
-        salt: taken as the bytes of this ASCII text.
+        salt: its bytes are those of this text in Latin-1; ours are ASCII.
         iteration_count: rounds of PBKDF2.
         stored_key: ``H(ClientKey)`` in hexadecimal.
         server_key: ``ServerKey`` in hexadecimal.
@@ -39,7 +39,7 @@ class Verifier(BaseModel):
 def verifier_of(secret: str, salt: str | None = None, iterations: int = ITERATIONS) -> Verifier:
     """Derive the verifier of a secret, with a fresh salt unless one is given."""
     salt = salt or secrets.token_hex(16)
-    salted = hashlib.pbkdf2_hmac("sha256", secret.encode(), salt.encode("ascii"), iterations)
+    salted = hashlib.pbkdf2_hmac("sha256", secret.encode(), salt.encode("latin-1"), iterations)
     client_key = hmac.digest(salted, b"Client Key", "sha256")
     return Verifier(
         salt=salt,

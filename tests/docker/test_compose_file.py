@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runtime.cli.compose import MARK, ContainerFleet, render, scalar, source_tree, write
+from runtime.cli.compose import MARK, ContainerFleet, render, scalar, source_tree
+from runtime.cli.manifests import emit
 from runtime.deployment.address import DOMAIN
 from runtime.errors import InputError
 
@@ -126,13 +127,13 @@ def test_path_that_compose_cannot_hold_is_refused(tmp_path: Path, folder: str) -
 
 def test_only_its_own_files_are_written_over(tmp_path: Path) -> None:
     out = tmp_path / "new" / "compose.yaml"
-    write(fleet(), out)
-    write(fleet(members=["west"]), out)
+    emit(render(fleet(), out), out, MARK)
+    emit(render(fleet(members=["west"]), out), out, MARK)
     assert out.read_text().startswith(MARK)
     assert "prosumer-west" in out.read_text()
     out.write_text("services: {}\n")
     with pytest.raises(InputError, match="was not written by `peerwatt compose`"):
-        write(fleet(), out)
+        emit(render(fleet(), out), out, MARK)
     assert out.read_text() == "services: {}\n"
 
 

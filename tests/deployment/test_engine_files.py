@@ -1,0 +1,181 @@
+"""The files for Docker Swarm and Kubernetes: what is in them, and that the published schemas hold."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from runtime.cli.commands import app
+from runtime.deployment import kubernetes, stack
+from runtime.errors import InputError
+from tests.scenario.scenarios import write
+
+AGENTS = ["coordinator", "meters", "prosumer-house", "prosumer-school"]
+
+
+def peerwatt(folder: Path, *arguments: str):
+    command, *more = arguments
+    options = ("--runs", str(folder / "runs"))
+    return CliRunner().invoke(app, [command, str(write(folder)), *options, *more], catch_exceptions=False)
+
+
+def stack_of(folder: Path, *options: str) -> dict:
+    out = folder / "stack.yaml"
+    assert peerwatt(folder, "compose", "--stack", "--out", str(out), *options).exit_code == 0
+    return yaml.safe_load(out.read_text())
+
+
+def handed(service: dict) -> dict[str, str]:
+    return {file["target"]: file["source"] for kind in ("secrets", "configs") for file in service[kind]}
+
+
+def test_stack_hands_each_service_its_own_secrets(tmp_path):
+    made = stack_of(tmp_path)
+    assert [*made["services"]] == ["xmpp", *AGENTS]
+    owned = {}
+    for name, service in made["services"].items():
+        owned[name] = {Path(file["target"]).name for file in service["secrets"]}
+        for file in service["secrets"]:
+            assert made["secrets"].get(file["source"]), file
+            assert file["mode"] == 0o400
+    assert owned == {
+        "xmpp": {"accounts.json", "server.key.pem"},
+        "coordinator": {"coordinator"},
+        "meters": {"house.meter", "school.meter"},
+        "prosumer-house": {"house"},
+        "prosumer-school": {"school"},
+    }
+    for kind in ("secrets", "configs"):
+        for file in made[kind].values():
+            assert (tmp_path / file["file"]).is_file()
+
+
+def test_stack_services_are_contained_and_stay_on_their_node(tmp_path):
+    services = stack_of(tmp_path, "--nodes", "one,two")["services"]
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["read_only"], name
+        assert service["user"] == "1000:1000", name
+    placed = {name: service["deploy"]["placement"]["constraints"] for name, service in services.items()}
+    assert placed["prosumer-school"] == ["node.hostname == two"]
+    assert placed["prosumer-house"] == placed["xmpp"] == placed["coordinator"] == ["node.hostname == one"]
+
+
+def test_a_new_secret_is_a_new_file_to_the_services_that_use_it_only(tmp_path):
+    before = stack_of(tmp_path)["services"]
+    run = tmp_path / "runs" / "stack-scenario"
+    assert CliRunner().invoke(app, ["secrets", "rotate", str(run), "school"]).exit_code == 0
+    after = stack_of(tmp_path)["services"]
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"xmpp", "meters", "prosumer-school"}
+    assert stack_of(tmp_path)["services"] == after
+
+
+def test_a_file_too_large_for_a_swarm_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(stack, "MAX_FILE_BYTES", 1000)
+    with pytest.raises(InputError, match=r"expected at most 1000, which is all that a swarm hands"):
+        stack_of(tmp_path)
+
+
+def manifests_of(folder: Path, *options: str) -> list[dict]:
+    made = peerwatt(folder, "kubernetes", "--name", "town", *options)
+    assert made.exit_code == 0
+    return [*yaml.safe_load_all(made.stdout)]
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.34"])
+def test_manifests_hold_the_published_schemas(tmp_path, version):
+    for manifest in manifests_of(tmp_path):
+        kubernetes_validate.validate(manifest, version, strict=True)
+    broken = manifests_of(tmp_path)[-1]
+    broken["spec"]["template"]["spec"]["containers"][0]["comand"] = ["x"]
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, version, strict=True)
+
+
+def test_manifests_hand_each_job_its_own_secrets_in_a_locked_container(tmp_path):
+    made = manifests_of(tmp_path)
+    named = {(each["kind"], each["metadata"]["name"]): each for each in made}
+    assert len(named) == len(made)
+    for agent in AGENTS:
+        job = named["Job", f"town-{agent}"]
+        pod = job["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["automountServiceAccountToken"] is False
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        secret = named["Secret", volumes["handout"]["secret"]["secretName"]]
+        paths = {item["path"]: secret["data"][item["key"]] for item in volumes["handout"]["secret"]["items"]}
+        assert {path.removeprefix("secrets/") for path in paths if path.startswith("secrets/")} == {
+            "coordinator": {"coordinator"},
+            "meters": {"house.meter", "school.meter"},
+            "prosumer-house": {"house"},
+            "prosumer-school": {"school"},
+        }[agent]
+        assert json.loads(base64.b64decode(paths["connection.json"]))["host"] == "town-xmpp"
+        claim = volumes["data"]["persistentVolumeClaim"]["claimName"]
+        assert ("PersistentVolumeClaim", claim) in named
+    assert ("Service", "town-xmpp") in named
+
+
+def test_agents_reach_the_server_only(tmp_path):
+    policies = {
+        each["metadata"]["name"]: each["spec"]
+        for each in manifests_of(tmp_path)
+        if each["kind"] == "NetworkPolicy"
+    }
+    assert policies["town-fleet"]["ingress"] == []
+    to_server, to_names = policies["town-fleet"]["egress"]
+    (selected,) = to_server["to"]
+    assert selected["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "xmpp"
+    assert {port["port"] for port in to_names["ports"]} == {53}
+
+
+def test_the_coordinator_is_handed_what_its_report_needs(tmp_path):
+    made = {(each["kind"], each["metadata"]["name"]): each for each in manifests_of(tmp_path)}
+    packed = base64.b64decode(made["Secret", "town-coordinator"]["data"]["run.tar.gz"])
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        names = {*archive.getnames()}
+    assert names == {
+        "run.json",
+        "scenario.toml",
+        "config/accounts.json",
+        "config/coordinator.json",
+        "config/meters.json",
+        "config/members/house.json",
+        "config/members/school.json",
+    }
+
+
+def test_members_elsewhere_have_no_job(tmp_path):
+    names = {each["metadata"]["name"] for each in manifests_of(tmp_path, "--remote", "school")}
+    assert "town-prosumer-house" in names
+    assert "town-prosumer-school" not in names
+    assert "prosumer-school" not in stack_of(tmp_path, "--remote", "school")["services"]
+    with pytest.raises(InputError, match="--remote: found no member 'barn', expected some of house, school"):
+        manifests_of(tmp_path, "--remote", "barn")
+
+
+def test_a_secret_too_large_for_a_cluster_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(kubernetes, "MAX_SECRET_BYTES", 3000)
+    with pytest.raises(InputError, match="expected at most 3000, which is all that a cluster takes"):
+        peerwatt(tmp_path, "kubernetes")
+
+
+@pytest.mark.parametrize("name", ["Town", "a" * 13, "-a", "1a"])
+def test_a_name_no_cluster_takes_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match="--name: found"):
+        peerwatt(tmp_path, "kubernetes", f"--name={name}")
