@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime.messaging import lean_aioxmpp
 
@@ -40,6 +40,9 @@ from runtime.messaging.wire import (  # noqa: E402
     fields_of,
 )
 from runtime.protocol.envelope import Envelope  # noqa: E402
+
+if TYPE_CHECKING:
+    from runtime.messaging.connection import Connection
 
 RESOURCE = "agent"
 """All sessions of an account claim one resource, so that two devices of one account cannot go unnoticed."""
@@ -118,6 +121,26 @@ def tls_context(ca_pem: str) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError) as error:
         raise InputError(f"expected the authority's certificate (PEM): {error}") from error
     return context
+
+
+def account_on(connection: Connection, local_part: str) -> Account:
+    """Return an account of a deployment, whose secret is read at each login.
+
+    Raises:
+        InputError: the authority's certificate cannot be read or is none.
+    """
+    try:
+        ca_pem = connection.ca_file.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{connection.ca_file}: cannot read the authority's certificate: {error}") from error
+    return Account(
+        local_part,
+        connection.domain,
+        connection.host,
+        connection.port,
+        lambda: connection.password_for(local_part),
+        tls_context(ca_pem),
+    )
 
 
 class Link:

@@ -12,7 +12,8 @@ import pytest
 
 from runtime.cli.prepare import prepare_run
 from runtime.errors import AgentRefusedError
-from runtime.messaging.aioxmpp_link import make_client
+from runtime.messaging.lean_agent import LeanAgent
+from runtime.messaging.lean_link import account_on
 from runtime.xmpp.authority import ensure_credentials
 from tests.deployment import attacks
 from tests.deployment.deployed_prosody import DeployedProsody, free_port
@@ -78,9 +79,9 @@ async def test_a_server_with_another_authority_is_not_trusted(server, tmp_path):
 async def test_agents_and_devices_log_in(server):
     agent = RecordingAgent(server.connection, "school")
     await asyncio.wait_for(agent.start(), 10)
-    async with asyncio.timeout(10), make_client(server.connection, "inspector", "x").connected():
-        pass
-    await agent.stop()
+    device = LeanAgent(account_on(server.connection, "inspector"))
+    await asyncio.wait_for(device.start(), 10)
+    await asyncio.gather(agent.stop(), device.stop())
 
 
 def test_a_new_secret_counts_at_once_and_open_sessions_stay(server):
