@@ -101,13 +101,14 @@ class MessageEntry:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A message's receipt: which log, where its line is there and how long, its place and instant."""
+    """A message's receipt: which log, where its line is there and how long, its place, instant and note."""
 
     log: LogState
     offset: int
     length: int
     seq: int
     at: int
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ class Builder:
         out: where to.
         first: number of the first message.
         places: what earlier messages are about; the latest ``REMEMBERED`` are kept.
-        early: receipts whose sending was not found, though there is a log of the sender.
+        early: receipts whose sending was not found, though there is a log of the sender, or that are noted
+            as further ones.
     """
 
     out: Pass
@@ -246,17 +248,25 @@ class Builder:
         sender_here: bool,
     ) -> None:
         entry = self._pending.get(key)
-        receipt = Receipt(log, offset, len(line), known.seq, at)
-        if known.note is not None or (entry is not None and entry.received is not None):
-            self.out.late(LateSighting(key, log.number, known.seq, at, False, _note(known)))
-        elif entry is not None:
+        receipt = Receipt(log, offset, len(line), known.seq, at, _note(known))
+        if entry is not None:
             self._complete(entry, receipt)
-        elif not sender_here:
+        elif key in self.early:
+            self._late(key, receipt)
+        elif not sender_here and known.note is None:
             self._take(log, at, offset, line, known, key, from_receipt=True)
         else:
             self.early[key] = receipt
+            if key not in self.places:  # what answers it may come before its sending, by clocks that differ
+                self._learn(line, known, key)
+
+    def _late(self, key: Key, receipt: Receipt) -> None:
+        self.out.late(LateSighting(key, receipt.log.number, receipt.seq, receipt.at, False, receipt.note))
 
     def _complete(self, entry: MessageEntry, receipt: Receipt) -> None:
+        if entry.received is not None or receipt.note is not None:
+            self._late(entry.key, receipt)
+            return
         entry.received = (receipt.log.number, receipt.seq, receipt.at)
         while self._queue and self._queue[0].received is not None:
             self._let_go()
@@ -272,13 +282,7 @@ class Builder:
         *,
         from_receipt: bool = False,
     ) -> MessageEntry:
-        kind, *own = body_place(line, known)
-        asked = None if known.in_reply_to is None else plain(known.in_reply_to)
-        recipient = plain(known.recipient)
-        place = self._in_its_light((own[0], own[1], own[2]), recipient, asked)
-        self.places[key] = place
-        if len(self.places) > REMEMBERED:
-            self.places.popitem(last=False)
+        kind, place, recipient, asked = self._learn(line, known, key)
         entry = MessageEntry(
             number=self._next,
             at=at,
@@ -291,9 +295,11 @@ class Builder:
             offset=offset,
             length=len(line),
             seq=known.seq,
-            received=(log.number, known.seq, at) if from_receipt else None,
+            received=(log.number, known.seq, at) if from_receipt and known.note is None else None,
             from_receipt=from_receipt,
         )
+        if from_receipt and known.note is not None:
+            self.out.late(LateSighting(key, log.number, known.seq, at, False, _note(known)))
         self._next += 1
         self._queue.append(entry)
         self._pending[key] = entry
@@ -306,6 +312,17 @@ class Builder:
         while len(self._queue) > WINDOW or (from_receipt and self._queue and self._queue[0].received):
             self._let_go()
         return entry
+
+    def _learn(self, line: bytes, known: MessageLine, key: Key) -> tuple[str | None, Place, str, str | None]:
+        """Type and place of a message, its recipient, and what it answers; the place is remembered."""
+        kind, *own = body_place(line, known)
+        asked = None if known.in_reply_to is None else plain(known.in_reply_to)
+        recipient = plain(known.recipient)
+        place = self._in_its_light((own[0], own[1], own[2]), recipient, asked)
+        self.places[key] = place
+        if len(self.places) > REMEMBERED:
+            self.places.popitem(last=False)
+        return kind, place, recipient, asked
 
     def _in_its_light(self, own: Place, recipient: str, asked: str | None) -> Place:
         """As ``ConversationFacts``: an answer is about what it answers, as far as it does not say."""

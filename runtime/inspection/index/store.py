@@ -184,7 +184,8 @@ class IndexStore:
             flush()
             self._noted(between, last)
         for (sender, message_id), receipt in builder.early.items():
-            late(LateSighting((sender, message_id), receipt.log.number, receipt.seq, receipt.at, False, None))
+            seen = (receipt.log.number, receipt.seq, receipt.at)
+            late(LateSighting((sender, message_id), *seen, False, receipt.note))
         self._save(states, builder)
 
     def _unknown(self, keys: set[Key]) -> set[Key]:
