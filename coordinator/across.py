@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from hashlib import sha256
 
 import numpy as np
 
@@ -71,6 +73,38 @@ def contracts_across(
     return contracts, notes + refused
 
 
+def digests(contracts: Iterable[Contract], names: Sequence[str]) -> dict[str, str]:
+    """Contracts as they are told the other coordinator: who with whom, and a digest of the rest.
+
+    Args:
+        contracts: across.
+        names: of both communities' members, by the contracts' indices.
+    """
+    found = {}
+    for each in contracts:
+        terms = json.dumps([each.energy_kwh.tolist(), each.price_eur_per_kwh.tolist()])
+        found[f"{names[each.seller]}>{names[each.buyer]}"] = sha256(terms.encode()).hexdigest()[:16]
+    return found
+
+
+def confirmed(
+    contracts: Sequence[Contract], names: Sequence[str], members: int, told: Mapping[str, str]
+) -> tuple[Contract, ...]:
+    """Contracts without those across that the other coordinator does not have alike.
+
+    Args:
+        contracts: inside and across.
+        names: of both communities' members, by the contracts' indices.
+        members: number of this community's, whose indices come first.
+        told: the other's digests.
+    """
+    return tuple(
+        each
+        for each in contracts
+        if max(each.seller, each.buyer) < members or digests([each], names).items() <= told.items()
+    )
+
+
 def bills_beside_eur(
     net_kwh: Array, clearing: Clearing, tariff: CommunityTariff, other: OtherCommunity | None
 ) -> Array:
@@ -116,7 +150,12 @@ class OptingOut:
     """
 
     def __init__(
-        self, mechanism: Mechanism, agreed_kwh: Array, alone_kwh: Array, others: Sequence[str]
+        self,
+        mechanism: Mechanism,
+        agreed_kwh: Array,
+        alone_kwh: Array,
+        members: Sequence[str],
+        others: Sequence[str],
     ) -> None:
         """Begin at the agreed positions.
 
@@ -124,11 +163,13 @@ class OptingOut:
             mechanism: clears positions.
             agreed_kwh: positions agreed on, shape (members, slots), import > 0 [kWh].
             alone_kwh: positions of the members' plans alone, likewise.
-            others: the other community's members, in the order of contracts' indices.
+            members: names of this community's members, in the order of positions.
+            others: the other community's, whose contracts' indices follow.
         """
         self.leaving: set[int] = set()
         self._tariff = replace(mechanism.tariff, excess_price_eur_per_kwh=0.0)
         self._others = list(others)
+        self._names = [*members, *others]
         self._alone_kwh = alone_kwh
         self._alone_eur = bills_without_trade_eur(alone_kwh, self._tariff)
         self.positions_kwh = agreed_kwh.copy()
@@ -153,6 +194,20 @@ class OptingOut:
             self.positions_kwh[index] = self._alone_kwh[index]
         self.cancel(other, withdrawn)
         return bool(worse)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the contracts across."""
+        members = len(self._alone_eur)
+        across = [each for each in self.clearing.contracts if max(each.seller, each.buyer) >= members]
+        return digests(across, self._names)
+
+    def confirm(self, told: Mapping[str, str]) -> bool:
+        """Cancel contracts across that the other side does not have alike; whether either side has any."""
+        differ = bool(self.digests.items() ^ told.items())
+        kept = confirmed(self.clearing.contracts, self._names, len(self._alone_eur), told)
+        self.clearing = replace(self.clearing, contracts=kept)
+        return differ
 
     def cancel(self, other: OtherCommunity | None, withdrawn: Collection[str]) -> None:
         """Cancel contracts of those that have gone back, on either side, and all across without the other."""

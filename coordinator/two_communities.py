@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -108,7 +108,7 @@ class TwoCommunities:
             for trades in reports.values()
             for trade in trades
         ]
-        price = self._mechanism.proposed_price_eur_per_kwh((*answers.contracts, *own))
+        price = self._mechanism.propose((*answers.contracts, *own))
         self._tell(
             TRADES_STEP,
             answers.net_kwh,
@@ -124,6 +124,7 @@ class TwoCommunities:
             negotiation.mechanism,
             negotiation.agreed_kwh,
             negotiation.positions_of(0),
+            self._members,
             self._others,
         )
         self._look(0, (), then)
@@ -132,17 +133,21 @@ class TwoCommunities:
         opting_out = self._opting_out
         if self._counterpart.lost:
             self._other = None
-        if passed >= self._mechanism.parameters.opt_out_passes:
+        changed = False
+        if passed < self._mechanism.parameters.opt_out_passes:
+            changed = opting_out.look(self._other, withdrawn)
+        else:
             opting_out.cancel(self._other, withdrawn)
-            self._conclude(then)
-            return
-        changed = opting_out.look(self._other, withdrawn)
+            if passed:
+                self._conclude(then)
+                return
         leaving = [self._members[index] for index in sorted(opting_out.leaving)]
 
         def go_on(said: CommunityStatement | None) -> None:
             self._note(said)
             gone = () if said is None else said.withdrawn
-            if changed or self._other_lost(said) or {*gone} != {*withdrawn}:
+            denied = said is not None and passed == 0 and opting_out.confirm(said.contracts)
+            if changed or denied or said is None or {*gone} != {*withdrawn}:
                 self._look(passed + 1, gone, then)
             else:
                 self._conclude(then)
@@ -159,10 +164,8 @@ class TwoCommunities:
             2 * self._timing.round_deadline_s,
             go_on,
             withdrawn=leaving,
+            contracts={} if passed else opting_out.digests,
         )
-
-    def _other_lost(self, said: CommunityStatement | None) -> bool:
-        return said is None
 
     def _conclude(self, then: Callable[[], None]) -> None:
         self._negotiation.conclude(frozenset(self._opting_out.leaving), self._opting_out.clearing)
@@ -211,6 +214,7 @@ class TwoCommunities:
         then: Callable[[CommunityStatement | None], None],
         price_eur_per_kwh: Sequence[float] = (),
         withdrawn: Sequence[str] = (),
+        contracts: Mapping[str, str] | None = None,
     ) -> None:
         demand, supply = aggregate(net_kwh)
         statement = CommunityStatement(
@@ -221,6 +225,7 @@ class TwoCommunities:
             supply_kwh=supply.tolist(),
             price_eur_per_kwh=list(price_eur_per_kwh),
             withdrawn=list(withdrawn),
+            contracts=dict(contracts or {}),
         )
         reports = self._negotiation.trades_across
         relayed = relayed_trades(self._session, reports, self._members) if step == TRADES_STEP else []

@@ -84,8 +84,8 @@ class Hybrid(Bilateral):
         """Have members bargain after the grid's tariffs, and take what they agreed on."""
         if self._bargained:
             self._contracts = answers.contracts
-            own = self.proposed_price_eur_per_kwh(answers.contracts)
-            self._price = own if answers.other is None else self._common(own, answers.other.price_eur_per_kwh)
+            if answers.other is not None:
+                self._price = self._within((self._price + answers.other.price_eur_per_kwh) / 2)
             return Agreed(1)
         self._bargained = True
         demand_kwh, supply_kwh = aggregate(answers.net_kwh)
@@ -105,8 +105,10 @@ class Hybrid(Bilateral):
             across=across,
         )
 
-    def proposed_price_eur_per_kwh(self, contracts: tuple[Contract, ...]) -> Array:
-        """What this community proposes for the pool: the mean price of its members' trades, shape (slots,).
+    def propose(self, contracts: tuple[Contract, ...]) -> Array:
+        """What this community proposes as price of the pool: the mean of its members' trades, shape (slots,).
+
+        Without another proposal it is the price.
 
         Args:
             contracts: of its members, among themselves and as they reported them across.
@@ -119,24 +121,18 @@ class Hybrid(Bilateral):
             energy += each.energy_kwh
             amount += each.energy_kwh * np.where(each.energy_kwh > 0, each.price_eur_per_kwh, 0.0)
         mean = np.divide(amount, energy, out=self._middle.copy(), where=energy > 0)
-        return self._within(mean)
+        self._price = self._within(mean)
+        return self._price
 
     def clear(self, net_kwh: Array) -> Clearing:
         """The contracts, and a pool at the price of both communities."""
         return Clearing(np.where(self.tariff.suspended, np.nan, self._price), self._contracts)
-
-    def use(self, contracts: tuple[Contract, ...]) -> None:
-        """Settle these contracts: those that are left once members have gone back to their plans alone."""
-        self._contracts = contracts
 
     @property
     def _middle(self) -> Array:
         low, high = self.tariff.pool_export_price_eur_per_kwh, self.tariff.pool_import_price_eur_per_kwh
         middle: Array = ((low + high) / 2).round(PRICE_DECIMALS)
         return middle
-
-    def _common(self, own: Array, theirs: Array) -> Array:
-        return self._within((own + theirs) / 2)
 
     def _within(self, price: Array) -> Array:
         """Cut at the pool's tariffs, so that nobody does worse than at the grid."""

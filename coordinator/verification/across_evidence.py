@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from coordinator.across import contracts_across, counterpart_slot
+from coordinator.across import confirmed, contracts_across, counterpart_slot
 from coordinator.costs import CommunityTariff
 from coordinator.counterpart import ALONE_STEP, OPT_OUT_STEP, TIMER, TRADES_STEP
 from coordinator.mechanisms import Contract
@@ -30,6 +30,7 @@ class AcrossEvidence:
         others: the other community's members; none where its coordinator was not heard.
         withdrawn: of these, who went back to their plans alone.
         relayed: what these reported, by member.
+        confirmed: digests of the contracts across that the other has.
         lost: whether this community goes on alone.
         traded: whether trades across were brought together.
         together: what the other metered, by slot, in slots settled with it.
@@ -39,6 +40,7 @@ class AcrossEvidence:
     others: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
     relayed: dict[str, RelayedTrades] = field(default_factory=dict)
+    confirmed: dict[str, str] = field(default_factory=dict)
     lost: bool = False
     traded: bool = False
     together: dict[int, MeteredExchange] = field(default_factory=dict)
@@ -67,6 +69,8 @@ class AcrossEvidence:
                 if step == ALONE_STEP:
                     self.others = list(body.members)
                 self.traded |= step >= TRADES_STEP
+                if step == OPT_OUT_STEP:
+                    self.confirmed = dict(body.contracts)
                 if step >= OPT_OUT_STEP:
                     self.withdrawn = list(body.withdrawn)
             case RelayedTrades():
@@ -114,6 +118,7 @@ class AcrossEvidence:
             return []
         found, _ = contracts_across(reports, self.relayed.values(), members, self.others, tariff)
         everybody = [*members, *self.others]
+        found = confirmed(found, everybody, len(members), self.confirmed)
         gone = {*self.withdrawn}
         return [each for each in found if not {everybody[each.seller], everybody[each.buyer]} & gone]
 

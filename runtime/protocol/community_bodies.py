@@ -30,6 +30,8 @@ class CommunityStatement(Body):
         supply_kwh: what they would give in all, shape (slots,).
         price_eur_per_kwh: price proposed for the pool of both communities, shape (slots,); empty in step 0.
         withdrawn: members that have gone back to their plans alone, whose trades across are cancelled.
+        contracts: in step 2, the contracts across that this side has, ``SELLER>BUYER`` to a digest of energies
+            and prices; only what both have alike counts.
     """
 
     type: Literal["community-statement"] = "community-statement"
@@ -40,6 +42,7 @@ class CommunityStatement(Body):
     supply_kwh: list[Energy]
     price_eur_per_kwh: list[Price] = Field(default_factory=list)
     withdrawn: list[str] = Field(default_factory=list)
+    contracts: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
