@@ -23,7 +23,7 @@ def run_prosumer(run_path: Path, member: str, watcher: Watcher, handout: Path | 
         config = MemberConfig.load(directory.member_config(member))
         connection = Connection.load(directory.connection_json)
         machine = ProsumerMachine(config, connection.jid(member), directory.member_record(member))
-        log = MessageLog.open(directory.log(member), member, fsync=config.clock.kind == "real-time")
+        log = MessageLog.open(directory.log(member), member, fsync=not config.clock.simulated)
         return [
             MachineAgent(connection, member, machine, log, SimulatedClock(), partial(watcher.tell, member))
         ]

@@ -188,6 +188,7 @@ class LiveSource:
         directions = 2 if given.role in SIGNED_ROLES else 1
         self._samples = [DeviceSamples(rules, given.ahead, given.age) for _ in range(directions)]
         self._windows = SlotWindows()
+        self._live = False
         self._slots: dict[tuple[int, int], _Slot] = {}
         self._news = threading.Condition(threading.RLock())
         self._listener: Listener | None = None
@@ -204,12 +205,13 @@ class LiveSource:
         Raises:
             InputError: the community's time is not real.
         """
-        if clock.kind != "real-time":
+        if clock.simulated:
             raise InputError(
-                f'source {self._name!r}: found [clock] kind = "{clock.kind}", expected "real-time": '
-                "a device's energy takes its time"
+                f'source {self._name!r}: found [clock] kind = "{clock.kind}", expected "real-time" or '
+                '"live": a device\'s energy takes its time'
             )
         self._speed, self._listener = clock.speed, listener
+        self._live = clock.kind == "live"
         self._have_rules(hours_per_s=clock.speed / 3600.0)
         self._task = asyncio.get_running_loop().create_task(self._listen())
 
@@ -237,7 +239,10 @@ class LiveSource:
         asked_s = self._now_s()
         length_s = horizon.slot_minutes * 60.0 / self._speed
         with self._news:
-            start_s, end_s = self._windows.window(session, slot, length_s, asked_s)
+            if self._live:  # slots are when their horizon says
+                start_s, end_s = horizon.slot_start(slot).timestamp(), horizon.slot_end(slot).timestamp()
+            else:
+                start_s, end_s = self._windows.window(session, slot, length_s, asked_s)
             known = self._slots.get((session, slot))
         if known is not None and known.energy.energy_kwh is not None:
             return known.energy

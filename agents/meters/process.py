@@ -140,4 +140,4 @@ def _start(source: MeterSource, clock: ClockConfig) -> None:
 
 
 def _open_log(directory: RunDirectory, account: str, clock: ClockConfig) -> MessageLog:
-    return MessageLog.open(directory.log(account), account, fsync=clock.kind == "real-time")
+    return MessageLog.open(directory.log(account), account, fsync=not clock.simulated)

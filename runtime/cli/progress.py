@@ -55,6 +55,11 @@ class FleetProgress:
                     f"{agent}: community {detail['community']} {detail['reason']}; session "
                     f"{detail['session'] + 1} goes on without it"
                 )
+            case "late":
+                self._say(
+                    f"session {detail['session'] + 1}: ready {detail['seconds']:.0f} s after its first slot "
+                    "had ended; that slot is settled by the same plans"
+                )
             case "complaint":
                 self._say(f"{agent}: {detail}")
             case "meter-attached":

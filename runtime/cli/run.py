@@ -21,6 +21,10 @@ def run(
             help="community, pv-only, pv-battery-rule or pv-battery-optimised; overrides the scenario."
         ),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Start of the horizon, as a local date-time, or now; overrides the scenario."),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the run's directory (default: the scenario's, numbered).")
     ] = None,
@@ -34,7 +38,7 @@ def run(
     from runtime.scenario.resolve import resolve, write_configs
     from runtime.scenario.summary import notices
 
-    resolved = resolve(scenario, data, setting)
+    resolved = resolve(scenario, data, setting, start=start)
     directory = RunDirectory(new_directory(runs, name, resolved.name))
     for notice in notices(resolved):
         typer.echo(f"notice: {notice}", err=True)

@@ -38,6 +38,9 @@ from runtime.protocol.machine import (
 )
 from runtime.protocol.reactions import Reactions
 
+CLOCK_CHECK_S = 30.0
+"""So long the end of a slot is waited for before the clock is asked again."""
+
 RESEND_CHECK_S = 0.5
 """How often overdue replies are looked for."""
 
@@ -199,8 +202,10 @@ class MachineCarrier:
                 self._exchange.withdraw(message_id)
             case StartTimer(name, seconds):
                 self._start_timer(name, seconds)
-            case AwaitSlotEnd(name, horizon, session, slot):
-                self._start_timer(name, self._clock.seconds_until_slot_end(horizon, session, slot))
+            case AwaitSlotEnd(_, horizon, session, slot):
+                if slot == 0 and (late_s := self._clock.seconds_late(horizon, slot)) > 0.0:
+                    self._say_late(session, late_s)
+                self._await_slot_end(effect)
             case StopTimer(name):
                 timer = self._timers.pop(name, None)
                 if timer is not None:
@@ -221,6 +226,12 @@ class MachineCarrier:
             case Fail(reason):
                 self._end(FleetError(f"{self.local_part}: {reason}"))
 
+    def _say_late(self, session: int, late_s: float) -> None:
+        """Tell, and keep, that a session was ready for its first slot when that had passed already."""
+        late = {"session": session, "seconds": round(late_s, 3)}
+        self._log.append_event("late", late)
+        self._tell("late", late)
+
     def _repeat(self, envelope: Envelope) -> None:
         """Log and send once more; without a connection it is left to when there is one."""
         if self.connected:
@@ -233,6 +244,19 @@ class MachineCarrier:
             running.cancel()
         self._timers[name] = asyncio.get_running_loop().call_later(
             seconds, self._guarded, self._timer_ran_out, name
+        )
+
+    def _await_slot_end(self, effect: AwaitSlotEnd) -> None:
+        """Wait for a slot's end; the clock is asked again on the way: it may be set, or the machine sleep."""
+        left_s = self._clock.seconds_until_slot_end(effect.horizon, effect.session, effect.slot)
+        if left_s <= CLOCK_CHECK_S:
+            self._start_timer(effect.name, left_s)
+            return
+        running = self._timers.pop(effect.name, None)
+        if running is not None:
+            running.cancel()
+        self._timers[effect.name] = asyncio.get_running_loop().call_later(
+            CLOCK_CHECK_S, self._guarded, self._await_slot_end, effect
         )
 
     async def _resend_overdue(self) -> None:

@@ -111,12 +111,13 @@ def read_scenario(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def parse_scenario(content: bytes, source: str) -> Scenario:
+def parse_scenario(content: bytes, source: str, start: str | None = None) -> Scenario:
     """Parse and check the bytes of a scenario.
 
     Args:
         content: TOML in UTF-8.
         source: what errors call it, for example its path.
+        start: of the horizon, instead of the one the scenario says: a local date-time, or ``now``.
 
     Raises:
         InputError: not TOML, or not a scenario.
@@ -127,6 +128,8 @@ def parse_scenario(content: bytes, source: str) -> Scenario:
         raise InputError(f"{source}: found bytes that are not UTF-8, expected a TOML file") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source}: not valid TOML: {error}") from error
+    if start is not None and isinstance(data.get("horizon"), dict):
+        data["horizon"]["start"] = start
     try:
         return Scenario.model_validate(data, strict=True)
     except ValidationError as error:

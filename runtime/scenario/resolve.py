@@ -336,6 +336,7 @@ def resolve(
     data: Path | None = None,
     setting: str | None = None,
     forecast: tuple[str, ForecastMethod | None] | None = None,
+    start: str | None = None,
 ) -> ResolvedScenario:
     """Read a scenario and all its series.
 
@@ -345,13 +346,14 @@ def resolve(
         setting: instead of the one the scenario names.
         forecast: a member that forecasts, whatever the scenario says, and how; None: as the scenario says,
             or by similar days where the scenario says perfect.
+        start: of the horizon, instead of the one the scenario says: a local date-time, or ``now``.
 
     Raises:
         InputError: anything that a person wrote or named and that will not do.
     """
     path = find_scenario(scenario)
     content = read_scenario(path)
-    parsed = parse_scenario(content, str(path))
+    parsed = parse_scenario(content, str(path), start)
     if forecast is not None:
         parsed = forecasting(parsed, *forecast)
     if setting is not None and setting not in get_args(Setting):

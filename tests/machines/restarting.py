@@ -12,7 +12,7 @@ from typing import Any
 
 from agents.prosumer import ProsumerMachine
 from coordinator.session import MarketMachine
-from runtime.clock import SimulatedClock
+from runtime.clock import Clock, SimulatedClock
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.connection import Connection
 from runtime.messaging.host import MachineAgent
@@ -91,6 +91,7 @@ class Hall:
     community: Community
     directory: RunDirectory
     power: Power
+    clock: Clock = field(default_factory=SimulatedClock)
     hosts: dict[str, Host] = field(default_factory=dict)
 
     def carry(self, envelope: Envelope) -> None:
@@ -108,7 +109,7 @@ class Hall:
         )
         log = FragileLog.open(self.directory.log(name), name)
         log.power = self.power  # type: ignore[attr-defined]
-        host = Host(connection, name, machine, log, SimulatedClock(), lambda *_: None)
+        host = Host(connection, name, machine, log, self.clock, lambda *_: None)
         host.hall = self
         self.hosts[name] = host
 
@@ -148,6 +149,7 @@ def run_with_power_cuts(
     seed: int,
     cuts_at: list[int],
     between_lives: Callable[[RunDirectory], Any] = lambda _: None,
+    clock: Callable[[Power], Clock] = lambda _: SimulatedClock(),
 ) -> tuple[CoordinatorRecord, dict[str, MemberRecord], int]:
     """Run a community whose power fails at these writes, each counted from the life's first.
 
@@ -159,7 +161,7 @@ def run_with_power_cuts(
     async def lives() -> int:
         for at in [*cuts_at, None]:
             power = Power(rng, at)
-            if await Hall(community, directory, power).live():
+            if await Hall(community, directory, power, clock(power)).live():
                 return power.writes
             between_lives(directory)
         raise AssertionError("the last life has all the power it needs")

@@ -109,7 +109,7 @@ def device_meter(
         joining.sessions,
         id_prefix=f"{secrets.token_hex(4)}-",
     )
-    log = MessageLog.open(log_path, joining.account, fsync=joining.clock.kind == "real-time")
+    log = MessageLog.open(log_path, joining.account, fsync=not joining.clock.simulated)
     if isinstance(source, BackgroundSource):
         source.start(joining.clock)
     return DeviceMeter(account, machine, log, tell)
