@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from agents.meters.machine import AttachedMeterMachine
 from coordinator.verification.command import verification
 from runtime.grid_terms import GridTerms
 from runtime.inspection.proof import verify_run
 from runtime.messagelog.reader import log_paths
 from runtime.messagelog.verify import check_logs
 from runtime.rundir import COORDINATOR, RunDirectory
-from tests.machines.communities import Community
+from tests.machines.communities import DOMAIN, Community
 from tests.machines.logged import body_of, forge, forge_bodies, leave_behind
+from tests.machines.network import Network
 
 GRID = GridTerms(
     local_fee_eur_per_kwh=Decimal("0.011"),
@@ -26,11 +28,39 @@ GRID = GridTerms(
 )
 
 
+class PlayedSource:
+    """A device that measured what the simulated meter would have."""
+
+    immediate = True
+
+    def __init__(self, energies_kwh: list[dict[str, list[float]]]) -> None:
+        self._energies_kwh = energies_kwh
+        self.roles = frozenset(energies_kwh[0])
+
+    def read(self, session: int, slot: int, horizon: Any, role: str) -> float:
+        return self._energies_kwh[session][role][slot]
+
+
+class WithDevice(Community):
+    """A community in which a device of m2's own is attached as its meter."""
+
+    def put_on(self, network: Network) -> None:
+        super().put_on(network)
+        energies_kwh = self.metered_kwh["m2"]
+        jids = f"m2.meter2@{DOMAIN}", f"m2@{DOMAIN}"
+        source = PlayedSource(energies_kwh)
+        network.add(
+            AttachedMeterMachine(
+                *jids, source, "played:", sorted(energies_kwh[0]), self.horizons, id_prefix="d3v1c3-"
+            )
+        )
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of two sessions with everything that can be on a bill but contracts and sharing."""
     path = tmp_path_factory.mktemp("run") / "village"
-    leave_behind(Community(seed=7, members=5, slots=6, sessions=2, grid=GRID), path)
+    leave_behind(WithDevice(seed=7, members=5, slots=6, sessions=2, grid=GRID), path)
     return path
 
 
@@ -172,7 +202,7 @@ TAMPERINGS = {
 }
 
 
-@pytest.mark.parametrize("agent", [COORDINATOR, "m1", "m1.meter"])
+@pytest.mark.parametrize("agent", [COORDINATOR, "m1", "m1.meter", "m2.meter2"])
 @pytest.mark.parametrize("tampering", TAMPERINGS)
 def test_tampering_with_any_log_is_found_and_named(run: RunDirectory, agent: str, tampering: str) -> None:
     tamper, expected = TAMPERINGS[tampering]
