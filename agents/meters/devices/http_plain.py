@@ -103,6 +103,11 @@ class PlainHttpFeed:
             connection.close()
 
 
+def encoded_query(text: str) -> str:
+    """An address's query as it is sent: what is encoded already stays, what must be is encoded."""
+    return quote(text, safe="=&%+,:;/?@!$'()*~-._")
+
+
 def open_source(url: SourceUrl, meter: MeterConfig) -> LiveSource:
     """Open ``http:`` or ``https:``.
 
@@ -116,7 +121,7 @@ def open_source(url: SourceUrl, meter: MeterConfig) -> LiveSource:
         raise InputError(f"source {url.text!r}: device: the preset {given.preset} needs its name")
     path, _, query = (figure.place or "").partition("?")
     path = where.path.rstrip("/") + path if figure.place else where.path
-    query = query or quote(given.query, safe="=&%+,:;/?@!$'()*~-._")
+    query = query or encoded_query(given.query)
     target = quote(path or "/", safe="/%:@!$&'()*+,;=~-._") + (f"?{query}" if query else "")
     token = None
     if given.token_env is not None:

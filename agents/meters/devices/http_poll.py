@@ -16,7 +16,7 @@ from yarl import URL
 
 from agents.meters.devices.address import address_of
 from agents.meters.devices.figures import Figure, figure_of
-from agents.meters.devices.http_plain import HttpParameters
+from agents.meters.devices.http_plain import HttpParameters, encoded_query
 from agents.meters.devices.json_path import MAX_BODY_BYTES
 from agents.meters.devices.presets import HTTP_PRESETS
 from agents.meters.energy import Kind
@@ -90,8 +90,8 @@ def open_source(url: SourceUrl, meter: MeterConfig) -> LiveSource:
         host=where.host,
         port=where.port,
         path=where.path.rstrip("/") + path if place else where.path,
-    ).with_query(given.query or None)
-    if query:
+    )
+    if query := query or encoded_query(given.query):
         address = URL(f"{address}?{query}", encoded=True)
     token = None
     if given.token_env is not None:
