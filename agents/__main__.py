@@ -32,6 +32,7 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
         command.add_argument("--member", required=True, help="name of the member")
     meter.add_argument("--source", required=True, help="where readings come from, as a URL")
     meter.add_argument("--role", action="append", default=[], help="what it measures; all by default")
+    meter.add_argument("--number", type=int, default=2, help="which of the member's further meters it is")
     meter.add_argument("--connection", type=Path, help="connection file; the run's own by default")
     read = commands.add_parser("read", help="read a source for a while without attaching it, as JSON lines")
     read.add_argument("--source", required=True, help="where readings come from, as a URL")
@@ -114,7 +115,13 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
             from agents.meters.process import run_attached_meter
 
             return run_attached_meter(
-                given.run, given.member, given.source, given.role, given.connection, watcher
+                given.run,
+                given.member,
+                given.source,
+                given.role,
+                given.connection,
+                watcher,
+                given.number,
             )
 
 

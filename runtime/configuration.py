@@ -233,6 +233,8 @@ class MeterConfig(Configuration):
         noise: relative standard deviation of a reading; 0 measures exactly.
         seed: of the noise.
         source: where readings come from, as a URL; ``simulated:`` plays ``sessions``.
+        sources: other sources, by the role that each of them reads instead.
+        has_battery: whether there is a battery to be metered.
         sessions: the physical inputs, session by session.
     """
 
@@ -242,7 +244,15 @@ class MeterConfig(Configuration):
     noise: float = Field(default=0.0, ge=0)
     seed: int = 0
     source: str = SIMULATED_SOURCE
+    sources: dict[MeterRole, str] = Field(default_factory=dict)
+    has_battery: bool = False
     sessions: list[MemberSession]
+
+    @property
+    def measurable(self) -> list[MeterRole]:
+        """What a meter of this member may measure."""
+        beside: list[MeterRole] = ["net", "battery"] if self.has_battery else ["net"]
+        return [*self.roles, *(role for role in beside if role not in self.roles)]
 
 
 class MetersConfig(Configuration):

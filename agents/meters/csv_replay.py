@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import Field, ValidationError
 
-from agents.meters.source import Parameters, ReadingError, SourceUrl, parameters_of
+from agents.meters.source import SIGNED_ROLES, Parameters, ReadingError, SourceUrl, parameters_of
 from runtime.configuration import MeterConfig, MeterRole
 from runtime.conventions import (
     ConventionError,
@@ -38,8 +38,10 @@ class CsvParameters(Parameters):
     Attributes:
         load: column of the load: its header, or its number from 0 on.
         pv: column of the production.
+        net: column of the exchange with the grid, import > 0.
+        battery: column of what the battery does, discharge > 0.
         repeat: without ``time``: whether each session starts again at the first row.
-        unit: of both columns; a power is a mean over its row's period.
+        unit: of all columns; a power is a mean over its row's period.
         time: column of the stamps.
         time_format: format of the stamps as in strptime; ISO 8601 without it.
         time_zone: zone of stamps without offset; the horizon's without it.
@@ -51,6 +53,8 @@ class CsvParameters(Parameters):
 
     load: str | None = None
     pv: str | None = None
+    net: str | None = None
+    battery: str | None = None
     repeat: bool = False
     unit: Literal["W", "kW", "Wh", "kWh"]
     time: str | None = None
@@ -95,14 +99,17 @@ def open_source(url: SourceUrl, meter: MeterConfig) -> CsvSource:
     if not url.path:
         raise InputError(f"source {url.text!r}: expected a file after 'csv:'")
     given = parameters_of(url, CsvParameters)
-    columns: dict[MeterRole, str] = {}
-    if given.load is not None:
-        columns["load"] = given.load
-    if given.pv is not None:
-        columns["pv"] = given.pv
+    named: dict[MeterRole, str | None] = {
+        "load": given.load,
+        "pv": given.pv,
+        "net": given.net,
+        "battery": given.battery,
+    }
+    columns = {role: column for role, column in named.items() if column is not None}
     if not columns:
         raise InputError(
-            f"source {url.text!r}: found neither load=COLUMN nor pv=COLUMN, expected one or both"
+            f"source {url.text!r}: found neither load=COLUMN nor pv=COLUMN, expected one or both "
+            "(or net=COLUMN, battery=COLUMN)"
         )
     if given.repeat and given.time is not None:
         raise InputError(f"source {url.text!r}: repeat goes with rows counted as slots, not with time")
@@ -111,7 +118,8 @@ def open_source(url: SourceUrl, meter: MeterConfig) -> CsvSource:
     energies_kwh: dict[MeterRole, list[FloatArray]] = {}
     for role, name in columns.items():
         column = read_column(_series(url, given, name), path)
-        _check_not_negative(column, role)
+        if role not in SIGNED_ROLES:
+            _check_not_negative(column, role)
         if column.stamps is None:
             energies_kwh[role] = _by_row(column, given, horizons)
         else:
@@ -121,7 +129,7 @@ def open_source(url: SourceUrl, meter: MeterConfig) -> CsvSource:
 
 def _series(url: SourceUrl, given: CsvParameters, column: str) -> FileSeries:
     """A column as a scenario would describe it."""
-    fields = given.model_dump(exclude={"load", "pv", "repeat"})
+    fields = given.model_dump(exclude={"load", "pv", "net", "battery", "repeat"})
     try:
         return FileSeries(file=url.path, column=int(column) if column.isdecimal() else column, **fields)
     except ValidationError as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 from agents.meters.attached import TakingLeave
 from agents.meters.machine import AttachedMeterMachine, MeterMachine
+from agents.meters.several import source_of
 from agents.meters.source import BackgroundSource, MeterSource, open_source, roles_to_measure
 from runtime.clock import SimulatedClock
 from runtime.configuration import ClockConfig, MeterConfig, MetersConfig
@@ -62,7 +63,7 @@ def _built_in_meter(
     directory: RunDirectory, connection: Connection, meter: MeterConfig, clock: ClockConfig, watcher: Watcher
 ) -> MachineAgent:
     account = meter_account(meter.member)
-    source = open_source(meter.source, meter)
+    source = source_of(meter)
     machine = MeterMachine(
         connection.jid(account),
         connection.jid(meter.member),
@@ -83,6 +84,7 @@ def run_attached_meter(
     roles: Sequence[str],
     connection_path: Path | None,
     watcher: Watcher,
+    number: int = 2,
 ) -> int:
     """Attach a meter to a member of a running fleet, until it is told to leave.
 
@@ -92,6 +94,7 @@ def run_attached_meter(
         source_url: where readings come from.
         roles: what it measures; all that the source can if empty.
         connection_path: how to reach the fleet's server; the run's own connection file if None.
+        number: which of the member's further meters it is, from 2.
         watcher: told ``attached`` and ``detached`` with session and slot, or ``failed`` with the reason.
 
     Returns:
@@ -104,7 +107,7 @@ def run_attached_meter(
         meter = meter_of(config, member, directory.meters_config)
         connection = Connection.load(connection_path or directory.connection_json)
         source = open_source(source_url, meter)
-        account = attached_meter_account(member)
+        account = attached_meter_account(member, number)
         machine = AttachedMeterMachine(
             connection.jid(account),
             connection.jid(member),

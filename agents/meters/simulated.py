@@ -1,5 +1,7 @@
 """``simulated:`` plays the scenario's own series, with faults that are the same whenever it is read.
 
+Asked for the exchange with the grid it plays load − production, and of a battery that it rests.
+
 URL: ``simulated:?noise=0.05&seed=3&scale=1.1&drift=0.02&gap=0.1&outage=13:00-14:30``; all parameters are
 optional.
 """
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from agents.building import series_of
-from agents.meters.source import Parameters, ReadingError, SourceUrl, parameters_of
+from agents.meters.source import SIGNED_ROLES, Parameters, ReadingError, SourceUrl, parameters_of
 from runtime.configuration import MeterConfig, MeterRole, derive_seed
 from runtime.errors import InputError
 from runtime.horizon import Horizon
@@ -54,7 +56,7 @@ class SimulatedSource:
 
     def __init__(self, meter: MeterConfig, noise: float, seed: int, given: SimulatedParameters) -> None:
         """Play the series of ``meter``."""
-        self.roles: frozenset[MeterRole] = frozenset(meter.roles)
+        self.roles: frozenset[MeterRole] = frozenset(meter.measurable)
         self._noise = noise
         self._seed = seed
         self._given = given
@@ -63,7 +65,9 @@ class SimulatedSource:
         self._series_kwh: list[dict[MeterRole, Array]] = []
         for session in meter.sessions:
             load_kwh, pv_kwh = series_of(session, meter.pv)
-            self._series_kwh.append({"load": load_kwh * given.scale, "pv": pv_kwh * given.scale})
+            series: dict[MeterRole, Array] = {"load": load_kwh * given.scale, "pv": pv_kwh * given.scale}
+            series |= {"net": series["load"] - series["pv"], "battery": np.zeros_like(load_kwh)}
+            self._series_kwh.append(series)
 
     def read(self, session: int, slot: int, horizon: Horizon, role: MeterRole) -> float:
         """Energy of a slot [kWh]; see ``MeterSource.read``."""
@@ -82,7 +86,7 @@ class SimulatedSource:
         if self._noise:
             seed = derive_seed(self._seed, role, str(session), str(slot))
             energy_kwh *= 1.0 + self._noise * float(np.random.default_rng(seed).standard_normal())
-        return max(0.0, energy_kwh)
+        return energy_kwh if role in SIGNED_ROLES else max(0.0, energy_kwh)
 
     def _is_out(self, horizon: Horizon, slot: int) -> bool:
         """Whether any of the slot is within the outage."""

@@ -218,13 +218,18 @@ def roles_to_measure(
         InputError: something wanted that source or member do not have, or nothing to measure.
     """
     asked = list(wanted)
-    has, offers = " and ".join(meter.roles) or "nothing", " and ".join(sorted(source.roles)) or "nothing"
+    measurable = meter.measurable
+    has, offers = " and ".join(measurable) or "nothing", " and ".join(sorted(source.roles)) or "nothing"
     for role in asked:
-        if role not in meter.roles:
+        if role not in measurable:
             raise InputError(f"role {role!r}: {meter.member} has {has} to be metered")
         if role not in source.roles:
             raise InputError(f"role {role!r}: source {text!r} measures {offers}")
-    roles = [role for role in meter.roles if role in source.roles and (not asked or role in asked)]
+    usual = [role for role in meter.roles if role in source.roles]
+    possible = [role for role in measurable if role in source.roles]
+    if not asked and not source.roles & {"load", "pv"}:  # made for the grid's connection or a battery
+        usual = possible
+    roles = [role for role in possible if role in asked] if asked else usual
     if not roles:
         raise InputError(f"source {text!r}: measures {offers}, but {meter.member} has {has} to be metered")
     return roles

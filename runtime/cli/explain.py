@@ -23,7 +23,7 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print the reasons as JSON.")] = False,
 ) -> None:
     """Say for each slot what binds a member's agreed plan: prices, the stored energy's value, limits."""
-    from runtime.cli.report import find_run
+    from runtime.cli.runs import find_run
     from runtime.fleet.query import ask_agents
     from runtime.horizon import Horizon
     from runtime.results.explanation import explain_all, slot_named

@@ -16,7 +16,9 @@ from runtime.cli.meter_join import write_join
 from runtime.cli.meter_process import (
     AttachedMeter,
     MeterFiles,
+    account_parts,
     left,
+    meter_files,
     process_of,
     start_meter,
     state_of,
@@ -25,10 +27,11 @@ from runtime.cli.meter_process import (
 )
 from runtime.cli.meter_schema import print_schema
 from runtime.cli.meter_trial import try_source
+from runtime.cli.runs import find_run_with_meters
 from runtime.configuration import SIMULATED_SOURCE, MeterConfig, MetersConfig
 from runtime.errors import FleetError, InputError
 from runtime.messaging.connection import Connection
-from runtime.rundir import RunDirectory
+from runtime.rundir import METERS_PER_MEMBER, RunDirectory
 
 CONNECT_LIMIT_S = 5.0
 
@@ -58,7 +61,8 @@ def attach(
         ),
     ],
     role: Annotated[
-        list[str] | None, typer.Option(help="load or pv; all that the source measures by default.")
+        list[str] | None,
+        typer.Option(help="load, pv, net or battery; may be repeated. By default all that the source has."),
     ] = None,
     connection: Annotated[
         Path | None, typer.Option(help="Connection file; by default the run's own.")
@@ -67,19 +71,13 @@ def attach(
     as_json: AsJson = False,
 ) -> None:
     """Have MEMBER metered by another source from its next slot on."""
-    directory = find_run(run)
+    directory = find_run_with_meters(run)
     meter = meter_config(directory, member)
     for name in role or ():
-        if name not in meter.roles:
-            has = " and ".join(meter.roles) or "nothing"
+        if name not in meter.measurable:
+            has = " and ".join(meter.measurable) or "nothing"
             raise InputError(f"--role: found {name!r}, but {member} has {has} to be metered")
-    files = MeterFiles(directory.path, member)
-    attached = files.load()
-    if attached is not None and process_of(attached) is not None:
-        raise InputError(
-            f"{member}: has {attached.source} attached (process {attached.pid}); detach it first: "
-            f"peerwatt meter detach {run} {member}"
-        )
+    files = _free_place(directory, run, member, role or [])
     check_running(directory, connection)
     process, attached = start_meter(files, source, role or [], connection)
     where = _from_where(attached.session, attached.slot)
@@ -90,36 +88,72 @@ def attach(
         _stay(process, attached, files, as_json)
 
 
+def _free_place(directory: RunDirectory, run: str, member: str, roles: list[str]) -> MeterFiles:
+    """The first of the member's accounts that no attached meter has.
+
+    Raises:
+        InputError: another attached meter reads one of the roles, or may do so, or all accounts are taken.
+    """
+    free = []
+    for files in meter_files(directory.path, member):
+        attached = files.load()
+        if attached is None or process_of(attached) is None:
+            free.append(files)
+        elif not roles or {*roles} & {*attached.roles}:
+            raise InputError(
+                f"{member}: has {attached.source} attached for {', '.join(attached.roles)} (process "
+                f"{attached.pid}); name other roles with --role, or detach it first: "
+                f"peerwatt meter detach {run} {member}"
+            )
+    if not free:
+        raise InputError(f"{member}: has {METERS_PER_MEMBER - 1} meters attached, which is as many as can be")
+    return free[0]
+
+
 @app.command()
-def detach(run: Run, member: Member, as_json: AsJson = False) -> None:
-    """End MEMBER's attached meter: its own meter counts again."""
-    directory = find_run(run)
+def detach(
+    run: Run,
+    member: Member,
+    role: Annotated[
+        list[str] | None, typer.Option(help="Only the meters that read this; all of them by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """End MEMBER's attached meters: its own meter counts again."""
+    directory = find_run_with_meters(run)
     meter_config(directory, member)
-    files = MeterFiles(directory.path, member)
-    attached = files.load()
-    if attached is None:
-        raise InputError(f"{member}: no meter is attached to it")
-    match state_of(attached, files):
-        case "ended":
-            files.state.unlink(missing_ok=True)
-            raise InputError(f"{member}: no meter is attached to it any more: the run is over")
-        case "gone":
+    found = [
+        (files, attached)
+        for files in meter_files(directory.path, member)
+        if (attached := files.load()) is not None and (not role or {*role} & {*attached.roles})
+    ]
+    if not found:
+        what = f" for {' or '.join(role)}" if role else ""
+        raise InputError(f"{member}: no meter is attached to it{what}")
+    ended = [files for files, attached in found if state_of(attached, files) == "ended"]
+    for files in ended:
+        files.state.unlink(missing_ok=True)
+    if len(ended) == len(found):
+        raise InputError(f"{member}: no meter is attached to it any more: the run is over")
+    for files, each in found:
+        attached = each
+        if files in ended:
+            continue
+        if state_of(attached, files) == "gone":
             # Its process was killed, and the prosumer still waits for its readings: who takes its account
             # can also give it up.
             check_running(directory, attached.connection)
             _, attached = start_meter(files, SIMULATED_SOURCE, attached.roles, attached.connection)
-        case "attached":
-            pass
-    _print_detached(member, stop_meter(attached, files), as_json)
+        _print_detached(member, stop_meter(attached, files), as_json)
 
 
 @app.command(name="list")
 def list_meters(run: Run, as_json: AsJson = False) -> None:
     """List the meters attached to a run's members."""
-    directory = find_run(run)
+    directory = find_run_with_meters(run)
     rows = []
     for path in sorted((directory.path / "meters").glob("*.json")):
-        files = MeterFiles(directory.path, path.stem)
+        files = MeterFiles(directory.path, *account_parts(path.stem))
         meter = files.load()
         if meter is not None:
             rows.append({**_facts(meter), "state": state_of(meter, files)})
@@ -131,22 +165,6 @@ def list_meters(run: Run, as_json: AsJson = False) -> None:
     for row in rows:
         where = _from_where(row["session"], row["slot"])
         typer.echo(f"{row['member']}: {', '.join(row['roles'])} by {row['source']} {where}: {row['state']}")
-
-
-def find_run(run: str) -> RunDirectory:
-    """Find a run by its folder or by its name under ``./runs``.
-
-    Raises:
-        InputError: there is none.
-    """
-    places = [Path(run), Path("runs") / run]
-    for place in places:
-        if RunDirectory(place).meters_config.is_file():
-            return RunDirectory(place)
-    for place in places:
-        if place.is_dir():
-            raise InputError(f"run {run!r}: found no {RunDirectory(place).meters_config}: is it a run?")
-    raise InputError(f"run {run!r}: expected a folder {places[0]} or {places[1]}, found neither")
 
 
 def meter_config(directory: RunDirectory, member: str) -> MeterConfig:

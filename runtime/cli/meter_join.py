@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from runtime.cli.runs import find_run_with_meters
 from runtime.configuration import MetersConfig
 from runtime.errors import InputError
 from runtime.joining import Joining
@@ -32,9 +33,9 @@ def write_join(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write the file with which a device (``peerwatt-meter --join FILE``) becomes MEMBER's meter."""
-    from runtime.cli.meter import find_run, meter_config
+    from runtime.cli.meter import meter_config
 
-    directory = find_run(run)
+    directory = find_run_with_meters(run)
     meter_config(directory, member)
     path = connection or directory.connection_json
     if not path.exists():

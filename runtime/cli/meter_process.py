@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from runtime.errors import FleetError, InputError
 from runtime.files import write_text_atomically
+from runtime.rundir import METERS_PER_MEMBER, attached_meter_account
 
 ATTACH_LIMIT_S = 45.0
 """How long a meter may take to start, connect and be taken by its prosumer; it gives up earlier itself."""
@@ -63,25 +64,32 @@ class AttachedMeter(BaseModel):
 
 @dataclass(frozen=True)
 class MeterFiles:
-    """Files about one member's attached meter.
+    """Files about one of a member's attached meters.
 
     Attributes:
         run: the run's folder.
         member: the member's name.
+        number: which of the member's further meters it is, from 2.
     """
 
     run: Path
     member: str
+    number: int = 2
+
+    @property
+    def account(self) -> str:
+        """Local part of the meter's account."""
+        return attached_meter_account(self.member, self.number)
 
     @property
     def state(self) -> Path:
         """``AttachedMeter`` as JSON."""
-        return self.run / "meters" / f"{self.member}.json"
+        return self.run / "meters" / f"{self.account}.json"
 
     @property
     def output(self) -> Path:
         """What the meter's processes printed, one JSON object for each step."""
-        return self.run / "meters" / f"{self.member}.log"
+        return self.run / "meters" / f"{self.account}.log"
 
     def load(self) -> AttachedMeter | None:
         """Read the state file; None if there is none.
@@ -120,6 +128,17 @@ class MeterFiles:
             output.seek(start)
             text = output.read().decode("utf-8", "replace")
         return text[: text.rfind("\n") + 1]
+
+
+def meter_files(run: Path, member: str) -> list[MeterFiles]:
+    """The files of all meters that a member may have attached."""
+    return [MeterFiles(run, member, number) for number in range(2, METERS_PER_MEMBER + 1)]
+
+
+def account_parts(account: str) -> tuple[str, int]:
+    """Member and number of a further meter's account."""
+    member, _, number = account.rpartition(".meter")
+    return member, int(number)
 
 
 def _steps_in(text: str) -> Iterator[dict[str, Any]]:
@@ -180,7 +199,8 @@ def start_meter(
     import psutil
 
     command = [sys.executable, "-m", "agents", "meter", "--run", str(files.run), "--member", files.member]
-    command += ["--source", source, *(word for role in roles for word in ("--role", role))]
+    command += ["--number", str(files.number), "--source", source]
+    command += [word for role in roles for word in ("--role", role)]
     if connection is not None:
         command += ["--connection", str(connection)]
     files.output.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from runtime.cli.runs import find_run_with_meters
 from runtime.errors import FleetError, InputError
 
 
@@ -34,9 +35,7 @@ def try_source(
     if (run is None) != (member is None):
         raise InputError("--run and --member go together: found one of them")
     if run is not None and member is not None:
-        from runtime.cli.meter import find_run
-
-        command += ["--run", str(find_run(run).path), "--member", member]
+        command += ["--run", str(find_run_with_meters(run).path), "--member", member]
     for event in _events(command):
         typer.echo(json.dumps(event) if as_json else in_words(event))
 

@@ -27,7 +27,7 @@ def replay(
     Without --until it is the state at the end of the log, also of a run that is under way. Ids are those of
     `peerwatt messages RUN --json`.
     """
-    from runtime.cli.report import find_run
+    from runtime.cli.runs import find_run
     from runtime.fleet.query import ask
     from runtime.inspection.moment_words import moment_lines
     from runtime.messagelog.summaries import escaped

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from runtime.errors import InputError
+from runtime.cli.runs import find_run
 
 
 def report(
@@ -39,23 +38,3 @@ def report(
         typer.echo("")
         print_indicators(read_indicators(directory))
     typer.echo(f"\n{len(result['files'])} files in {directory}")
-
-
-def find_run(run: str, runs: Path = Path("runs")) -> Path:
-    """Directory of a run given by path or by its name.
-
-    Args:
-        run: a path, or the name of a folder in ``runs``.
-        runs: where runs are kept.
-
-    Raises:
-        InputError: neither is a directory.
-    """
-    for candidate in (Path(run), runs / run):
-        if candidate.is_dir():
-            return candidate
-    known = sorted(path.name for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
-    raise InputError(
-        f"{run}: no such run; expected a run's directory or one of the runs in {runs}/: "
-        f"{', '.join(known) or 'there are none'}"
-    )

@@ -18,7 +18,7 @@ def resume(
     running, or whose configuration was changed is refused.
     """
     from runtime.cli.fleet_run import run_to_results
-    from runtime.cli.report import find_run
+    from runtime.cli.runs import find_run
     from runtime.fleet.resume import check_resumable
     from runtime.rundir import RunDirectory
 

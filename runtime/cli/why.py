@@ -21,7 +21,7 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
     """Tell what a member foresaw, saw, planned, metered and was billed in one slot, and why."""
-    from runtime.cli.report import find_run
+    from runtime.cli.runs import find_run
     from runtime.horizon import Horizon
     from runtime.inspection.slot_story import session_horizons, story_of
     from runtime.inspection.slot_words import story_lines

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from runtime.configuration import ClockConfig, Setting, Strategy, Timing
+from runtime.configuration import ClockConfig, MeterRole, Setting, Strategy, Timing
 from runtime.conventions import (
     ENERGY_UNITS,
     INTENSITY_UNITS,
@@ -124,12 +124,18 @@ class MeterTable(Section):
     """A member's meter.
 
     Attributes:
-        noise: relative standard deviation of a reading.
+        noise: relative standard deviation of a simulated reading.
         source: URL of where readings come from; without it the meter plays the scenario's series.
+        roles: what it reads (``load``, ``pv``, ``net``, ``battery``); without it what no other meter reads.
     """
 
     noise: float = Field(default=0.0, ge=0, le=1)
     source: str | None = Field(default=None, min_length=1)
+    roles: list[MeterRole] | None = Field(default=None, min_length=1)
+
+
+def _meters(value: Any) -> Any:  # noqa: ANN401 - whatever the TOML holds
+    return [value] if isinstance(value, dict | MeterTable) else value
 
 
 class HistoryTable(Section):
@@ -188,7 +194,8 @@ class Member(Section):
         appliances: its appliances that can wait (written ``[[member.appliance]]``).
         strategy: how it runs battery, vehicles and appliances in a community; without it, optimised.
         planning: what its plans heed beside their cost: a preference, the battery's ageing.
-        meter: its meter.
+        meters: its meters (one table ``meter``, or several written ``[[member.meter]]``); what none of them
+            reads is played from the scenario's series.
         forecast: how it foresees load and production; what it leaves out is as for all members.
         preferences: what neighbours' energy is worth to it beyond its price, where members bargain.
         community: which of two communities it belongs to, where the mechanism has two.
@@ -203,7 +210,9 @@ class Member(Section):
     appliances: list[ApplianceTable] = Field(alias="appliance", default=[], max_length=20)
     strategy: Strategy | None = None
     planning: PlanningWishes = PlanningWishes()
-    meter: MeterTable = MeterTable()
+    meters: Annotated[list[MeterTable], BeforeValidator(_meters)] = Field(
+        alias="meter", default=[], max_length=4
+    )
     forecast: ForecastTable | None = None
     preferences: TradePreferences = TradePreferences()
     community: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,39}$")
@@ -220,6 +229,7 @@ class Member(Section):
         _unit_of(self.load, ENERGY_UNITS, "load")
         if not (self.load or self.pv or self.battery or self.vehicles or self.appliances):
             raise ValueError("found nothing, expected at least one of load, pv, battery, vehicle, appliance")
+        self._check_meters()
         if self.planning.ageing is not None and self.battery is None:
             raise ValueError("planning.ageing: found a table, expected none without a battery")
         if self.planning.ageing is not None and (self.vehicles or self.appliances):
@@ -228,6 +238,16 @@ class Member(Section):
                 "ageing is planned for a battery alone"
             )
         return self
+
+    def _check_meters(self) -> None:
+        roles = [role for meter in self.meters for role in meter.roles or ()]
+        for role in roles:
+            if roles.count(role) > 1:
+                raise ValueError(f"meter: roles: found {role} twice, expected one meter for it")
+            if (role == "pv" and self.pv is None) or (role == "battery" and self.battery is None):
+                raise ValueError(f"meter: roles: found {role}, which the member does not have")
+        if sum(meter.roles is None for meter in self.meters) > 1:
+            raise ValueError("meter: found several without roles, expected at most one, which reads the rest")
 
 
 class Scenario(Section):

@@ -201,9 +201,15 @@ class ResolvedScenario:
                 member=member.name,
                 roles=_roles(member),
                 pv=member.pv.array if member.pv else None,
-                noise=member.meter.noise,
+                noise=max((meter.noise for meter in member.meters), default=0.0),
                 seed=derive_seed(self.scenario.seed, "meter", member.name),
-                source=_source_from(member.meter.source or SIMULATED_SOURCE, self.folder),
+                source=_source_from(_usual_source(member), self.folder),
+                sources={
+                    role: _source_from(meter.source or SIMULATED_SOURCE, self.folder)
+                    for meter in member.meters
+                    for role in meter.roles or ()
+                },
+                has_battery=member.battery is not None and self.setting != "pv-only",
                 sessions=[
                     _metered(session, operated_slots)
                     for session, (operated_slots, _) in zip(
@@ -322,13 +328,25 @@ def _as_list(values: FloatArray | None) -> list[float] | None:
 
 
 def _roles(member: Member) -> list[MeterRole]:
-    """What a member has meters for; one with a battery alone has a load meter, which reads zero."""
+    """What a member has meters for; one with a battery alone has a load meter, which reads zero.
+
+    Where a meter of the exchange with the grid is declared and none of the load, the load is not read: it is
+    what closes the balance.
+    """
+    declared = {role for meter in member.meters for role in meter.roles or ()}
     roles: list[MeterRole] = []
-    if member.load is not None or member.pv is None:
+    if "load" in declared or ("net" not in declared and (member.load is not None or member.pv is None)):
         roles.append("load")
     if member.pv is not None:
         roles.append("pv")
-    return roles
+    beside: list[MeterRole] = ["net", "battery"]
+    return [*roles, *(role for role in beside if role in declared)]
+
+
+def _usual_source(member: Member) -> str:
+    """Where the roles that no meter names are read."""
+    unnamed = (meter.source for meter in member.meters if meter.roles is None)
+    return next(unnamed, None) or SIMULATED_SOURCE
 
 
 def resolve(

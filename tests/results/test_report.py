@@ -15,7 +15,8 @@ from synthetic import make_run, save_run
 from typer.testing import CliRunner
 
 from coordinator.indicators.command import indicators, write_indicators
-from runtime.cli.report import find_run, report
+from runtime.cli.report import report
+from runtime.cli.runs import find_run
 from runtime.errors import InputError, PeerwattError
 from runtime.results import write_results
 from runtime.results.indicators import compute_indicators

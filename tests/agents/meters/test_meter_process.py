@@ -137,7 +137,7 @@ async def test_a_meter_is_attached_listed_and_detached_by_command(run, prosumer,
     assert f"has {source} attached" in str(again.exception)
 
     listed = json.loads((await peerwatt("list", run.path, "--json")).output)
-    state = json.loads((run.path / "meters" / "school.json").read_text())
+    state = json.loads((run.path / "meters" / "school.meter2.json").read_text())
     assert listed == [
         {
             "member": "school",
@@ -151,7 +151,7 @@ async def test_a_meter_is_attached_listed_and_detached_by_command(run, prosumer,
         }
     ]
     assert psutil.Process(state["pid"]).create_time() == pytest.approx(state["process_started_s"])
-    assert "meter2" in (run.path / "meters" / "school.log").read_text()
+    assert "meter2" in (run.path / "meters" / "school.meter2.log").read_text()
 
     began = time.monotonic()
     result = await peerwatt("detach", run.path, "school")
@@ -188,7 +188,7 @@ async def test_a_refused_meter_says_why_and_leaves_nothing(run, prosumer):
     result = await peerwatt("attach", run.path, "school", "--source", "simulated:")
     assert isinstance(result.exception, FleetError)
     assert "not attached: school has no pv to be metered" in str(result.exception)
-    assert not (run.path / "meters" / "school.json").exists()
+    assert not (run.path / "meters" / "school.meter2.json").exists()
     assert (await peerwatt("list", run.path)).output == "no meter is attached\n"
 
 
@@ -196,7 +196,7 @@ async def test_a_refused_meter_says_why_and_leaves_nothing(run, prosumer):
     ("arguments", "message"),
     [
         (["office", "--source", "simulated:"], "found no member 'office', expected one of school, house"),
-        (["house", "--source", "simulated:", "--role", "pv"], "found 'pv', but house has load to be metered"),
+        (["house", "--source", "simulated:", "--role", "pv"], "found 'pv', but house has load and net to be metered"),
         (["school", "--source", "modbus:3"], "found the kind 'modbus', expected one of csv:, http:"),
         (["school", "--source", "csv:none.csv?load=a&unit=kWh"], "none.csv: cannot be read"),
         (["school", "--source", "simulated:", "--connection", "none.json"], "none.json: cannot read"),
@@ -211,7 +211,7 @@ async def test_what_cannot_be_attached_is_said_and_exits_with_2(run, arguments, 
 
 async def test_a_run_that_is_not_running_takes_no_meter(run, tmp_path):
     for place, message in (
-        (tmp_path / "winter", "expected a folder"),
+        (tmp_path / "winter", "no such run; expected a run's directory"),
         (tmp_path, "is it a run?"),
     ):
         result = await peerwatt("attach", place, "school", "--source", "simulated:")
@@ -234,7 +234,7 @@ async def test_a_run_that_is_not_running_takes_no_meter(run, tmp_path):
 async def test_a_killed_meter_is_found_gone_and_can_still_be_detached(run, prosumer):
     school = await prosumer()
     await peerwatt("attach", run.path, "school", "--source", "simulated:")
-    pid = json.loads((run.path / "meters" / "school.json").read_text())["pid"]
+    pid = json.loads((run.path / "meters" / "school.meter2.json").read_text())["pid"]
     process = psutil.Process(pid)
     process.kill()
     await asyncio.to_thread(psutil.wait_procs, [process], 10)
@@ -249,7 +249,7 @@ async def test_a_meter_that_does_not_leave_is_killed_and_then_detached(run, pros
     monkeypatch.setattr(meter_process, "LEAVE_LIMIT_S", 0.3)
     school = await prosumer()
     await peerwatt("attach", run.path, "school", "--source", "simulated:")
-    pid = json.loads((run.path / "meters" / "school.json").read_text())["pid"]
+    pid = json.loads((run.path / "meters" / "school.meter2.json").read_text())["pid"]
     psutil.Process(pid).suspend()
     result = await peerwatt("detach", run.path, "school")
     assert isinstance(result.exception, FleetError)
@@ -263,7 +263,7 @@ async def test_a_meter_that_does_not_leave_is_killed_and_then_detached(run, pros
 async def test_a_meter_whose_run_is_over_leaves_and_is_listed_as_ended(run, prosumer):
     school = await prosumer()
     await peerwatt("attach", run.path, "school", "--source", "simulated:")
-    pid = json.loads((run.path / "meters" / "school.json").read_text())["pid"]
+    pid = json.loads((run.path / "meters" / "school.meter2.json").read_text())["pid"]
     school.end_metering("school.meter2")
     await asyncio.to_thread(psutil.wait_procs, [psutil.Process(pid)], 10)
     assert (await peerwatt("list", run.path)).output.endswith(": ended\n")
@@ -330,7 +330,7 @@ async def test_in_the_foreground_an_interrupt_detaches(run, prosumer):
     assert rest == "school: detached; its own meter counts again from session 0 slot 1\n"
     assert foreground.returncode == 0
     assert school.bodies(MeterDetach) == [MeterDetach()]
-    assert not (run.path / "meters" / "school.json").exists()
+    assert not (run.path / "meters" / "school.meter2.json").exists()
 
 
 def test_prosumers_share_the_meters_imports_and_stay_lean():

@@ -131,7 +131,7 @@ def test_roles_are_those_of_member_and_source_unless_some_are_asked_for():
     only_load = open_source("simulated:", house)
     with pytest.raises(InputError, match="role 'pv': source 'simulated:' measures load"):
         roles_to_measure(only_load, "simulated:", meter, ["pv"])
-    with pytest.raises(InputError, match="but school has pv to be metered"):
+    with pytest.raises(InputError, match="but school has pv and net to be metered"):
         roles_to_measure(only_load, "simulated:", meter_config(roles=["pv"]))
 
 

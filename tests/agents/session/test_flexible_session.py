@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from agents.planning.planner import planner_for
+from agents.metering import Measured
 from agents.session import OwnSession
 from runtime.configuration import ClockConfig, MemberConfig, MemberSession, Timing
 from runtime.devices import Appliance, Battery, ElectricVehicle
@@ -51,7 +52,7 @@ def run(strategy, battery=True, second_prices=None):
         session.keep(1, session.plan_at(signal(1, second_prices), session.last_plan, planner))
     session.choose_plan(None)
     for _ in range(8):
-        session.pass_slot({"load": 1.2}, {"load": "house-meter@village"}, "metered")
+        session.pass_slot(Measured({"load": "house.meter@village"}, {"load": 1.2}), "metered")
     return session.end()
 
 
