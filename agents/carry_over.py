@@ -32,7 +32,9 @@ class CarriedOver:
     def warm_start(self, slots: int, *, alone: bool = False) -> Plan | None:
         """The earlier plan as a start for one of the next ``slots`` slots; None if there is none."""
         plan = self.alone_plan if alone else self.plan
-        return None if plan is None else shifted(plan, self.operated_slots, slots)
+        if plan is None or self.operated_slots >= plan.stored_energy_kwh.size:
+            return None  # all of it has passed
+        return shifted(plan, self.operated_slots, slots)
 
 
 def with_stored(battery: Battery, stored_kwh: float) -> Battery:

@@ -31,11 +31,13 @@ def print_forecasts(config_path: Path, meters_path: Path) -> None:
     sessions = []
     for number, session in enumerate(config.sessions):
         foreseen = foresee(config, number)
-        entry: dict[str, Any] = {"session": number, "horizon": session.horizon.model_dump(mode="json")}
+        operated = session.operated
+        entry: dict[str, Any] = {"session": number, "horizon": operated.model_dump(mode="json")}
         metered = dict(zip(("load", "pv"), series_of(meter.sessions[number], config.pv), strict=True))
         parts = foreseen.forecast
         for name, made in (("load", parts and parts.load_series), ("pv", parts and parts.pv_series)):
             if made:
+                made = made.model_copy(update={"energy_kwh": made.energy_kwh[: operated.slots]})
                 error = forecast_error([np.array(made.energy_kwh)], [metered[name]])
                 entry[name] = {
                     **made.model_dump(mode="json"),
