@@ -59,12 +59,12 @@ def test_a_reading_that_is_not_what_was_measured_and_one_that_never_comes_are_se
     machine.receive(message(attach := MeterAttach(roles=["load"], source="x"), "1"), attach)
     machine.begin(0.0)
     asked = [
-        next(effect.envelope for effect in machine.timer("ask") if isinstance(effect, Send)) for _ in range(3)
+        next(effect.envelope for effect in machine.timer("ask") if isinstance(effect, Send)) for _ in range(4)
     ]
-    for number, energy_kwh in ((1, energy_of(1)), (2, 7.0)):
+    for number, energy_kwh in ((0, energy_of(0)), (1, energy_of(1)), (2, 7.0)):
         reading = Reading(session=0, slot=number, bt=0.0, e=[SenmlRecord(n="load", v=energy_kwh)])
         machine.receive(message(reading, f"r{number}", asked[number].message_id), reading)
-    assert (tally.asked, tally.answered, tally.wrong) == (3, 2, 1)
+    assert (tally.asked, tally.answered, tally.wrong) == (4, 3, 1)
     assert machine.waiting
 
 
