@@ -55,6 +55,9 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     explain.add_argument("--run", type=Path, required=True, help="directory of a finished run")
     explain.add_argument("--member", required=True, help="name of the member")
     explain.add_argument("--session", type=int, default=0, help="session, from 0 on")
+    verify = commands.add_parser("verify", help="members' own messages made again from their logs")
+    verify.add_argument("--run", type=Path, required=True, help="the run directory")
+    verify.add_argument("--logs", type=Path, help="folder of logs; by default the run's")
     replay = commands.add_parser(
         "replay", help="a member's state at a message, rebuilt from its log, as JSON"
     )
@@ -103,6 +106,10 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
             from agents.planning.explain_command import print_reasons
 
             return _answered(lambda: print_reasons(given.run, given.member, given.session))
+        case "verify":
+            from agents.retracing import print_check
+
+            return _answered(lambda: print_check(given.run, given.logs))
         case "replay":
             from agents.replaying import print_state
 

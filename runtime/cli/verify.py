@@ -30,6 +30,12 @@ def verify(
             metavar="FILE", help="What the community agreed on, where RUN has no config/coordinator.json."
         ),
     ] = None,
+    members: Annotated[
+        bool,
+        typer.Option(
+            "--members", help="Make the members' own messages again too: they plan anew, which takes time."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print counts and findings as JSON.")] = False,
 ) -> None:
     """Check that the logs are unchanged and complete, and that every price and bill follows from them.
@@ -45,6 +51,8 @@ def verify(
 
     logs_dir = find_logs(run)
     paths = log_paths(logs_dir)
+    if member is not None and members:
+        raise InputError("--member, --members: found both, expected one of them")
     if member is not None:
         own = logs_dir / f"{member}.jsonl"
         if own not in paths:
@@ -53,7 +61,7 @@ def verify(
     if terms is not None and not terms.is_file():
         raise InputError(f"--terms: found no file {terms}")
     run_dir = logs_dir.parent if logs_dir.name == "logs" else logs_dir
-    verdict = verify_run(run_dir, paths, member, terms)
+    verdict = verify_run(run_dir, paths, member, terms, members=members)
     if as_json:
         typer.echo(json.dumps(verdict.as_json(), indent=1))
     else:
@@ -79,6 +87,12 @@ def _verdict_text(run: str, verdict: Verdict, member: str | None) -> str:
     proof: dict[str, Any] = settlement.get("proof", {})
     if proof:
         lines += _settlement_lines(proof) if member is None else _member_lines(member, proof)
+    if verdict.members is not None and verdict.members["members"]:
+        own = verdict.members
+        lines.append(
+            f"  {own['messages']} messages of {own['members']} members, made again from their own logs and "
+            "configurations: equal"
+        )
     if settlement.get("unfinished") is not None:
         lines.append(
             f"  session {settlement['unfinished']} is not closed: only its settled slots were checked"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import InputError, PeerwattError
+from runtime.fleet.query import ask_agents
 from runtime.messagelog.verify import FindingKind, LogCheck, check_logs
 
 VERIFICATION_TIMEOUT_S = 3600.0
@@ -26,6 +27,7 @@ class Verdict:
         logs: the check of the logs.
         settlement: what ``python -m coordinator verify`` says; None if settlement was not asked for.
         unchecked: what could not be checked, and why.
+        members: what ``python -m agents verify`` says; None if members' own messages were not asked for.
     """
 
     findings: list[str]
@@ -33,6 +35,7 @@ class Verdict:
     logs: LogCheck
     settlement: dict[str, Any] | None
     unchecked: list[str] = field(default_factory=list)
+    members: dict[str, Any] | None = None
 
     @property
     def proven(self) -> bool:
@@ -48,6 +51,7 @@ class Verdict:
             "unchecked": self.unchecked,
             "logs": self.log_counts(),
             "settlement": self.settlement,
+            "members": self.members,
         }
 
     def log_counts(self) -> dict[str, int]:
@@ -66,7 +70,12 @@ class Verdict:
 
 
 def verify_run(
-    run: Path, logs: Sequence[Path], member: str | None = None, terms: Path | None = None
+    run: Path,
+    logs: Sequence[Path],
+    member: str | None = None,
+    terms: Path | None = None,
+    *,
+    members: bool = False,
 ) -> Verdict:
     """Verify a run, or one member's own bills.
 
@@ -75,6 +84,7 @@ def verify_run(
         logs: the logs to check; a member's own only, for a member.
         member: whose bills alone, from its own log; None for the whole run.
         terms: the coordinator's configuration; None for the run's own.
+        members: whether to make the members' own messages again too.
 
     Raises:
         InputError: what is needed is missing or damaged.
@@ -107,9 +117,16 @@ def verify_run(
     broken = any(finding.kind == "chain" for finding in checked.findings)
     found += [text for text in settlement["findings"] if not (broken and _is_said(text, found))]
     unchecked = list(settlement["unchecked"])
+    more = checked.unnamed + settlement["more_findings"]
+    own: dict[str, Any] | None = None
+    if members:
+        own = ask_agents("verify", "--run", str(run), *(("--logs", str(logs[0].parent)) if logs else ()))
+        found += own["findings"]
+        more += own["more_findings"]
+        unchecked += own["unchecked"]
     if member is None:
         unchecked += [f.text for f in checked.findings if f.kind is FindingKind.NO_LOG]
-    return Verdict(found, checked.unnamed + settlement["more_findings"], checked, settlement, unchecked)
+    return Verdict(found, more, checked, settlement, unchecked, own)
 
 
 def _is_said(text: str, found: Sequence[str]) -> bool:
