@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import LogError
-from runtime.messagelog.canonical import FROM, HEAD, REST, TAIL_LENGTH, is_plain, message_end
+from runtime.messagelog.canonical import FROM, HEAD, PERFORMATIVES, REST, TAIL_LENGTH, is_plain, message_end
 from runtime.messagelog.chain import ChainCheck, complete_lines
 from runtime.messagelog.filters import is_agent
 from runtime.messagelog.pairing import is_duplicate
@@ -128,7 +128,8 @@ class Audit:
         seq, kind, sender_text, recipient_text, performative, _, _, id_text = head.groups()
         digest = sha256(line[:-HASH_TAIL_LENGTH] + b"}").hexdigest()
         tail = f'","prev":"{check.head}","hash":"{digest}"}}'.encode()
-        if not line.endswith(tail) or seq != b"%d" % check.next_seq:
+        spoken = PERFORMATIVES.get(performative)
+        if not line.endswith(tail) or int(seq) != check.next_seq or spoken is None:
             return False
         end, note = message_end(line)
         if note is not None and not is_plain(note):
@@ -137,7 +138,8 @@ class Audit:
         sender = texts.get(sender_text) or self._text(sender_text)
         recipient = texts.get(recipient_text) or self._text(recipient_text)
         said = hash(line[head.start(3) - len(FROM) : end + 1])
-        place, alike = self.tally.place(sender, recipient, id_text.decode(), said)
+        number = int(id_text) if id_text.isdigit() and len(id_text) < 10 and id_text[0] != 48 else 0
+        place, alike = self.tally.place(sender, recipient, id_text, number, said)
         # Words that the other end wrote alike were looked at there.
         if not alike and not _rest_is_plain(line, head.end(), end):
             return False
@@ -154,7 +156,7 @@ class Audit:
             own = recipient
             self.tally.note_received(place, again=is_duplicate(None if note is None else note.decode()))
             if note is None:
-                self._speaks(sender, recipient, performative.decode(), id_text.decode(), line)
+                self._speaks(sender, recipient, spoken, id_text, line)
         if own is not self._own and not self._is_own(check.agent, own):
             self.tally.note_odd(place)
         check.next_seq += 1
@@ -175,7 +177,7 @@ class Audit:
             known = self._texts[text] = text.decode()
         return known
 
-    def _speaks(self, sender: str, recipient: str, performative: str, message_id: str, line: bytes) -> None:
+    def _speaks(self, sender: str, recipient: str, performative: str, message_id: bytes, line: bytes) -> None:
         types = _BODY_TYPE.findall(line)
         kind = types[0] if len(types) == 1 else None
         if kind is None:
@@ -187,7 +189,7 @@ class Audit:
                 self._reasons[said] = why_not(sender, recipient, performative, kind.decode())
             reason = self._reasons[said]
         if reason is not None:
-            self.misspoken[recipient, sender, message_id] = reason
+            self.misspoken[recipient, sender, message_id.decode()] = reason
 
     def _message(self, fields: dict[str, Any], line: bytes, agent: str) -> None:
         sender, recipient, message_id = fields["from"], fields["to"], fields["id"]
@@ -206,7 +208,7 @@ class Audit:
             self.tally.received(sender, recipient, message_id, digest, again=is_duplicate(note))
             own = recipient
             if note is None:
-                self._speaks(sender, recipient, fields["performative"], message_id, line)
+                self._speaks(sender, recipient, fields["performative"], message_id.encode(), line)
         if agent != own and agent != own.partition("@")[0]:
             self.tally.odd(sender, recipient, message_id, digest)
 

@@ -54,18 +54,24 @@ class Tally:
     def __len__(self) -> int:
         return len(self._states)
 
-    def place(self, sender: str, recipient: str, message_id: str, digest: int) -> tuple[int, bool]:
+    def place(
+        self, sender: str, recipient: str, message_id: bytes, number: int, digest: int
+    ) -> tuple[int, bool]:
         """Place of a message, and whether it is known there with the same words.
 
         Args:
             sender: bare JID.
             recipient: bare JID.
-            message_id: its id.
+            message_id: its id, ASCII.
+            number: the id, if it is a number that counts; else 0.
             digest: of all that both ends write of it.
         """
         states = self._states
         known = len(states)
-        place = self._place_of(sender, message_id, known)
+        if number:
+            place = self._numbered(sender, "", number, known)
+        else:
+            place = self._place_of(sender, message_id.decode(), known)
         if place < known:
             alike = self._digests[place] == digest
             if not alike:
@@ -141,12 +147,16 @@ class Tally:
     def _place_of(self, sender: str, message_id: str, new: int) -> int:
         prefix, number = _prefix_and_number(message_id)
         if number:
-            series = self._series.get((sender, prefix))
-            if series is None:
-                series = self._series[sender, prefix] = _Series()
-            if number < len(series.places) + _GAP:
-                return series.place(number, new)
+            return self._numbered(sender, prefix, number, new)
         return self._others.setdefault((sender, message_id), new)
+
+    def _numbered(self, sender: str, prefix: str, number: int, new: int) -> int:
+        series = self._series.get((sender, prefix))
+        if series is None:
+            series = self._series[sender, prefix] = _Series()
+        if number < len(series.places) + _GAP:
+            return series.place(number, new)
+        return self._others.setdefault((sender, f"{prefix}{number}"), new)
 
     def _name(self, jid: str) -> int:
         index = self._index.get(jid)
