@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from agents.forecast.daytable import Origin, Targets, day_table, past_windows
 from agents.forecast.errors import forecast_error
+from agents.forecast.recent import best_fading_hours, corrected
 from agents.forecast.similar_day import DayForecast, SimilarDays, similar_day
 from runtime.configuration import ForecastMethod
 from runtime.errors import InputError
@@ -29,6 +30,8 @@ def forecast_series(
     holidays: Collection[date],
     days: SimilarDays,
     seed: int,
+    *,
+    by_recent: bool = False,
 ) -> SeriesForecast:
     """Forecast a series over a horizon, and compare the method with the past days it can be tried on.
 
@@ -42,6 +45,7 @@ def forecast_series(
         holidays: public holidays in the time of both.
         days: which days count as similar.
         seed: seed of the trees' random numbers.
+        by_recent: whether the last hours before the horizon may correct it, where that helped on past days.
 
     Returns:
         The forecast and the errors on past days.
@@ -75,6 +79,11 @@ def forecast_series(
             tried = BoostedDays(table, windows[-1][0], days, seed).forecast if windows else forecast
         case _:
             raise InputError(f"forecast.method: found {method!r}, expected similar-day or boosting")
+    name: str = method
+    fading_hours = best_fading_hours(table, tried, windows) if by_recent else None
+    if fading_hours is not None:
+        forecast, tried = (corrected(table, each, fading_hours) for each in (forecast, tried))
+        name = f"{method}, corrected by the last hours"
     made = forecast(origin, targets)
     values = np.asarray(history_kwh, dtype=np.float64)
     past = forecast_error(
@@ -82,7 +91,7 @@ def forecast_series(
         [table.of_targets(slots) for _, slots in windows],
     )
     return SeriesForecast(
-        method=method,
+        method=name,
         energy_kwh=made.energy_kwh.tolist(),
         history_slots=values.size,
         unmetered_slots=int(np.isnan(values).sum()),

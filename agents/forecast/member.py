@@ -65,12 +65,15 @@ def foresee(config: MemberConfig, number: int, done: Sequence[MemberSessionRecor
         _join(past_load, record.inflexible_load_kwh, record, earlier, horizon)
         _join(past_pv, record.pv_kwh, record, earlier, horizon)
     load = pv = None
+    rolling = session.operated_slots is not None  # it is made again soon, with what was metered till then
     if past_load is not None:
         seed = _tree_seed(config, "load")
-        load = forecast_series(config.forecast, past_load, horizon, history.holidays, LOAD_DAYS, seed)
+        load = forecast_series(
+            config.forecast, past_load, horizon, history.holidays, LOAD_DAYS, seed, by_recent=rolling
+        )
     if past_pv is not None:
         seed = _tree_seed(config, "pv")
-        pv = forecast_series(config.forecast, past_pv, horizon, (), PV_DAYS, seed)
+        pv = forecast_series(config.forecast, past_pv, horizon, (), PV_DAYS, seed, by_recent=rolling)
     nothing = np.zeros(horizon.slots)
     return Foreseen(
         np.array(load.energy_kwh) if load else nothing,
