@@ -112,6 +112,11 @@ class LiveParameters(Parameters):
     ahead: float = Field(default=60.0, ge=0)
     age: float = Field(default=86400.0, gt=0)
 
+    @property
+    def tells_both(self) -> bool:
+        """Whether energy either way is told apart, as by two registers."""
+        return False
+
 
 @dataclass(slots=True)
 class _Slot:
@@ -186,6 +191,11 @@ class LiveSource:
             integration=given.integrate or integration,
         )
         directions = 2 if given.role in SIGNED_ROLES else 1
+        if directions == 2 and feed.kind == "register" and not given.tells_both:
+            raise InputError(
+                f"source {name!r}: role {given.role!r} goes either way, found one register; expected "
+                "a power, or the register of the other way too (reverse_path)"
+            )
         self._samples = [DeviceSamples(rules, given.ahead, given.age) for _ in range(directions)]
         self._windows = SlotWindows()
         self._live = False
@@ -350,7 +360,7 @@ class LiveSource:
         instant_s = now_s if instant is None else instant.timestamp()
         try:
             with self._news:
-                signed_power = len(self._samples) == 2 and self._samples[0].rules.kind == "power"
+                signed_power = len(self._samples) == 2 and not self._given.tells_both
                 converted = self._samples[reverse].take(value, unit, instant_s, now_s)
                 if signed_power:
                     self._samples[not reverse].take(-value, unit, instant_s, now_s)

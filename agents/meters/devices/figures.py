@@ -18,7 +18,7 @@ from agents.meters.devices.json_path import (
 from agents.meters.devices.presets import Preset
 from agents.meters.energy import Integration, Kind
 from agents.meters.live import LiveParameters, Sink
-from agents.meters.source import SourceUrl
+from agents.meters.source import SIGNED_ROLES, SourceUrl
 from runtime.device_units import ConventionError, power_or_register
 from runtime.errors import InputError
 
@@ -30,6 +30,8 @@ class FigureParameters(LiveParameters):
         preset: kind of device, instead of ``path`` and ``unit``; both may still be given and then count.
         n: channel of the device.
         path: where the figure is in a JSON document; the whole payload if empty.
+        reverse_path: where that of the other way is, for the roles ``net`` (then ``path`` is of energy taken)
+            and ``battery`` (then it is of energy discharged).
         unit: of the figure; W, kW, MW: power; Wh, kWh, MWh, Ws, Wmin: a register.
         unit_path: where the document says the unit; one that differs from ``unit`` is converted.
         time: where the document says the instant; without it, that of its coming counts.
@@ -40,11 +42,17 @@ class FigureParameters(LiveParameters):
     preset: str | None = None
     n: int = Field(default=0, ge=0, le=99)
     path: str | None = None
+    reverse_path: str | None = None
     unit: str | None = None
     unit_path: str | None = None
     time: str | None = None
     kind: Kind | None = None
     negate: bool = False
+
+    @property
+    def tells_both(self) -> bool:
+        """See ``LiveParameters``."""
+        return self.reverse_path is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class Figure:
         unit_path: JSON path of the unit, or None.
         time_path: JSON path of the instant, or None.
         sign: 1, or -1 for a device that counts the other way around.
+        reverse_path: JSON path of the figure of the other way, or None.
     """
 
     place: str | None
@@ -70,18 +79,22 @@ class Figure:
     unit_path: str | None
     time_path: str | None
     sign: int
+    reverse_path: str | None = None
 
     def tell(self, sink: Sink, body: bytes | str) -> None:
         """Find the figure in a document and tell it; what is no figure is refused."""
         try:
             document = parse_document(body)
             value = self.sign * number_at(document, self.path)
+            reverse = None if self.reverse_path is None else number_at(document, self.reverse_path)
             unit = self.unit if self.unit_path is None else str(value_at(document, self.unit_path))
             instant = None if self.time_path is None else instant_at(document, self.time_path)
         except JsonValueError as error:
             sink.refuse(str(error))
             return
         sink.take(value, unit, instant)
+        if reverse is not None:
+            sink.take(reverse, unit, instant, reverse=True)
 
 
 def figure_of(url: SourceUrl, given: FigureParameters, presets: Mapping[str, Preset], device: str) -> Figure:
@@ -103,7 +116,9 @@ def figure_of(url: SourceUrl, given: FigureParameters, presets: Mapping[str, Pre
     try:
         kind, _ = power_or_register(0.0, unit)
         path = path.replace("{n}", str(given.n))
-        for each in (path, given.unit_path or "", given.time or ""):
+        if given.reverse_path is not None and given.role not in SIGNED_ROLES:
+            raise InputError(f"source {url.text!r}: reverse_path goes with role=net or battery")
+        for each in (path, given.reverse_path or "", given.unit_path or "", given.time or ""):
             parse_path(each)
     except (ConventionError, JsonValueError) as error:
         raise InputError(f"source {url.text!r}: {error}") from error
@@ -121,4 +136,5 @@ def figure_of(url: SourceUrl, given: FigureParameters, presets: Mapping[str, Pre
         given.unit_path,
         given.time,
         -1 if given.negate else 1,
+        given.reverse_path,
     )

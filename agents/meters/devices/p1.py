@@ -23,6 +23,7 @@ from agents.meters.devices.stream import (
     SerialForm,
     TelegramParameters,
     open_telegrams,
+    towards,
 )
 from agents.meters.energy import Kind
 from agents.meters.live import LiveSource
@@ -120,4 +121,4 @@ def open_source(url: SourceUrl, meter: MeterConfig) -> LiveSource:
     given = parameters_of(url, P1Parameters)
     old = given.version == "2"
     form = SerialForm(9600, 7, even_parity=True) if old else SerialForm(115200)
-    return open_telegrams(url, given, lambda: P1Decoder(given), form, given.kind)
+    return open_telegrams(url, given, lambda way: P1Decoder(towards(given, way)), form, given.kind)

@@ -18,6 +18,7 @@ from agents.meters.devices.stream import (
     SerialForm,
     TelegramParameters,
     open_telegrams,
+    towards,
 )
 from agents.meters.energy import Kind
 from agents.meters.live import LiveSource
@@ -95,4 +96,6 @@ def open_source(url: SourceUrl, meter: MeterConfig) -> LiveSource:
         InputError: address or a parameter will not do.
     """
     given = parameters_of(url, SmlParameters)
-    return open_telegrams(url, given, lambda: SmlDecoder(given), SerialForm(9600), given.kind)
+    return open_telegrams(
+        url, given, lambda way: SmlDecoder(towards(given, way)), SerialForm(9600), given.kind
+    )

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import serialx
 from pydantic import Field
@@ -18,7 +18,7 @@ from pydantic import Field
 from agents.meters.devices.address import address_of
 from agents.meters.energy import Kind
 from agents.meters.live import FeedError, LiveParameters, LiveSource, Sink
-from agents.meters.source import SourceUrl, parameters_of
+from agents.meters.source import SIGNED_ROLES, SourceUrl, parameters_of
 from runtime.errors import InputError
 
 CONNECT_LIMIT_S = 10.0
@@ -29,11 +29,12 @@ MAX_PENDING_BYTES = 32 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A value of a telegram; ``instant`` None: just now."""
+    """A value of a telegram; ``instant`` None: just now; ``reverse``: of energy the other way."""
 
     value: float
     unit: str
     instant: datetime | None = None
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,28 @@ class Decoder(Protocol):
         """Take the next bytes; what they complete."""
 
 
+class BothWays:
+    """Energy taken and energy given, from the same telegrams."""
+
+    def __init__(self, taken: Decoder, given: Decoder) -> None:
+        """Ask both decoders; a telegram that is broken is so for both, and said once."""
+        self._taken = taken
+        self._given = given
+
+    def take(self, data: bytes) -> Iterator[Heard | Broken]:
+        """See ``Decoder``."""
+        yield from self._taken.take(data)
+        for found in self._given.take(data):
+            if isinstance(found, Heard):
+                yield replace(found, reverse=True)
+
+
 class TelegramParameters(LiveParameters):
     """Parameters of sources of telegrams.
 
     Attributes:
-        direction: energy taken or given; taken for a load, given for a production, unless said.
+        direction: energy taken or given; taken for a load, given for a production, unless said; both for the
+            role ``net``.
         baud: of a serial device; the usual one of its kind if not given.
         silence: after so many seconds without a byte the meter is taken for gone.
     """
@@ -62,6 +80,11 @@ class TelegramParameters(LiveParameters):
     direction: Literal["import", "export"] | None = None
     baud: int | None = Field(default=None, ge=300, le=1_000_000)
     silence: float = Field(default=60.0, gt=0)
+
+    @property
+    def tells_both(self) -> bool:
+        """See ``LiveParameters``."""
+        return self.role in SIGNED_ROLES
 
     @property
     def taken(self) -> bool:
@@ -105,7 +128,7 @@ class TelegramFeed:
                     raise FeedError(f"{self.place}: closed")
                 for found in decoder.take(data):
                     if isinstance(found, Heard):
-                        sink.take(found.value, found.unit, found.instant)
+                        sink.take(found.value, found.unit, found.instant, reverse=found.reverse)
                     else:
                         sink.refuse(found.reason)
         except TimeoutError as error:
@@ -116,10 +139,18 @@ class TelegramFeed:
             writer.close()
 
 
+AnyTelegrams = TypeVar("AnyTelegrams", bound=TelegramParameters)
+
+
+def towards(given: AnyTelegrams, way: Literal["import", "export"] | None) -> AnyTelegrams:
+    """The parameters of one direction; None leaves them as they are."""
+    return given if way is None else given.model_copy(update={"direction": way})
+
+
 def open_telegrams(
     url: SourceUrl,
     given: TelegramParameters,
-    decoder: Callable[[], Decoder],
+    decoder: Callable[[Literal["import", "export"] | None], Decoder],
     form: SerialForm,
     kind: Kind = "register",
 ) -> LiveSource:
@@ -146,7 +177,13 @@ def open_telegrams(
     else:
         expected = f"{url.scheme}://host:port or {url.scheme}:/dev/ttyUSB0"
         raise InputError(f"source {url.text!r}: expected {expected}")
-    return LiveSource(url.text, TelegramFeed(kind, place, connect, decoder, given.silence), given)
+
+    def decode() -> Decoder:
+        return BothWays(decoder("import"), decoder("export")) if given.tells_both else decoder(None)
+
+    if given.tells_both and given.direction is not None:
+        raise InputError(f"source {url.text!r}: direction: role {given.role!r} is of both")
+    return LiveSource(url.text, TelegramFeed(kind, place, connect, decode, given.silence), given)
 
 
 async def _open_serial(

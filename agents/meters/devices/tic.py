@@ -18,6 +18,7 @@ from agents.meters.devices.stream import (
     SerialForm,
     TelegramParameters,
     open_telegrams,
+    towards,
 )
 from agents.meters.live import LiveSource
 from agents.meters.source import SourceUrl, parameters_of
@@ -115,7 +116,7 @@ def open_source(url: SourceUrl, meter: MeterConfig) -> LiveSource:
         InputError: address or a parameter will not do, or the historic mode is to tell energy given.
     """
     given = parameters_of(url, TicParameters)
-    if given.mode == "historic" and not given.taken:
+    if given.mode == "historic" and (given.tells_both or not given.taken):
         raise InputError(f"source {url.text!r}: the historic mode tells energy taken only")
     form = SerialForm(9600 if given.mode == "standard" else 1200, 7, even_parity=True)
-    return open_telegrams(url, given, lambda: TicDecoder(given.mode, given.taken), form)
+    return open_telegrams(url, given, lambda way: TicDecoder(given.mode, towards(given, way).taken), form)

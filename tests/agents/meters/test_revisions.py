@@ -4,14 +4,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from meter_setup import OWN, PROSUMER, horizon, reading_request, to_meter
+from meter_setup import OWN, PROSUMER, horizon, meter_config, reading_request, to_meter
+from telegrams import p1_of
 
+from agents.meters.devices.figures import FigureParameters, figure_of
 from agents.meters.energy import Rules
 from agents.meters.live import LiveParameters, LiveSource
 from agents.meters.machine import BODIES, LOOK_AGAIN, MeterMachine
 from agents.meters.samples import DeviceSamples
-from agents.meters.source import ReadingError
+from agents.meters.source import ReadingError, open_source, parse_source_url
 from runtime.configuration import ClockConfig
+from runtime.errors import InputError
 from runtime.protocol.bodies import Acknowledged, Reading, ReadingCorrection, Reason, parse_body
 from runtime.protocol.envelope import Performative
 from runtime.protocol.machine import Compute, Send, StartTimer
@@ -39,10 +42,17 @@ class Feed:
 
 
 def source_of(clock, kind="register", **parameters):
-    source = LiveSource("test:", Feed(kind), LiveParameters(grace=0, **parameters), now_s=clock)
+    told = TwoRegisters if parameters.get("role") == "net" and kind == "register" else LiveParameters
+    source = LiveSource("test:", Feed(kind), told(grace=0, **parameters), now_s=clock)
     source._speed = 900.0
     source._have_rules(hours_per_s=900.0 / 3600.0)
     return source
+
+
+class TwoRegisters(LiveParameters):
+    @property
+    def tells_both(self):
+        return True
 
 
 class Played:
@@ -254,7 +264,34 @@ def test_a_meter_without_a_sure_reading_looks_again_less_and_less_often():
 
 
 def test_a_live_source_cannot_be_started_for_simulated_time_and_knows_its_roles():
-    source = LiveSource("test:", Feed(), LiveParameters(role="battery"))
+    source = LiveSource("test:", Feed("power"), LiveParameters(role="battery"))
     assert source.roles == {"battery"}
     with pytest.raises(Exception, match="real-time"):
         source.start(ClockConfig())
+
+
+def test_one_register_cannot_tell_what_goes_either_way():
+    with pytest.raises(InputError, match="role 'net' goes either way, found one register"):
+        LiveSource("test:", Feed(), LiveParameters(role="net"))
+
+
+async def test_p1_telegrams_and_json_tell_either_way(monkeypatch):
+    heard = []
+
+    class Sink:
+        def take(self, value, unit, instant=None, *, reverse=False):
+            heard.append((value, unit, reverse))
+
+        def refuse(self, reason):
+            raise AssertionError(reason)
+
+    given = FigureParameters(role="net", path="in", reverse_path="out", unit="kWh")
+    figure = figure_of(parse_source_url("http://h?x=1"), given, {}, "")
+    figure.tell(Sink(), b'{"in": 5.5, "out": 2.25}')
+    assert heard == [(5.5, "kWh", False), (2.25, "kWh", True)]
+    source = open_source("p1://127.0.0.1:9?role=net", meter_config())
+    decoder = source._feed.decoder()
+    telegram = p1_of(12.5, 0.5, "1-0:2.8.1(000003.250*kWh)", "1-0:2.8.2(000000.000*kWh)")
+    assert [(each.value, each.reverse) for each in decoder.take(telegram)] == [(13.0, False), (3.25, True)]
+    with pytest.raises(InputError, match="of both"):
+        open_source("p1://127.0.0.1:9?role=net&direction=import", meter_config())
