@@ -26,6 +26,11 @@ def complete_lines(path: Path, *, start: int = 0, end: int | None = None) -> Ite
     position = start
     # Opened anew for each block, so that the logs of a large fleet can be merged without an open file each.
     while block := _read_block(path, position):
+        if end is None and block[-1].endswith(b"\n"):
+            position += sum(map(len, block))
+            for line in block:
+                yield line[:-1]
+            continue
         for line in block:
             position += len(line)
             if not line.endswith(b"\n") or (end is not None and position > end):

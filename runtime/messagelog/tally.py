@@ -49,6 +49,8 @@ class Tally:
         self._states = bytearray()
         self._ends = array("L")
         self._series: dict[tuple[str, str], _Series] = {}
+        self._counting: dict[str, array[int]] = {}
+        self._numbers_of_ends: dict[tuple[str, str], int] = {}
         self._others: dict[tuple[str, str], int] = {}
 
     def __len__(self) -> int:
@@ -68,7 +70,12 @@ class Tally:
         """
         states = self._states
         known = len(states)
-        if number:
+        series = self._counting.get(sender)
+        if series is not None and 0 < number < len(series):
+            place = series[number] - 1
+            if place < 0:
+                place, series[number] = known, known + 1
+        elif number:
             place = self._numbered(sender, "", number, known)
         else:
             place = self._place_of(sender, message_id.decode(), known)
@@ -142,7 +149,11 @@ class Tally:
     def _begin(self, sender: str, recipient: str, digest: int) -> None:
         self._digests.append(digest)
         self._states.append(0)
-        self._ends.append((self._name(sender) << 24) + self._name(recipient))
+        ends = self._numbers_of_ends.get((sender, recipient))
+        if ends is None:
+            ends = (self._name(sender) << 24) + self._name(recipient)
+            self._numbers_of_ends[sender, recipient] = ends
+        self._ends.append(ends)
 
     def _place_of(self, sender: str, message_id: str, new: int) -> int:
         prefix, number = _prefix_and_number(message_id)
@@ -154,6 +165,8 @@ class Tally:
         series = self._series.get((sender, prefix))
         if series is None:
             series = self._series[sender, prefix] = _Series()
+            if not prefix:
+                self._counting[sender] = series.places
         if number < len(series.places) + _GAP:
             return series.place(number, new)
         return self._others.setdefault((sender, f"{prefix}{number}"), new)
