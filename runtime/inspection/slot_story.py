@@ -13,8 +13,8 @@ from runtime.records import CoordinatorRecord, MemberRecord
 from runtime.rundir import RunDirectory
 
 Story = dict[str, Any]
-"""JSON-ready: ``rounds``, ``agreement``, ``readings``, ``delivery``, ``bill_line``, ``forecast`` and
-``community``; None or empty where nothing is known."""
+"""JSON-ready: ``rounds``, ``agreement``, ``readings``, ``delivery``, ``bill_line``, ``correction``,
+``adjustment``, ``forecast`` and ``community``; None or empty where nothing is known."""
 
 
 def session_horizons(log: Path) -> list[dict[str, Any]]:
@@ -42,6 +42,7 @@ def story_of(directory: RunDirectory, member: str, session: int, slot: int) -> S
         LogError: the member's log cannot be read, or its chain is broken.
     """
     story: Story = {"rounds": [], "agreement": None, "readings": [], "delivery": None, "bill_line": None}
+    story |= {"correction": None, "adjustment": None}
     rounds: dict[int, dict[str, Any]] = {}
     for record in read_log(directory.log(member)):
         envelope = record.envelope
@@ -67,14 +68,21 @@ def story_of(directory: RunDirectory, member: str, session: int, slot: int) -> S
                 "export_price_eur_per_kwh": body["export_price_eur_per_kwh"][slot],
                 "net_kwh": body["grid_import_kwh"][slot] - body["grid_export_kwh"][slot],
             }
-        elif kind == "reading" and here:
+        elif kind in ("reading", "reading-correction") and here:
             energies = {entry["n"]: entry["v"] for entry in body["e"]}
             quality = body.get("quality", "metered")
-            story["readings"].append({"meter": envelope.sender, "quality": quality, **energies})
+            reading = {"meter": envelope.sender, "quality": quality, **energies}
+            if kind == "reading-correction":
+                reading["later"] = True
+            story["readings"].append(reading)
         elif kind == "delivery" and here:
             story["delivery"] = body
         elif kind == "bill-line" and here:
             story["bill_line"] = body
+        elif kind == "delivery-correction" and here and record.kind == "out":
+            story["correction"] = body
+        elif kind == "adjustment-line" and here:
+            story["adjustment"] = body
     story["rounds"] = [rounds[number] for number in sorted(rounds)]
     story["forecast"] = _forecast(directory, member, session, slot)
     story["community"] = _community(directory, session, slot)
@@ -105,6 +113,7 @@ def _forecast(directory: RunDirectory, member: str, session: int, slot: int) -> 
         "capacity_kwh": record.battery_capacity_kwh,
         "planned_net_kwh": own.planned_net_kwh[slot],
         "net_kwh": own.net_kwh[slot],
+        "unmetered_kwh": own.unmetered_kwh[slot] if own.unmetered_kwh else 0.0,
     }
 
 

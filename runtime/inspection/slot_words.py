@@ -89,8 +89,10 @@ def _plan(story: Story, reason: str | None) -> Iterator[str]:
 
 def _meter(story: Story) -> Iterator[str]:
     for reading in story["readings"]:
-        energies = ", ".join(f"{role} {reading[role]:.6f} kWh" for role in ("load", "pv") if role in reading)
-        yield f"{reading['meter']} read {energies} ({reading['quality']})"
+        told = [name for name in reading if name not in ("meter", "quality", "later")]
+        energies = ", ".join(f"{name.replace('_', ' ')} {reading[name]:.6f} kWh" for name in told)
+        verb = "told later that it was" if reading.get("later") else "read"
+        yield f"{reading['meter']} {verb} {energies} ({reading['quality']})"
     if not story["readings"]:
         yield "no reading"
     delivery = story["delivery"]
@@ -103,12 +105,20 @@ def _meter(story: Story) -> Iterator[str]:
     if agreed is not None:
         off = float(taken) - float(given) - agreed["net_kwh"]
         yield f"that is {off:+.6f} kWh from what was agreed"
+    own = story["forecast"]
+    if own is not None and own.get("unmetered_kwh"):
+        yield f"of it {own['unmetered_kwh']:+.6f} kWh are in no other meter's reading"
+    correction = story["correction"]
+    if correction is not None:
+        taken, given = correction["grid_import_kwh"], correction["grid_export_kwh"]
+        yield f"corrected later: taken {taken} kWh, given {given} kWh ({correction['quality']})"
 
 
 def _settled(story: Story) -> Iterator[str]:
     line = story["bill_line"]
     if line is None:
         yield "no bill line: the slot is not settled yet, or was settled at the agreed position"
+        yield from _adjustment(story)
         return
     amounts = (name for name in line if name.endswith(("_kwh", "_eur")) and "price" not in name)
     exact = {name: Decimal(str(line[name])) for name in amounts}
@@ -138,6 +148,19 @@ def _settled(story: Story) -> Iterator[str]:
         if exact.get(name):
             yield _money(what, exact[name])
     yield _money("in all", exact["amount_eur"])
+    yield from _adjustment(story)
+
+
+def _adjustment(story: Story) -> Iterator[str]:
+    line = story["adjustment"]
+    if line is None:
+        return
+    settled, corrected = Decimal(line["settled_net_kwh"]), Decimal(line["corrected_net_kwh"])
+    yield f"settled with {settled:+f} kWh, corrected later to {corrected:+f}: the rest is the grid's"
+    for what, side, sign in (("from the grid", "import", 1), ("to the grid", "export", -1)):
+        more, price = Decimal(line[f"grid_{side}_kwh"]), Decimal(line[f"{side}_price_eur_per_kwh"])
+        if more:
+            yield _money(f"{more:+f} kWh {what} × {price:f} EUR/kWh", sign * more * price)
 
 
 def _rule(community: dict[str, Any], taken: Decimal, given: Decimal) -> str:
