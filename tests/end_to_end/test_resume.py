@@ -1,4 +1,4 @@
-"""Every process of a fleet is killed at once, the command first: ``peerwatt resume`` goes on to the same ledger."""
+"""Every process of a fleet is killed at once: ``peerwatt resume`` goes on to the same ledger."""
 
 from __future__ import annotations
 
@@ -111,14 +111,15 @@ def test_killed_in_joining_and_again_after_it_was_resumed(
     assert_as_undisturbed(run.path, reference)
 
 
-def test_the_command_alone_is_killed_its_fleet_leaves_and_the_run_is_resumed(
-    undisturbed: dict[str, Path], tmp_path: Path
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_the_command_alone_is_stopped_its_fleet_leaves_and_the_run_is_resumed(
+    how: signal.Signals, undisturbed: dict[str, Path], tmp_path: Path
 ) -> None:
     with fleet(street(tmp_path, "mid-market-rate"), tmp_path) as run:
         run.await_slot(5)
-        run.process.kill()
+        run.process.send_signal(how)
         run.process.wait(20)
-        resume(run.path)  # while the fleet is still leaving
+        resume(run.path)  # after SIGKILL, while the fleet is still leaving
     assert_as_undisturbed(run.path, undisturbed["mid-market-rate"])
 
 
