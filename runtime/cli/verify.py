@@ -135,6 +135,8 @@ def _settlement_lines(proof: dict[str, Any]) -> list[str]:
         f"deliveries{missing}, the agreed prices and the tariffs",
         f"  {proof['lines']} bill lines and {proof['bills']} bills ({proof['billed_eur']} EUR in all): equal",
     ]
+    if proof["corrections"]:
+        lines.append(f"  {proof['corrections']} corrections of settled slots, at the grid's tariffs: equal")
     if proof["record"]:
         lines.append(f"  {proof['entries']} ledger entries and {proof['rows']} rows of tables: equal")
     else:
@@ -149,6 +151,8 @@ def _member_lines(member: str, proof: dict[str, Any]) -> list[str]:
         f"  taken on trust, as only the others' logs show it: that {proof['local_kwh']} kWh is its part of "
         f"what neighbours traded, and {proof['taken_on_trust_eur']} EUR of fees, limit and sharing",
     ]
+    if proof["corrections"]:
+        lines.append(f"  {proof['corrections']} corrections of slots follow in the same way")
     if proof["without_line"]:
         lines.append(
             f"  {proof['without_line']} slots without a bill line: their sessions' sums were not checked"
