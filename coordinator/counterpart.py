@@ -183,6 +183,7 @@ class Counterpart:
             case Acknowledged():
                 self._sent.discard(envelope.in_reply_to or "")
                 self._confirm_if(envelope.in_reply_to == self._asked)
+                self._go_on()
                 return
             case Reason():
                 self._machine.do(Progress("complaint", {"from": envelope.sender, "reason": body.reason}))
@@ -272,6 +273,7 @@ class Counterpart:
         then = self._then
         if then is None or not (self.lost or confirmed or self._is_there()):
             return
+        self._sent.discard(self._asked or "")
         self._then = self._own = self._step = self._asked = None
         self._machine.do(StopTimer(TIMER))
         then()
@@ -280,7 +282,8 @@ class Counterpart:
         if self._own is not None:
             return False  # a slot's exchange: accepted and confirmed one by one
         if self._step is None:
-            return self._session in self._closed
+            # Both have heard that both have: who leaves after this owes the other nothing.
+            return self._session in self._closed and not self._sent
         said = self._statements.get((self._session, self._step))
         if said is None:
             return False

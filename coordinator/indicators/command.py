@@ -88,11 +88,11 @@ def indicators(
         "definitions": {name: definition._asdict() for name, definition in _definitions(coordinator).items()},
         "run": {
             **_values(names, replace(joined(names, stretches), reference=of_run)),
-            **_communities(coordinator, coordinator.sessions, members),
+            **_communities(coordinator, coordinator.sessions, stretches, members),
         },
         "sessions": [
-            {**entry, **_communities(coordinator, [session], members)}
-            for entry, session in zip(sessions, coordinator.sessions, strict=True)
+            {**entry, **_communities(coordinator, [session], [stretch], members)}
+            for entry, session, stretch in zip(sessions, coordinator.sessions, stretches, strict=True)
         ],
     }
 
@@ -144,10 +144,13 @@ def _definitions(coordinator: CoordinatorRecord) -> dict[str, Definition]:
 
 
 def _communities(
-    coordinator: CoordinatorRecord, sessions: Sequence[SessionRecord], members: Mapping[str, MemberRecord]
+    coordinator: CoordinatorRecord,
+    sessions: Sequence[SessionRecord],
+    stretches: Sequence[Stretch],
+    members: Mapping[str, MemberRecord],
 ) -> dict[str, Any]:
     """Under ``communities``, either of two by name, where members are in two."""
-    found = part_values(coordinator, sessions, members)
+    found = part_values(coordinator, sessions, stretches, members)
     return {"communities": {name: _tidy(values) for name, values in found.items()}} if found else {}
 
 

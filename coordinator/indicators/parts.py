@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from coordinator.indicators.community import community_values
 from coordinator.indicators.definitions import Definition
 from coordinator.indicators.member import Values, member_values
-from coordinator.indicators.stretch import joined, stretch_of
+from coordinator.indicators.stretch import Stretch, joined, stretch_of
 from runtime.records import CommunityRecord, CoordinatorRecord, MemberRecord, SessionRecord
 
 PART_DEFINITIONS = {
@@ -46,17 +47,21 @@ _OF_A_COMMUNITY = (
     "saving_jain",
     "members_worse_off",
 )
-"""Indicators of any community that also say something of one of two, whose boundary is to the other as well."""
+"""Indicators of any community that also say something of one of two, which borders on the other too."""
 
 
 def part_values(
-    coordinator: CoordinatorRecord, sessions: Sequence[SessionRecord], members: Mapping[str, MemberRecord]
+    coordinator: CoordinatorRecord,
+    sessions: Sequence[SessionRecord],
+    stretches: Sequence[Stretch],
+    members: Mapping[str, MemberRecord],
 ) -> dict[str, Values]:
     """Either community's indicators, by name; empty where all members are in one.
 
     Args:
         coordinator: the joined record.
         sessions: those of it that are to be looked at together.
+        stretches: the same, of all members: what each would pay alone depends on all.
         members: the members' own records by name.
 
     Raises:
@@ -66,8 +71,10 @@ def part_values(
     for name in dict.fromkeys(part.name for session in sessions for part in session.communities):
         parts = [part for session in sessions for part in session.communities if part.name == name]
         names = [each for each in coordinator.members if any(each in part.members for part in parts)]
-        stretches = [stretch_of(names, _own(session, names), members, None, None) for session in sessions]
-        whole = joined(names, stretches)
+        own = [stretch_of(names, _own(session, names), members, None, None) for session in sessions]
+        whole = joined(
+            names, [_alone_as(each, stretch) for each, stretch in zip(own, stretches, strict=True)]
+        )
         values = community_values({each: member_values(each, whole) for each in names}, whole)
         found[name] = {
             "members": len(names),
@@ -76,6 +83,13 @@ def part_values(
             "alone_slots": whole.slot_hours.size - sum(len(part.exchanges) for part in parts),
         }
     return found
+
+
+def _alone_as(own: Stretch, whole: Stretch) -> Stretch:
+    """What members would pay alone, on the connection that they share with all."""
+    costs = {name: cost for name, cost in whole.alone_cost_eur.items() if name in own.net_kwh}
+    metered = {name: whole.metered_cost_eur[name] for name in own.net_kwh}
+    return replace(own, alone_cost_eur=costs, metered_cost_eur=metered)
 
 
 def _own(session: SessionRecord, names: Sequence[str]) -> SessionRecord:

@@ -77,6 +77,7 @@ def verify_two_communities(
         books.unchecked.append("ledger and tables: the joined record is not here")
         return books
     books.has_record = True
+    books.proof.entries = sum(len(session.ledger) for session in joined.sessions)
     whole = Recomputation(findings=books.findings, proof=books.proof)
     for session in joined.sessions:
         whole.settled[session.session] = Settled(
@@ -97,7 +98,8 @@ def _add(books: TwoBooks, result: Recomputation, retraced: Retraced) -> None:
         books.findings.add(text)
     books.findings.more += result.findings.more
     for name in (each.name for each in fields(result.proof)):
-        setattr(books.proof, name, getattr(books.proof, name) + getattr(result.proof, name))
+        here, there = getattr(books.proof, name), getattr(result.proof, name)
+        setattr(books.proof, name, max(here, there) if name in ("sessions", "slots") else here + there)
     if books.unfinished is None:
         books.unfinished = result.unfinished
     books.retraced.events += retraced.events

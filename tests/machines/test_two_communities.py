@@ -341,7 +341,7 @@ def test_what_is_no_business_of_the_other_coordinator_is_refused() -> None:
 
     def statement(**changes: object) -> CommunityStatement:
         fields = {"session": 0, "step": 0, "members": ["m1"], "demand_kwh": series, "supply_kwh": series}
-        return CommunityStatement(**{**fields, **changes})  # type: ignore[arg-type]
+        return CommunityStatement(**{**fields, **changes})
 
     assert "'m0' is no member of second" in hear(statement(members=["m0"]))
     assert "'m2' is no member of second" in hear(statement(withdrawn=["m2"]))

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from agents.prosumer import ProsumerMachine
+from coordinator.books import joined_record
 from coordinator.session import MarketMachine
 from runtime.communities import parted
-from runtime.records import CoordinatorRecord
+from runtime.records import CoordinatorRecord, MemberRecord
 from tests.machines.communities import DOMAIN, Community, PlayedMeter
 from tests.machines.network import Network
 
@@ -37,6 +38,17 @@ class TwoCommunities(Community):
         for config in self.member_configs:
             network.add(ProsumerMachine(config, f"{config.name}@{DOMAIN}", Path(f"{config.name}.json")))
             network.add(PlayedMeter(config.name, self.metered_kwh[config.name]))
+
+    def run(self, network: Network | None = None) -> tuple[CoordinatorRecord, dict[str, MemberRecord]]:
+        """Run to the end; the joined record, and the members'."""
+        network = network or Network()
+        self.records = self.run_both(network)
+        members = {}
+        for config in self.member_configs:
+            record = network.saved.get(Path(f"{config.name}.json"))
+            if isinstance(record, MemberRecord):
+                members[config.name] = record
+        return joined_record(self.records, self.coordinator_config.members), members
 
     def run_both(self, network: Network | None = None) -> list[CoordinatorRecord]:
         """Run to the end; both coordinators' records, the leading one's first."""

@@ -1,0 +1,192 @@
+"""Two communities verified from their coordinators' logs: what is true is proven, changes are found."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.indicators.command import write_indicators
+from coordinator.verification.command import verification
+from runtime.grid_terms import GridTerms
+from runtime.messagelog.reader import log_paths
+from runtime.messagelog.verify import check_logs
+from runtime.protocol.bodies import parse_body
+from runtime.protocol.community_bodies import MeteredExchange
+from runtime.protocol.envelope import Envelope
+from runtime.results import write_results
+from runtime.results.tables import tables, write_tables
+from runtime.rundir import COORDINATOR, COORDINATORS, SECOND_COORDINATOR, RunDirectory
+from tests.machines.logged import LoggedNetwork, forge_bodies, leave_behind
+from tests.machines.two_communities import TwoCommunities
+
+GRID = GridTerms(
+    local_fee_eur_per_kwh=Decimal("0.011"),
+    import_limit_kw=Decimal("2.5"),
+    export_limit_kw=Decimal("2"),
+    excess_price_eur_per_kwh=Decimal("0.3"),
+    demand_charge_eur_per_kw=Decimal("0.07"),
+)
+
+
+def left_behind(path: Path) -> RunDirectory:
+    community = TwoCommunities(2, members=5, slots=6, sessions=2, grid=GRID)
+    directory = leave_behind(community, path)
+    for account, record in zip(community.coordinators, community.records, strict=True):
+        record.save(directory.community_record(account))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return left_behind(tmp_path_factory.mktemp("run") / "village").path
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> RunDirectory:
+    return RunDirectory(shutil.copytree(finished, tmp_path / "village"))
+
+
+def texts(run: RunDirectory) -> list[str]:
+    found = [f"{finding.kind}: {finding.text}" for finding in check_logs(log_paths(run.logs_dir)).findings]
+    said: list[str] = found + verification(run.path)["findings"]
+    return said
+
+
+def test_a_good_run_is_proven_and_counted(run: RunDirectory) -> None:
+    assert texts(run) == []
+    answer = verification(run.path)
+    proof = answer["proof"]
+    counted = {name: proof[name] for name in ("sessions", "slots", "deliveries", "lines", "bills")}
+    assert counted == {"sessions": 2, "slots": 12, "deliveries": 60, "lines": 60, "bills": 10}
+    with run.ledger_csv.open() as file:
+        assert proof["entries"] == len(list(csv.DictReader(file)))
+    assert proof["rows"] > 0
+    assert answer["unchecked"] == []
+
+
+def test_a_session_that_each_went_through_alone_from_a_slot_on_is_proven(tmp_path: Path) -> None:
+    class Silent(LoggedNetwork):
+        def _post(self, envelope: Envelope) -> None:
+            body = parse_body(envelope.body)
+            if isinstance(body, MeteredExchange) and (body.session, body.slot) == (0, 3):
+                return  # lost
+            super()._post(envelope)
+
+    community = TwoCommunities(2, members=5, slots=6, sessions=2)
+    run = RunDirectory(tmp_path / "village")
+    net = Silent(directory=run)
+    record, members = community.run(net)
+    net.drain()
+    for log in net.logs.values():
+        log.close()
+    community.coordinator_config.save(run.coordinator_config)
+    record.save(run.coordinator_record)
+    write_tables(run.path, tables(record, members))
+    for account, own in zip(community.coordinators, community.records, strict=True):
+        own.save(run.community_record(account))
+    assert [len(part.exchanges) for part in record.sessions[0].communities] == [3, 3]
+    assert verification(run.path)["findings"] == []
+
+
+def forged(run: RunDirectory, logs: list[str], kind: str, change: Any) -> int:
+    def edit(fields: dict[str, Any], body: dict[str, Any]) -> bool:
+        return body.get("type") == kind and change(fields, body)
+
+    return forge_bodies(run, logs, edit)
+
+
+def test_an_exchange_that_one_coordinator_changed_in_its_log_is_found(run: RunDirectory) -> None:
+    def more(fields: dict[str, Any], body: dict[str, Any]) -> bool:
+        if (body["session"], body["slot"]) != (0, 1) or fields["kind"] != "in":
+            return False
+        body["supply_kwh"] = str(Decimal(body["supply_kwh"]) + 1)
+        return True
+
+    assert forged(run, [COORDINATOR], "metered-exchange", more)
+    found = texts(run)
+    assert any("metered-exchange" in text or "differ" in text for text in found), (
+        "what one wrote and the other"
+    )
+    assert any("coordinator.jsonl" in text and "bill-line" in text for text in found), "what follows from it"
+
+
+def test_an_exchange_that_a_coordinator_made_up_is_found_though_both_logs_say_it(run: RunDirectory) -> None:
+    """The second tells more supply than its members delivered: its own machine would not have."""
+
+    def more(fields: dict[str, Any], body: dict[str, Any]) -> bool:
+        if (body["session"], body["slot"]) != (0, 1):
+            return False
+        if not str(fields["from"]).startswith(f"{SECOND_COORDINATOR}@"):
+            return False
+        body["supply_kwh"] = str(Decimal(body["supply_kwh"]) + 1)
+        return True
+
+    assert forged(run, [*COORDINATORS], "metered-exchange", more) == 2
+    found = texts(run)
+    assert any(f"{SECOND_COORDINATOR}.jsonl" in text and "metered-exchange" in text for text in found)
+
+
+def test_a_relayed_trade_that_was_changed_is_found(run: RunDirectory) -> None:
+    def dearer(fields: dict[str, Any], body: dict[str, Any]) -> bool:
+        if not body["trades"]:
+            return False
+        prices = body["trades"][0]["price_eur_per_kwh"]
+        body["trades"][0]["price_eur_per_kwh"] = [price + 0.001 for price in prices]
+        return True
+
+    assert forged(run, [*COORDINATORS], "relayed-trades", dearer)
+    assert any("relayed-trades" in text for text in texts(run))
+
+
+def test_a_record_or_table_of_the_exchange_that_was_changed_is_found(run: RunDirectory) -> None:
+    path = run.community_record(SECOND_COORDINATOR)
+    record = json.loads(path.read_bytes())
+    record["sessions"][0]["communities"][0]["exchanges"][2]["pool_import_kwh"] = "7"
+    path.write_text(json.dumps(record), "utf-8")
+    assert any("communities/coordinator2.json" in text and "pool_import_kwh" in text for text in texts(run))
+    lines = run.exchanges_csv.read_text("utf-8").splitlines(keepends=True)
+    lines[3] = lines[3].replace(",1,", ",0,", 1)
+    run.exchanges_csv.write_text("".join(lines), "utf-8")
+    assert any("exchanges.csv, line 4" in text for text in texts(run))
+
+
+def test_a_joined_record_that_is_not_what_the_books_come_to_is_found(run: RunDirectory) -> None:
+    record = json.loads(run.coordinator_record.read_bytes())
+    record["sessions"][1]["communities"][0]["exchanges"].pop()
+    run.coordinator_record.write_text(json.dumps(record), "utf-8")
+    assert any("records/coordinator.json, session 1" in text for text in texts(run))
+
+
+def test_the_books_are_joined_and_the_results_show_both_communities(run: RunDirectory) -> None:
+    run.coordinator_record.unlink()
+    indicators = write_indicators(run.path)
+    assert run.coordinator_record.is_file()
+    communities = indicators["run"]["communities"]
+    assert list(communities) == ["first", "second"]
+    first, second = communities.values()
+    assert (first["members"], second["members"]) == (3, 2)
+    assert first["from_other_kwh"] == pytest.approx(second["to_other_kwh"])
+    assert first["to_other_kwh"] == pytest.approx(second["from_other_kwh"])
+    assert first["from_other_kwh"] >= first["from_other_contracts_kwh"] > 0
+    assert first["paid_other_eur"] == pytest.approx(-second["paid_other_eur"])
+    assert (first["together_slots"], first["alone_slots"]) == (12, 0)
+    whole = indicators["run"]["community"]
+    for name in ("bill_eur", "alone_cost_eur", "load_kwh"):
+        assert first[name] + second[name] == pytest.approx(whole[name])
+    with run.exchanges_csv.open() as file:
+        rows = list(csv.DictReader(file))
+    bought = sum(
+        Decimal(row["contract_import_kwh"]) + Decimal(row["pool_import_kwh"])
+        for row in rows
+        if row["community"] == "first"
+    )
+    assert float(bought) == pytest.approx(first["from_other_kwh"])
+    assert set(first) <= set(indicators["definitions"])
+    result = write_results(run.path, figures=False)
+    assert "exchanges.csv" in result["files"]
