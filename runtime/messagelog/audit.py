@@ -139,10 +139,16 @@ class Audit:
         recipient = texts.get(recipient_text) or self._text(recipient_text)
         said = hash(line[head.start(3) - len(FROM) : end + 1])
         number = int(id_text) if id_text.isdigit() and len(id_text) < 10 and id_text[0] != 48 else 0
-        place, alike = self.tally.place(sender, recipient, id_text, number, said)
+        tally = self.tally
+        place = tally.find(sender, id_text, number)
+        alike = place >= 0 and tally.digest(place) == said
         # Words that the other end wrote alike were looked at there.
         if not alike and not _rest_is_plain(line, head.end(), end):
             return False
+        if place < 0:
+            place = tally.add(sender, recipient, id_text, said)
+        elif not alike:
+            tally.note_odd(place)
         if kind == b"out":
             own = sender
             self.tally.note_sent(place, again=note is not None and note.startswith(NOTE_RESENT.encode()))

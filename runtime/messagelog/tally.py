@@ -56,36 +56,28 @@ class Tally:
     def __len__(self) -> int:
         return len(self._states)
 
-    def place(
-        self, sender: str, recipient: str, message_id: bytes, number: int, digest: int
-    ) -> tuple[int, bool]:
-        """Place of a message, and whether it is known there with the same words.
+    def find(self, sender: str, message_id: bytes, number: int) -> int:
+        """Place of a message; -1 if it is not known.
 
         Args:
             sender: bare JID.
-            recipient: bare JID.
             message_id: its id, ASCII.
             number: the id, if it is a number that counts; else 0.
-            digest: of all that both ends write of it.
         """
-        states = self._states
-        known = len(states)
         series = self._counting.get(sender)
         if series is not None and 0 < number < len(series):
             place = series[number] - 1
-            if place < 0:
-                place, series[number] = known, known + 1
-        elif number:
-            place = self._numbered(sender, "", number, known)
-        else:
-            place = self._place_of(sender, message_id.decode(), known)
-        if place < known:
-            alike = self._digests[place] == digest
-            if not alike:
-                states[place] |= ODD
-            return place, alike
-        self._begin(sender, recipient, digest)
-        return place, False
+            if place >= 0:
+                return place
+        return self._others.get((sender, message_id.decode()), -1) if self._others or not number else -1
+
+    def digest(self, place: int) -> int:
+        """Digest of the words of the message at a place."""
+        return self._digests[place]
+
+    def add(self, sender: str, recipient: str, message_id: bytes, digest: int) -> int:
+        """Place of a message that is not known yet."""
+        return self._place(sender, recipient, message_id.decode(), digest)
 
     def sent(self, sender: str, recipient: str, message_id: str, digest: int, *, again: bool) -> None:
         """Count a record of sending; ``again`` if it is marked as a repetition."""
