@@ -50,6 +50,8 @@ def _print(summary: dict[str, Any]) -> None:
         )
     for words in _grid(summary["grid"]):
         console.print(words, markup=False)
+    for name, members in summary["communities"].items():
+        console.print(f"Community {name}: {', '.join(members)}", markup=False)
     table = Table("member", "kind", "battery kWh", "PV m²")
     table.columns[0].no_wrap = True
     for number in range(1, len(summary["sessions"]) + 1):

@@ -379,6 +379,11 @@ def resolve(
     if data is not None and not data.is_dir():
         raise InputError(f"--data: found no folder {data}, expected the one with the scenario's series")
     check_mechanism(parsed.mechanism.name, parsed.mechanism.parameters, str(path))
+    if (setting or parsed.setting) == "community" and has_two_communities(parsed.mechanism.name):
+        try:
+            parted({member.name: member.community for member in parsed.members})
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
     if parsed.horizon.replan_every_slots is not None and has_two_communities(parsed.mechanism.name):
         raise InputError(
             f"{path}: mechanism: found {parsed.mechanism.name!r} beside horizon.replan_every_slots, expected "

@@ -74,6 +74,7 @@ def describe(resolved: ResolvedScenario) -> dict[str, Any]:
         "setting": resolved.setting,
         "mechanism": coordinator.mechanism,
         "parameters": coordinator.parameters,
+        "communities": {part.name: part.members for part in coordinator.communities},
         "seed": scenario.seed,
         "clock": scenario.clock.model_dump(mode="json"),
         "grid": {name: None if value is None else float(value) for name, value in resolved.grid_terms},
