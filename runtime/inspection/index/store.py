@@ -12,15 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.inspection.index.build import (
-    Builder,
-    EventEntry,
-    Key,
-    LateSighting,
-    LogState,
-    MessageEntry,
-    Pass,
-)
+from runtime.inspection.index.build import Builder
+from runtime.inspection.index.entries import EventEntry, Key, LateSighting, LogState, MessageEntry, Pass
 from runtime.messagelog.reader import log_paths
 from runtime.messagelog.record import FIRST_PREV
 
