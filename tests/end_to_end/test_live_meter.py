@@ -114,24 +114,33 @@ def test_a_device_that_fails_and_comes_back_leaves_every_slot_settled_once_and_m
     assert {own.quality[slot] for slot in range(SLOTS) if slot not in by_device} == {"metered"}
     assert {own.load_kwh[slot] for slot in range(SLOTS) if slot not in by_device} == {1.0}
 
-    # Without a reading the forecast counts and the slot is marked; with one the device's energy.
-    runs = [(name, list(slots)) for name, slots in groupby(by_device, key=lambda slot: own.meter[slot])]
-    names = [name for name, _ in runs if name]
-    assert names.count("school.meter2") == 2
-    for name, slots in runs:
-        if not name:
-            assert {own.quality[slot] for slot in slots} == {"estimated"}
-            assert {own.load_kwh[slot] for slot in slots} == {1.0}
-    outage = next(slots for name, slots in runs[1:] if not name)
+    settled = CoordinatorRecord.load(directory.coordinator_record).sessions[0]
+    school = {each.slot: each for each in settled.deliveries if each.member == "school"}
+    # Without a reading the slot is settled with the forecast and marked; with one it has the device's energy.
+    runs = [
+        (read, list(slots))
+        for read, slots in groupby(by_device, key=lambda slot: bool(school[slot].as_settled.meters))
+    ]
+    assert sum(read for read, _ in runs) == 2
+    for read, slots in runs:
+        if not read:
+            assert {school[slot].as_settled.quality for slot in slots} == {"estimated"}
+            assert {school[slot].as_settled.net_kwh for slot in slots} == {1}
+    outage = next(slots for read, slots in runs[1:] if not read)
     assert len(outage) >= 4
-    for slots in (slots for name, slots in runs if name):
+    for slots in (slots for read, slots in runs if read):
         sure = [slot for slot in slots if own.quality[slot] == "metered"]
         assert len(sure) >= 3
         total_kwh = sum(own.load_kwh[slot] for slot in sure)
         assert total_kwh == pytest.approx(DEVICE_KWH * len(sure), rel=0.1)
         assert all(own.load_kwh[slot] > 0 for slot in slots)
+    # Once its register is heard again, slots of the outage are corrected, and marked as estimated still.
+    assert {*outage} <= {*own.corrected_slots}
+    assert {own.quality[slot] for slot in outage} == {"estimated"}
+    assert {own.meter[slot] for slot in outage} == {"school.meter2"}
+    counted_kwh = sum(own.load_kwh[slot] for slot in range(outage[0] - 1, outage[-1] + 2))
+    assert counted_kwh == pytest.approx(DEVICE_KWH * (len(outage) + 2), rel=0.25)
 
-    settled = CoordinatorRecord.load(directory.coordinator_record).sessions[0]
     for member, record in (("school", own), ("house", None)):
         deliveries = [each for each in settled.deliveries if each.member == member]
         assert [each.slot for each in deliveries] == list(range(SLOTS))
