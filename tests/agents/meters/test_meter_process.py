@@ -196,7 +196,10 @@ async def test_a_refused_meter_says_why_and_leaves_nothing(run, prosumer):
     ("arguments", "message"),
     [
         (["office", "--source", "simulated:"], "found no member 'office', expected one of school, house"),
-        (["house", "--source", "simulated:", "--role", "pv"], "found 'pv', but house has load and net to be metered"),
+        (
+            ["house", "--source", "simulated:", "--role", "pv"],
+            "found 'pv', but house has load and net to be metered",
+        ),
         (["school", "--source", "modbus:3"], "found the kind 'modbus', expected one of csv:, http:"),
         (["school", "--source", "csv:none.csv?load=a&unit=kWh"], "none.csv: cannot be read"),
         (["school", "--source", "simulated:", "--connection", "none.json"], "none.json: cannot read"),
@@ -342,3 +345,35 @@ def test_prosumers_share_the_meters_imports_and_stay_lean():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
     assert FindingKind.NO_LOG == "no-log"
+
+
+async def test_several_meters_at_once_each_with_roles_and_an_account_of_its_own(run, prosumer, tmp_path):
+    school = await prosumer()
+    (tmp_path / "load.csv").write_text("load\n1\n2\n3\n4\n")
+    source = f"csv:{tmp_path / 'load.csv'}?load=load&unit=kWh"
+    for number, (given, role) in enumerate(
+        [(source, "load"), ("simulated:", "pv"), ("simulated:?scale=2", "net")], start=2
+    ):
+        result = await peerwatt("attach", run.path, "school", "--source", given, "--role", role, "--json")
+        assert result.exit_code == 0, result.exception
+        assert school.bodies(MeterAttach)[-1].roles == [role]
+        account = f"school.meter{number}"
+        _, reading = await school.ask(account, 0, 1, [role], f"several-{number}")
+        assert list(reading.energies_kwh) == [role]
+    again = await peerwatt("attach", run.path, "school", "--source", "simulated:", "--role", "pv")
+    assert isinstance(again.exception, InputError)
+    assert "has simulated: attached for pv" in str(again.exception)
+    listed = json.loads((await peerwatt("list", run.path, "--json")).output)
+    assert [(each["roles"], each["state"]) for each in listed] == [
+        (["load"], "attached"),
+        (["pv"], "attached"),
+        (["net"], "attached"),
+    ]
+    one = await peerwatt("detach", run.path, "school", "--role", "pv")
+    assert one.exit_code == 0, one.exception
+    listed = json.loads((await peerwatt("list", run.path, "--json")).output)
+    assert [each["roles"] for each in listed] == [["load"], ["net"]]
+    rest = await peerwatt("detach", run.path, "school")
+    assert rest.exit_code == 0, rest.exception
+    assert rest.output.count("its own meter counts again") == 2
+    assert (await peerwatt("list", run.path)).output == "no meter is attached\n"
