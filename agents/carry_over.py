@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agents.flexible_state import NOTHING_BEGUN, FlexibleState
 from agents.planning.problem import Plan
 from agents.planning.tariff import FloatArray
 from runtime.devices import Battery
@@ -19,6 +20,8 @@ class CarriedOver:
         stored_kwh: what its battery holds.
         alone_stored_kwh: what it would hold had the member been alone at the grid.
         operated_slots: how many slots of the plans have passed.
+        flexible: how far stays and runs are.
+        alone_flexible: how far they would be alone.
         plan: the plan that was run; None where there is none to go on from.
         alone_plan: the plan that it would have run alone, likewise.
     """
@@ -26,6 +29,8 @@ class CarriedOver:
     stored_kwh: float
     alone_stored_kwh: float
     operated_slots: int
+    flexible: FlexibleState = NOTHING_BEGUN
+    alone_flexible: FlexibleState = NOTHING_BEGUN
     plan: Plan | None = None
     alone_plan: Plan | None = None
 

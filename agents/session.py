@@ -11,6 +11,7 @@ import numpy as np
 from agents.balance import Balance, balance_of
 from agents.building import Building, SlotOutcome
 from agents.carry_over import CarriedOver, with_stored
+from agents.flexible_state import FlexibleLoadsInSession
 from agents.forecast.member import Foreseen, foresee
 from agents.metering import Measured
 from agents.planning.ageing.planner import AgeingPlanner
@@ -86,15 +87,19 @@ class OwnSession:
             self.battery = with_stored(config.battery, carried.stored_kwh)
             alone = with_stored(config.battery, carried.alone_stored_kwh)
         self._carried = carried
-        self._alone_battery = alone if alone != self.battery else None
+        state = carried or CarriedOver(0.0, 0.0, 0)
+        self._loads = FlexibleLoadsInSession(config.sessions[number], state.flexible)
+        self._alone_loads = FlexibleLoadsInSession(config.sessions[number], state.alone_flexible)
+        self.vehicles, self.appliances = self._loads.vehicles, self._loads.appliances
+        self._alone_battery = alone
+        there = (self.battery, self.vehicles, self.appliances)
+        self._differs_alone = (alone, self._alone_loads.vehicles, self._alone_loads.appliances) != there
         self._alone_plan: Plan | None = None
         self.plans: dict[int, Plan] = {}
         self._config = config
         self._earlier = tuple(earlier)
         # Told, not forecast: nothing to be worked out.
         self._foreseen = foresee(config, number) if config.forecast is None else None
-        self.vehicles = tuple(config.sessions[number].vehicles)
-        self.appliances = tuple(config.sessions[number].appliances)
         self._problems: dict[int, PlanningProblem] = {}
         self._plan: Plan | None = None
         self._plan_round: int | None = None
@@ -177,9 +182,12 @@ class OwnSession:
         warm = last if last is not None or self._carried is None else self._carried.warm_start(slots)
         plan = heeding.plan(problem, warm)
         alone_plan = None
-        if last is None and self._carried is not None and self._alone_battery is not None:
-            warm = self._carried.warm_start(slots, alone=True)
-            alone_plan = heeding.plan(replace(problem, battery=self._alone_battery), warm)
+        if last is None and self._carried is not None and self._differs_alone:
+            warm, loads = self._carried.warm_start(slots, alone=True), self._alone_loads
+            alone = replace(
+                problem, battery=self._alone_battery, vehicles=loads.vehicles, appliances=loads.appliances
+            )
+            alone_plan = heeding.plan(alone, warm)
         limits = None
         if signal.wants_limits:
             grid = self._problems.get(0, problem)
@@ -387,9 +395,19 @@ class OwnSession:
 
     def carried_over(self) -> CarriedOver:
         """What the session, once ended, leaves to the next."""
-        plans = (None, None) if self.vehicles or self.appliances else (self._plan, self._baseline)
-        stored_kwh, alone_kwh = self._building.stored_kwh, self._alone.stored_kwh
-        return CarriedOver(stored_kwh, alone_kwh, self.operated.slots, *plans)
+        assert self._plan is not None, "a slot has passed, so a plan has been chosen"
+        own, slots = self._config.sessions[self.number], self.operated.slots
+        loads = own.vehicles or own.appliances  # their plans are no start for those of other stays and runs
+        alone = self._alone_loads if self._alone_plan is not None else self._loads
+        return CarriedOver(
+            self._building.stored_kwh,
+            self._alone.stored_kwh,
+            slots,
+            self._loads.after(self._plan, slots),
+            alone.after(self._baseline, slots),
+            None if loads else self._plan,
+            None if loads else self._baseline,
+        )
 
     def _agreed_plan(self, has_battery: bool) -> AgreedPlan | None:
         """The plan that was run and what it was made for; None where no price signal was answered in time."""

@@ -173,6 +173,8 @@ class MemberSession(SessionSlots):
         history: what to forecast from.
         vehicles: stays of electric vehicles, on top of the load; for the prosumer alone, not its meters.
         appliances: runs of appliances that can wait, likewise.
+        appliance_closes: where sessions go on from each other, slots by which the runs have to have ended,
+            which tell them apart.
     """
 
     continues: bool = False
@@ -182,6 +184,7 @@ class MemberSession(SessionSlots):
     history: MemberHistory | None = None
     vehicles: list[ElectricVehicle] = []
     appliances: list[Appliance] = []
+    appliance_closes: list[int] = []
 
 
 class MemberConfig(Configuration):

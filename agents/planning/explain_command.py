@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from agents.carry_over import with_stored
+from agents.flexible_state import ending_within
 from agents.planning.explain.load_reasons import load_reasons
 from agents.planning.explain.reasons import reasons
 from agents.planning.problem import Plan, PlanningProblem, plan_of
@@ -63,7 +64,11 @@ def print_reasons(run: Path, member: str, session: int) -> None:
     if battery is not None and own.stored_start_kwh is not None:
         battery = with_stored(battery, own.stored_start_kwh)
     problem, plan = restored(own.plan, battery, planned.slot_hours, flexible)
-    loads = load_reasons(problem, plan.net_kwh, own.flexible_kwh, inputs.vehicles, inputs.appliances)
+    beyond = [0.0] * (planned.slots - operated.slots)
+    drawn_kwh = {name: [*drawn, *beyond] for name, drawn in own.flexible_kwh.items()}
+    # a stay or run that the next session goes on with is for that one to explain
+    vehicles, appliances = ending_within(own.vehicles, own.appliances, operated.slots)
+    loads = load_reasons(problem, plan.net_kwh, drawn_kwh, vehicles, appliances)
     answer = {
         "member": member,
         "strategy": config.strategy,

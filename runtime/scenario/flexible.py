@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
@@ -184,10 +184,17 @@ class ApplianceTable(Section):
 
 @dataclass(frozen=True)
 class FlexibleLoads:
-    """A member's flexible loads in one session, their times as its slots."""
+    """A member's flexible loads in one session, their times as its slots.
+
+    Attributes:
+        vehicles: stays.
+        appliances: runs.
+        closes: where the horizon rolls on, slots by which the runs' windows end.
+    """
 
     vehicles: list[ElectricVehicle]
     appliances: list[Appliance]
+    closes: list[int] = field(default_factory=list)
 
 
 def flexible_loads(

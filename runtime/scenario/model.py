@@ -20,7 +20,8 @@ from runtime.preferences import PlanningWishes, TradePreferences
 from runtime.rundir import RESERVED_NAMES
 from runtime.scenario.flexible import ApplianceTable, VehicleTable
 from runtime.scenario.grid import GridTable
-from runtime.scenario.rolling_checks import check_end_soc, check_flexible, check_rolling
+from runtime.scenario.rolling_checks import check_end_soc, check_rolling
+from runtime.scenario.rolling_loads import loads_of_sessions
 from runtime.scenario.series import (
     BdewSeries,
     ConstantSeries,
@@ -319,7 +320,8 @@ class Scenario(Section):
         if pv is not None and pv.array is not None and (pv.irradiance or self.irradiance) is None:
             raise ValueError(f"{place} pv.irradiance: found none, expected one here or an [irradiance] table")
         spans = self.horizon.spans()
-        check_flexible(place, member.vehicles, member.appliances, spans)
+        stretches = self.horizon.stretches()
+        loads_of_sessions(place, member.vehicles, member.appliances, stretches, spans)
         if member.battery is not None:
             check_end_soc(place, member.battery, spans)
 

@@ -46,6 +46,7 @@ from runtime.scenario.generated import generate_series
 from runtime.scenario.history import forecasting, member_history
 from runtime.scenario.load import BUILTIN, find_scenario, parse_scenario, read_scenario
 from runtime.scenario.model import Member, Scenario
+from runtime.scenario.rolling_loads import loads_of_sessions
 from runtime.scenario.when import SessionSpan
 
 
@@ -259,9 +260,10 @@ class ResolvedScenario:
     def flexible_loads(self, name: str) -> list[FlexibleLoads]:
         """A member's vehicles and appliances, session by session."""
         member = self._member(name)
-        return [
-            flexible_loads(name, member.vehicles, member.appliances, horizon) for horizon in self.horizons
-        ]
+        horizon = self.scenario.horizon
+        if not self.spans:
+            return [flexible_loads(name, member.vehicles, member.appliances, each) for each in self.horizons]
+        return loads_of_sessions(name, member.vehicles, member.appliances, horizon.stretches(), self.spans)
 
     def _member(self, name: str) -> Member:
         return next(member for member in self.scenario.members if member.name == name)
@@ -278,6 +280,7 @@ class ResolvedScenario:
                 update={
                     "vehicles": loads.vehicles,
                     "appliances": loads.appliances,
+                    "appliance_closes": loads.closes,
                     "operated_slots": operated_slots,
                     "continues": continues,
                 }

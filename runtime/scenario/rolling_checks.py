@@ -1,4 +1,4 @@
-"""What a scenario's sessions have room for: flexible loads, end SOC; what a rolling horizon cannot have."""
+"""What a scenario's sessions have room for: the end SOC, and what a rolling horizon cannot have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runtime.devices import Battery
-from runtime.scenario.flexible import ApplianceTable, VehicleTable, flexible_loads
 from runtime.scenario.reach import reachable_end_kwh
 from runtime.scenario.when import SessionSpan
 
@@ -27,28 +26,6 @@ def check_rolling(mechanism: str, parameters: Mapping[str, Any], demand_charge_e
         raise ValueError(
             f'mechanism.period: found "day" {beside}, expected "slot": a session is no whole day'
         )
-
-
-def check_flexible(
-    place: str,
-    vehicles: Sequence[VehicleTable],
-    appliances: Sequence[ApplianceTable],
-    spans: Sequence[SessionSpan],
-) -> None:
-    """See that every session has room for a member's vehicles and appliances.
-
-    Raises:
-        ValueError: the table and field, what was found and what is expected.
-    """
-    rolling = any(span.operated_slots is not None for span in spans)
-    for kind, tables in (("vehicle", vehicles), ("appliance", appliances)):
-        if rolling and tables:
-            raise ValueError(
-                f"{place} {kind}: found {len(tables)} beside horizon.replan_every_slots, expected none: a "
-                "stay or run that has begun is not carried over into the next plan"
-            )
-    for span in spans:
-        flexible_loads(place, vehicles, appliances, span.horizon)
 
 
 def check_end_soc(place: str, battery: Battery, spans: Sequence[SessionSpan]) -> None:

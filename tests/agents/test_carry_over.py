@@ -44,8 +44,8 @@ def test_an_earlier_plan_is_a_start_for_the_slots_after_those_that_passed() -> N
 
 def test_a_plan_that_has_passed_altogether_is_no_start() -> None:
     earlier = plan()
-    assert CarriedOver(5.0, 5.0, 6, earlier, earlier).warm_start(6) is None
-    assert CarriedOver(5.0, 5.0, 2, earlier, None).warm_start(6, alone=True) is None
-    warm = CarriedOver(5.0, 4.0, 2, earlier, earlier).warm_start(6)
+    assert CarriedOver(5.0, 5.0, 6, plan=earlier, alone_plan=earlier).warm_start(6) is None
+    assert CarriedOver(5.0, 5.0, 2, plan=earlier).warm_start(6, alone=True) is None
+    warm = CarriedOver(5.0, 4.0, 2, plan=earlier).warm_start(6)
     assert warm is not None
     assert warm.stored_energy_kwh.size == 6

@@ -192,13 +192,6 @@ def test_weather_and_consumption_of_models_are_the_same_however_the_horizon_is_c
             {"mechanism": 'mechanism = { name = "bill-sharing", period = "day" }'},
             'mechanism.period: found "day" beside horizon.replan_every_slots',
         ),
-        (
-            {
-                "member": 'vehicle = [{ arrival = "18:00", departure = "23:00", energy_kwh = 3, '
-                "charge_limit_kw = 3 }]"
-            },
-            'member[1] "home" vehicle: found 1 beside horizon.replan_every_slots, expected none',
-        ),
     ],
 )
 def test_what_a_rolling_horizon_cannot_have_is_refused_with_the_field(
@@ -236,3 +229,33 @@ def test_a_history_is_told_once_and_goes_on_from_session_to_session(tmp_path: Pa
     assert made.load_series is not None
     assert (made.load_series.history_slots, made.load_series.unmetered_slots) == (240, 12)
     assert np.all(np.diff(foreseen[3].load_kwh) > 0)
+
+
+STAYS = (
+    'vehicle = [{ arrival = "03:00", departure = "14:00", energy_kwh = 9, charge_limit_kw = 3 }]\n'
+    'appliance = [{ name = "washer", power_kw = [1.0, 2.0], earliest = "05:00", latest = "13:00" }]'
+)
+
+
+def test_stays_and_runs_that_began_before_a_session_are_told_as_far_as_they_are_in_it(tmp_path: Path) -> None:
+    config = resolve(written(tmp_path, scenario(member=STAYS))).member_config("home")
+    told = [
+        [(each.arrival_slot, each.departure_slot) for each in session.vehicles] for session in config.sessions
+    ]
+    assert told == [[(3, 14)], [(0, 8)], [(0, 2)], []]
+    runs = [
+        [(each.earliest_start_slot, each.latest_start_slot) for each in session.appliances]
+        for session in config.sessions
+    ]
+    assert runs == [[(5, 11)], [(0, 5)], [(0, 0)], []]
+    assert [session.appliance_closes for session in config.sessions] == [[13], [7], [1], []]
+
+
+def test_a_stay_is_planned_whole_by_the_session_that_it_begins_in(tmp_path: Path) -> None:
+    text = scenario(member=STAYS).replace("plan_beyond_end", "slots = 12\nplan_beyond_end")
+    with pytest.raises(InputError) as error:
+        resolve(written(tmp_path, text))
+    assert (
+        "member[1] \"home\" vehicle 'vehicle': found 11 slots from 03:00 on, of which the session from 00:00 "
+        "plans 9; expected all: plan further" in str(error.value)
+    )
