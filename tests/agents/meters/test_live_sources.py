@@ -9,8 +9,8 @@ import pytest
 from meter_setup import horizon, meter_config, reading_request
 
 from agents.meters import live
+from agents.meters.answers import take_reading
 from agents.meters.live import FeedError, LiveParameters, LiveSource
-from agents.meters.machine import take_reading
 from agents.meters.source import BackgroundSource, ReadingError, open_source
 from runtime.configuration import ClockConfig
 from runtime.errors import InputError

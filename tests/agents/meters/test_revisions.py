@@ -7,10 +7,11 @@ import pytest
 from meter_setup import OWN, PROSUMER, horizon, meter_config, reading_request, to_meter
 from telegrams import p1_of
 
+from agents.meters.answers import BODIES
 from agents.meters.devices.figures import FigureParameters, figure_of
 from agents.meters.energy import Rules
 from agents.meters.live import LiveParameters, LiveSource
-from agents.meters.machine import BODIES, LOOK_AGAIN, MeterMachine
+from agents.meters.machine import LOOK_AGAIN, MeterMachine
 from agents.meters.samples import DeviceSamples
 from agents.meters.source import ReadingError, open_source, parse_source_url
 from runtime.configuration import ClockConfig
