@@ -22,7 +22,7 @@ def invite(
 
     Who has the file can be this member; send it so that nobody else reads it.
     """
-    from runtime.cli.report import find_run
+    from runtime.cli.runs import find_run
     from runtime.deployment.address import Address
     from runtime.deployment.deployment import Deployment
     from runtime.deployment.invitation import invitation

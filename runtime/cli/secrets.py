@@ -29,7 +29,7 @@ def rotate(
     The server and the agents read theirs at the next login, and open connections stay. Members that run
     elsewhere need a new invitation; a swarm or a cluster, its manifests written and applied again.
     """
-    from runtime.cli.report import find_run
+    from runtime.cli.runs import find_run
     from runtime.deployment.deployment import Deployment
     from runtime.rundir import RunDirectory
 
