@@ -8,6 +8,7 @@ stay in its own record.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from agents import bargainer, operating
 from agents.bargainer import Bargainer
@@ -15,6 +16,7 @@ from agents.carry_over import CarriedOver
 from agents.operating import SlotOperation
 from agents.planning.planner import Planner, planner_for
 from agents.session import OwnSession, PlannedRound
+from agents.standing import standing_of
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
@@ -67,6 +69,10 @@ class ProsumerMachine(Machine):
         self._session: OwnSession | None = None
         self._carried: CarriedOver | None = None
         self._done: list[MemberSessionRecord] = []
+
+    def standing(self) -> dict[str, Any]:
+        """Say how it stands; see ``Machine.standing``."""
+        return standing_of(self)
 
     # -- events ----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
 from coordinator.rolling import operated_record, planned_slots
 from coordinator.settlement import CounterpartSlot
+from coordinator.standing import standing_of
 from coordinator.two_communities import TwoCommunities
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
@@ -105,6 +107,10 @@ class MarketMachine(Machine):
         self._operation: Operation
         self._delivering: dict[str, Envelope] = {}
         self._done: list[SessionRecord] = []
+
+    def standing(self) -> dict[str, Any]:
+        """Say how it stands; see ``Machine.standing``."""
+        return standing_of(self)
 
     # -- events ----------------------------------------------------------------------------------------
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from runtime import operations_log
 from runtime.errors import AgentRefusedError, PeerwattError
 
 if TYPE_CHECKING:
@@ -87,11 +88,15 @@ def serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> int:
         Exit code: 0 finished or told to stop, 1 failed (the watcher was told why), 2 bad input.
     """
     try:
+        operations_log.configure()
         asyncio.run(_serve(make_agents, watcher))
     except PeerwattError as error:
         watcher.tell("", "failed", {"reason": str(error)})
-        print(error, file=sys.stderr, flush=True)
+        operations_log.say("failed", level=logging.ERROR, reason=str(error), exit_code=error.exit_code)
         return error.exit_code
+    except Exception as error:
+        operations_log.say("crashed", level=logging.CRITICAL, reason=f"{type(error).__name__}: {error}")
+        raise
     return 0
 
 
@@ -102,14 +107,20 @@ async def _serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) 
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, stopped.set)
     agents = make_agents()
-    watcher.tell("", "made", {"agents": [agent.local_part for agent in agents]})
+    names = [agent.local_part for agent in agents]
+    watcher.tell("", "made", {"agents": names})
+    operations_log.say("started", agents=names, pid=os.getpid())
     stopping = asyncio.create_task(stopped.wait())
     try:
         if not await _unless(stopping, asyncio.gather(*(agent.start() for agent in agents))):
             return
-        watcher.tell("", "ready", {"agents": [agent.local_part for agent in agents]})
+        watcher.tell("", "ready", {"agents": names})
+        operations_log.say("ready", agents=names)
         if await _unless(stopping, asyncio.gather(*(_finished_or_refused(agent) for agent in agents))):
             watcher.tell("", "finished", {})
+            operations_log.say("finished", agents=names)
+        else:
+            operations_log.say("told-to-stop", agents=names)
     finally:
         stopping.cancel()
         with contextlib.suppress(asyncio.TimeoutError):

@@ -13,6 +13,7 @@ from runtime.cli.dataset import app as dataset
 from runtime.cli.explain import explain
 from runtime.cli.forecast import forecast
 from runtime.cli.import_series import import_series
+from runtime.cli.inspect import inspect
 from runtime.cli.invite import invite, join
 from runtime.cli.kubernetes import kubernetes
 from runtime.cli.messages import messages
@@ -26,6 +27,7 @@ from runtime.cli.report import report
 from runtime.cli.resume import resume
 from runtime.cli.run import run
 from runtime.cli.secrets import app as secrets
+from runtime.cli.top import top
 from runtime.cli.verify import verify
 from runtime.cli.why import why
 
@@ -45,6 +47,8 @@ app.command("import")(import_series)
 app.command()(messages)
 app.command()(verify)
 app.command()(dashboard)
+app.command()(top)
+app.command()(inspect)
 app.add_typer(meter, name="meter")
 app.command()(compare)
 app.add_typer(dataset, name="dataset")

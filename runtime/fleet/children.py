@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from runtime.errors import FleetError
 from runtime.fleet.entry import enter
+from runtime.operations_log import last_complaint
 
 SERVER_READY_LIMIT_S = 30.0
 
@@ -57,7 +58,7 @@ class Child(Protocol):
         """Wait for its end; True if it has ended."""
 
     def last_words(self) -> str:
-        """The end of what it wrote to standard error."""
+        """What it complained of last on standard error."""
 
 
 class ForkServer:
@@ -160,8 +161,8 @@ class AgentChild:
         return self._process.exitcode is not None
 
     def last_words(self) -> str:
-        """The last line it wrote to standard error."""
-        return _last_line(self.errors_path)
+        """What it complained of last on standard error."""
+        return _last_complaint_in(self.errors_path)
 
     def _close(self) -> None:
         for pipe in (self._news, self._lifeline):
@@ -254,15 +255,14 @@ class ServerChild:
         return True
 
     def last_words(self) -> str:
-        """The last line it wrote to standard error."""
-        return _last_line(self.errors_path)
+        """What it complained of last on standard error."""
+        return _last_complaint_in(self.errors_path)
 
 
-def _last_line(path: Path) -> str:
+def _last_complaint_in(path: Path) -> str:
     try:
         with path.open("rb") as errors:
             errors.seek(-min(4096, os.fstat(errors.fileno()).st_size), os.SEEK_END)
-            lines = errors.read().decode("utf-8", "replace").strip().splitlines()
+            return last_complaint(errors.read().decode("utf-8", "replace"))
     except OSError:
         return ""
-    return lines[-1] if lines else ""

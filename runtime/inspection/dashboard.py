@@ -12,19 +12,14 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.errors import InputError, LogError, PeerwattError
-from runtime.inspection.batteries import states_of_charge
+from runtime.errors import PeerwattError
+from runtime.inspection.follower import LOOK_S, RunFollower
 from runtime.inspection.history import newest
+from runtime.inspection.metrics import CONTENT_TYPE, exposition
 from runtime.inspection.state import RunState
-from runtime.inspection.tail import LogTail
 from runtime.messagelog.filters import MessageFilter
 from runtime.pages.render import render_page
-from runtime.rundir import RunDirectory
 
-LOOK_S = 0.2
-"""Time between two looks into the logs [s]."""
-LOOK_BUDGET_S = 0.25
-"""Time that one look may take before requests are answered again [s]."""
 HEARTBEAT_S = 15.0
 MOST_ROWS = 500
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -38,7 +33,6 @@ class Dashboard:
 
     Attributes:
         app: the web application.
-        state: what the logs say so far.
     """
 
     def __init__(self, run: Path, logs_dir: Path, *, token: str | None = None) -> None:
@@ -49,16 +43,10 @@ class Dashboard:
             logs_dir: its folder of logs.
             token: what every request must show; None for none.
         """
-        self._directory = RunDirectory(run)
-        self._logs_dir = logs_dir
         self._token = token
-        configs = self._directory.config_dir / "members"
-        self.state = RunState(sorted(path.stem for path in configs.glob("*.json")))
-        self._tail = LogTail(logs_dir)
-        self._problem: str | None = None
+        self._follower = RunFollower(run, logs_dir)
         self._changed = asyncio.Condition()
         self._folding = asyncio.Lock()
-        self._batteries: dict[str, dict[str, list[float]]] | None = None
         self.app = web.Application(middlewares=[self._guard])
         self.app.add_routes(
             [
@@ -66,14 +54,15 @@ class Dashboard:
                 web.get("/state", self._state),
                 web.get("/messages", self._messages),
                 web.get("/events", self._events),
+                web.get("/metrics", self._metrics),
             ]
         )
         self.app.cleanup_ctx.append(self._following)
 
     @property
-    def finished(self) -> bool:
-        """Whether the run has ended: the coordinator has left its record."""
-        return self._directory.coordinator_record.is_file()
+    def state(self) -> RunState:
+        """What the logs say so far."""
+        return self._follower.state
 
     # -- following -------------------------------------------------------------------------------------
 
@@ -86,23 +75,13 @@ class Dashboard:
         told: tuple[int, bool, str | None] | None = None
         while True:
             async with self._folding:
-                more = await asyncio.to_thread(self._look)
-            now = (self.state.version, self.finished, self._problem)
+                more = await asyncio.to_thread(self._follower.look)
+            now = (self.state.version, self._follower.finished, self._follower.problem)
             if now != told:
                 told = now
                 async with self._changed:
                     self._changed.notify_all()
             await asyncio.sleep(0.01 if more else LOOK_S)
-
-    def _look(self) -> bool:
-        """Fold what is new; True if there is more to be read at once."""
-        try:
-            for at, agent, line in self._tail.look(LOOK_BUDGET_S):
-                self.state.feed(at, agent, line)
-        except (LogError, OSError) as error:
-            self._problem = str(error)
-            return False
-        return self._tail.read_share < 1.0
 
     # -- answering -------------------------------------------------------------------------------------
 
@@ -115,7 +94,9 @@ class Dashboard:
             if (request.url.host or "") not in LOOPBACK_HOSTS:
                 raise web.HTTPForbidden(text="this dashboard answers on this machine only")
         else:
-            shown = request.query.get("token") or request.cookies.get(_COOKIE, "")
+            scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+            bearer = credentials if scheme.lower() == "bearer" else ""
+            shown = request.query.get("token") or request.cookies.get(_COOKIE) or bearer
             if not hmac.compare_digest(shown.encode(), self._token.encode()):
                 raise web.HTTPForbidden(text="the token in the address is missing or wrong")
         response = await handler(request)
@@ -125,7 +106,7 @@ class Dashboard:
 
     async def _page(self, request: web.Request) -> web.Response:
         nonce = secrets.token_urlsafe(16)
-        page = render_page(_PAGE, run=self._directory.path.resolve().name, nonce=nonce)
+        page = render_page(_PAGE, run=self._follower.directory.path.resolve().name, nonce=nonce)
         policy = (
             f"default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; connect-src 'self'; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -136,24 +117,14 @@ class Dashboard:
     async def _state(self, request: web.Request) -> web.Response:
         session = _number(request, "session")
         async with self._folding:
-            state = self.state.as_json(session, finished=self.finished)
-        shown = state["shown"]
-        state["soc"] = await self._soc(shown["number"]) if shown is not None else {}
-        state |= {"finished": self.finished, "read_share": self._tail.read_share, "problem": self._problem}
+            state = await asyncio.to_thread(self._follower.snapshot, session)
         return web.json_response(state, headers=_NOT_KEPT)
 
-    async def _soc(self, session: int) -> dict[str, list[float]]:
-        """States of charge from the members' own records, which they write when the run ends."""
-        if not self.finished:
-            return {}
-        known = self._batteries
-        if known is None:
-            try:
-                known = await asyncio.to_thread(states_of_charge, self._directory)
-            except InputError as error:
-                known, self._problem = {}, str(error)
-            self._batteries = known
-        return known.get(str(session), {})
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """The run's counts for Prometheus."""
+        async with self._folding:
+            text = await asyncio.to_thread(exposition, self._follower)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE} | _NOT_KEPT)
 
     async def _messages(self, request: web.Request) -> web.Response:
         query = request.query
@@ -170,7 +141,7 @@ class Dashboard:
         try:
             page = await asyncio.to_thread(
                 newest,
-                self._logs_dir,
+                self._follower.logs_dir,
                 criteria,
                 limit=limit,
                 after=query.get("after", ""),
@@ -187,7 +158,7 @@ class Dashboard:
         await response.prepare(request)
         try:
             while True:
-                news = {"version": self.state.version, "finished": self.finished}
+                news = {"version": self.state.version, "finished": self._follower.finished}
                 await response.write(f"data: {json.dumps(news)}\n\n".encode())
                 try:
                     async with asyncio.timeout(HEARTBEAT_S), self._changed:

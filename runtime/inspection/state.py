@@ -12,6 +12,7 @@ from typing import Any
 from runtime.inspection.sessions import Fields, SessionView
 from runtime.messagelog.record import EVENT_CONTINUED, EVENT_TORN_LINE, NOTE_RESENT, instant
 from runtime.messagelog.speakers import Role, member_of, role_of
+from runtime.protocol.inspection import INSPECTION_REFUSED, RECONNECTED
 from runtime.rundir import COORDINATORS
 
 SILENT_AFTER_S = 10.0
@@ -101,6 +102,10 @@ class RunState:
                 self._alarm(at, agent, "was started again")
             case name if name == EVENT_TORN_LINE:
                 self._alarm(at, agent, "lost half a record to a crash")
+            case name if name == RECONNECTED:
+                self._alarm(at, agent, f"lost its connection and is back: {fields['data'].get('after')}")
+            case name if name == INSPECTION_REFUSED:
+                self._alarm(at, agent, f"refused the inspector: {fields['data'].get('reason')}")
             case "malformed":
                 self._alarm(at, agent, f"got no market message from {fields['data'].get('sender')}")
 

@@ -21,6 +21,7 @@ from spade.container import Container  # noqa: E402
 from spade.message import Message  # noqa: E402
 from spade.template import Template  # noqa: E402
 
+from runtime import operations_log  # noqa: E402
 from runtime.errors import AgentRefusedError, ProtocolError  # noqa: E402
 from runtime.messaging.client import Ending, SlimClient  # noqa: E402
 from runtime.messaging.connection import Connection  # noqa: E402
@@ -227,7 +228,9 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
             if not self._first_login.done():
                 raise
             # Nobody awaits this task any more; an agent that no longer dials has to be noticed.
-            logger.error("%s: dialling failed with %s", self.bare_jid, type(error).__name__)
+            operations_log.say(
+                "dialling-failed", self.local_part, level=logging.ERROR, reason=type(error).__name__
+            )
             self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {error}"))
 
     async def _dial_again_and_again(self) -> None:
@@ -252,11 +255,17 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
                 first or loop.time() - good_until_s > SECRET_CHANGE_LIMIT_S
             )
             if ending.for_good or refused or (ending.untrusted and first):
-                logger.error("%s: refused for good: %s", self.bare_jid, ending.reason)
+                operations_log.say(
+                    "refused-by-server", self.local_part, level=logging.ERROR, reason=ending.reason
+                )
                 self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {ending.reason}"))
                 return
-            logger.log(
-                logging.ERROR if ending.untrusted else logging.INFO, "%s: %s", self.bare_jid, ending.reason
+            operations_log.say(
+                "not-connected",
+                self.local_part,
+                level=logging.ERROR if ending.untrusted else logging.WARNING,
+                reason=ending.reason,
+                held_s=round(held_s, 3),
             )
             backoff_s = FIRST_BACKOFF_S if held_s > LASTING_S else min(BACKOFF_LIMIT_S, 2 * backoff_s)
             await asyncio.sleep(random.uniform(0.5, 1.0) * backoff_s)
@@ -273,7 +282,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
                 return Ending(f"not connected within {ATTEMPT_LIMIT_S:g} s"), 0.0
             return client.ended.result(), 0.0
         since_s = loop.time()
-        logger.info("%s: connected", self.bare_jid)
+        operations_log.say("connected", self.local_part)
         if not self._first_login.done():
             self._first_login.set_result(None)
         self.call_hook(self.on_connected)

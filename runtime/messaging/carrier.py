@@ -8,20 +8,25 @@ what it had sent is recognised by its id, and only what is missing is done.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from runtime import operations_log
 from runtime.clock import Clock
-from runtime.errors import FleetError
+from runtime.errors import FleetError, ProtocolError
 from runtime.messagelog.record import NOTE_DUPLICATE, NOTE_RESENT
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.feed import COMPUTED, MALFORMED, STARTED, TIMER
+from runtime.messaging.inspected import Inspected
 from runtime.messaging.replay import Replay
 from runtime.protocol.envelope import Envelope
 from runtime.protocol.exchange import Verdict
+from runtime.protocol.inspection import RECONNECTED
 from runtime.protocol.machine import (
     AwaitSlotEnd,
     Compute,
@@ -36,7 +41,7 @@ from runtime.protocol.machine import (
     StopTimer,
     Withdraw,
 )
-from runtime.protocol.reactions import Reactions
+from runtime.protocol.reactions import NEVER_ANSWERED, Reactions
 
 CLOCK_CHECK_S = 30.0
 """So long the end of a slot is waited for before the clock is asked again."""
@@ -83,13 +88,17 @@ class MachineCarrier:
         self._exchange = self._reactions.exchange
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._computing: list[str] = []
         self._resending: asyncio.Task[None] | None = None
+        self._inspected = Inspected(machine, log, self._exchange, lambda: [*self._computing])
+        self._logged_in_before = False
         self._replay = Replay(self._reactions)
         if replay:
             self._replay.run(log)
 
     if TYPE_CHECKING:  # what the connection brings
         local_part: str
+        last_ending: str
 
         @property
         def connected(self) -> bool:
@@ -109,6 +118,11 @@ class MachineCarrier:
         self._guarded(self._take_up)
 
     def _take_up(self) -> None:
+        if self._logged_in_before:
+            self._inspected.reconnects += 1
+            self._log.append_event(RECONNECTED, {"after": self.last_ending})
+            operations_log.say("reconnected", self.local_part, after=self.last_ending)
+        self._logged_in_before = True
         for envelope in [*self._replay.unsure(), *self._exchange.unanswered(self._now_s())]:
             self._repeat(envelope)
         if not self._reactions.started:
@@ -135,6 +149,9 @@ class MachineCarrier:
         self._guarded(self._receive, envelope)
 
     def _receive(self, envelope: Envelope) -> None:
+        if envelope.sender == self._inspected.inspector:
+            self._answer_inspector(envelope)
+            return
         verdict, cached = self._exchange.received(envelope)
         if verdict is Verdict.NEW:
             self._log.append_in(envelope)
@@ -144,11 +161,22 @@ class MachineCarrier:
         if cached is not None:
             self._repeat(cached)
 
+    def _answer_inspector(self, envelope: Envelope) -> None:
+        answer = self._inspected.answer(envelope)
+        if answer is not None:
+            try:
+                self.transmit(answer)
+            except ProtocolError as error:  # too long for a stanza, in the largest communities
+                operations_log.say("status-failed", self.local_part, level=logging.ERROR, reason=str(error))
+
     def on_malformed(self, sender: str, reason: str) -> None:
         """Log what is no market message, and tell its sender."""
         self._guarded(self._malformed, sender, reason)
 
     def _malformed(self, sender: str, reason: str) -> None:
+        if sender == self._inspected.inspector:
+            self._inspected.malformed(reason)
+            return
         self._log.append_event(MALFORMED, {"sender": sender, "reason": reason})
         self._perform(self._reactions.protest(sender, reason))
 
@@ -157,13 +185,14 @@ class MachineCarrier:
         self._log.append_event(TIMER, {"name": name})
         self._perform(self._machine.timer(name))
 
-    def _job_done(self, work: Compute, job: asyncio.Future[Any]) -> None:
+    def _job_done(self, work: Compute, job: asyncio.Future[tuple[Any, float]]) -> None:
+        self._computing.remove(work.name)
         if not job.cancelled():
-            self._work_done(work, job.result())
+            self._work_done(work, *job.result())
 
-    def _work_done(self, work: Compute, result: object) -> None:
+    def _work_done(self, work: Compute, result: object, seconds: float) -> None:
         kept = {} if work.kept is None else {"result": work.kept.written(result)}
-        self._log.append_event(COMPUTED, {"name": work.name, **kept})
+        self._log.append_event(COMPUTED, {"name": work.name, "seconds": round(seconds, 6), **kept})
         self._perform(self._machine.computed(work.name, result))
 
     # -- what is done ----------------------------------------------------------------------------------
@@ -195,6 +224,15 @@ class MachineCarrier:
         for envelope in envelopes:
             self._exchange.sent(envelope, now_s)
             self.transmit(envelope)
+            if envelope.performative in NEVER_ANSWERED:
+                operations_log.say(
+                    "refusal",
+                    self.local_part,
+                    level=logging.WARNING,
+                    to=envelope.recipient,
+                    performative=str(envelope.performative),
+                    of=envelope.in_reply_to,
+                )
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -211,9 +249,10 @@ class MachineCarrier:
                 if timer is not None:
                     timer.cancel()
             case Compute(_, work, brief=True):
-                self._work_done(effect, work())
-            case Compute(_, work):
-                job = asyncio.get_running_loop().run_in_executor(self._executor, work)
+                self._work_done(effect, *_timed(work))
+            case Compute(name, work):
+                self._computing.append(name)
+                job = asyncio.get_running_loop().run_in_executor(self._executor, _timed, work)
                 job.add_done_callback(
                     lambda done, effect=effect: self._guarded(self._job_done, effect, done)  # type: ignore[misc]
                 )
@@ -289,3 +328,9 @@ class MachineCarrier:
     @staticmethod
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """The result of a computation, and how long it took [s]."""
+    began_s = perf_counter()
+    return work(), perf_counter() - began_s

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import random
 
+from runtime import operations_log
 from runtime.errors import AgentRefusedError, PeerwattError, ProtocolError
 from runtime.messaging.lean_link import Account, Link, LinkError
 from runtime.protocol.envelope import Envelope
@@ -23,8 +24,6 @@ thousand meters do not fall upon a server that has just come back."""
 
 LASTING_S = 10.0
 """A connection that held this long makes the next pause the first again."""
-
-logger = logging.getLogger("runtime.messaging")
 
 
 class LeanAgent:
@@ -124,8 +123,10 @@ class LeanAgent:
             if ending.for_good or (first and (ending.untrusted or ending.password_refused)):
                 self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {ending}"))
                 return
-            level = logging.ERROR if ending.untrusted or ending.password_refused else logging.INFO
-            logger.log(level, "%s: %s", self.bare_jid, ending)
+            level = logging.ERROR if ending.untrusted or ending.password_refused else logging.WARNING
+            operations_log.say(
+                "not-connected", self.local_part, level=level, reason=str(ending), held_s=round(held_s, 3)
+            )
             backoff_s = FIRST_BACKOFF_S if held_s > LASTING_S else min(BACKOFF_LIMIT_S, 2 * backoff_s)
             await asyncio.sleep(random.uniform(0.5, 1.0) * backoff_s)
 
@@ -139,6 +140,7 @@ class LeanAgent:
             return error, 0.0
         except PeerwattError as error:  # its secret cannot be read
             return LinkError(str(error), password_refused=True), 0.0
+        operations_log.say("connected", self.local_part)
         since_s = loop.time()
         self._first_login.set()
         self.on_connected()

@@ -29,6 +29,7 @@ class Performative(StrEnum):
     SUBSCRIBE = "subscribe"
     CANCEL = "cancel"
     CONFIRM = "confirm"
+    QUERY_REF = "query-ref"
     FAILURE = "failure"
     NOT_UNDERSTOOD = "not-understood"
 
@@ -41,7 +42,8 @@ class Envelope:
         sender: bare JID of who says it. On receipt this is what the server authenticated.
         recipient: bare JID of who it is for.
         performative: the communicative act.
-        protocol: the interaction it belongs to (``join``, ``market``, ``operation``, ``metering``).
+        protocol: the interaction it belongs to (``join``, ``market``, ``operation``, ``metering``,
+            ``inspection``).
         conversation: the market session, or the metering relation, it belongs to (XMPP thread).
         message_id: unique per sender; effects happen once per (sender, message_id).
         in_reply_to: the ``message_id`` this answers, or None.

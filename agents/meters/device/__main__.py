@@ -7,7 +7,6 @@ line on standard output. Exit codes: 0 detached or the run is over, 1 not attach
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes memory; there are none
 
+from runtime import operations_log
 from runtime.errors import InputError, PeerwattError
 
 
@@ -38,8 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--log", type=Path, help="message log, hash-chained; ACCOUNT.jsonl in the current folder by default"
     )
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     try:
+        operations_log.configure("text", "warning")
         return _run(given)
     except PeerwattError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,0 +1,93 @@
+"""A run as whoever watches it sees it: its logs followed, its members' records when it has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import InputError, LogError
+from runtime.inspection.batteries import states_of_charge
+from runtime.inspection.counts import RunCounts
+from runtime.inspection.state import RunState
+from runtime.inspection.tail import LogTail
+from runtime.rundir import RunDirectory
+
+LOOK_S = 0.2
+"""Time between two looks into the logs [s]."""
+LOOK_BUDGET_S = 0.25
+"""Time that one look may take before something else is done [s]."""
+
+
+class RunFollower:
+    """Follows a run's logs; dashboard and terminal show what it knows.
+
+    Attributes:
+        directory: the run's.
+        logs_dir: its folder of logs.
+        state: what the logs say so far.
+        counts: how much of everything there was.
+        problem: why logs or records cannot be read, or None.
+    """
+
+    def __init__(self, run: Path, logs_dir: Path) -> None:
+        """Follow a run; nothing is read yet.
+
+        Args:
+            run: the run's directory.
+            logs_dir: its folder of logs.
+        """
+        self.directory = RunDirectory(run)
+        self.logs_dir = logs_dir
+        configs = self.directory.config_dir / "members"
+        self.state = RunState(sorted(path.stem for path in configs.glob("*.json")))
+        self.counts = RunCounts()
+        self.problem: str | None = None
+        self._tail = LogTail(logs_dir)
+        self._batteries: dict[str, dict[str, list[float]]] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has ended: the coordinator has left its record."""
+        return self.directory.coordinator_record.is_file()
+
+    @property
+    def read_share(self) -> float:
+        """Share of the logs' bytes read so far."""
+        return self._tail.read_share
+
+    def look(self, budget_s: float = LOOK_BUDGET_S) -> bool:
+        """Fold what is new; True if there is more to be read at once.
+
+        Args:
+            budget_s: time to spend [s].
+        """
+        try:
+            for at, agent, line in self._tail.look(budget_s):
+                self.state.feed(at, agent, line)
+                self.counts.feed(agent, line)
+        except (LogError, OSError) as error:
+            self.problem = str(error)
+            return False
+        return self._tail.read_share < 1.0
+
+    def snapshot(self, session: int | None = None) -> dict[str, Any]:
+        """Give the state as a JSON object; not while a look goes on.
+
+        Args:
+            session: the session to show; None for the latest.
+        """
+        state = self.state.as_json(session, finished=self.finished)
+        shown = state["shown"]
+        state["soc"] = self._soc(shown["number"]) if shown is not None else {}
+        return state | {"finished": self.finished, "read_share": self.read_share, "problem": self.problem}
+
+    def _soc(self, session: int) -> dict[str, list[float]]:
+        """States of charge from the members' own records, which they write when the run ends."""
+        if not self.finished:
+            return {}
+        if self._batteries is None:
+            try:
+                self._batteries = states_of_charge(self.directory)
+            except InputError as error:
+                self._batteries, self.problem = {}, str(error)
+        return self._batteries.get(str(session), {})

@@ -1,0 +1,1 @@
+"""A running deployment asked how it stands, by an XMPP client whose account may ask that and nothing else."""
