@@ -23,10 +23,11 @@ done
 trap - TERM INT
 [ "$status" -eq 0 ] || exit "$status"
 
-# Members write their records as they leave. Those on other hosts keep theirs there: the report does without.
+# Members write their records as they leave. Those that run elsewhere keep log and record there.
 records_missing() {
     for config in "$run"/config/members/*.json; do
-        [ -e "$run/records/members/$(basename "$config")" ] || return 0
+        member=$(basename "$config" .json)
+        [ ! -e "$run/logs/$member.jsonl" ] || [ -e "$run/records/members/$member.json" ] || return 0
     done
     return 1
 }

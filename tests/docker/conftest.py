@@ -1,0 +1,70 @@
+"""One engine, one image and one local run for all tests of containers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from engine import Project, base_image, docker_engine, fill_wheelhouse, run, source_copy
+
+from runtime.rundir import RunDirectory
+from runtime.scenario.load import find_scenario
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with docker_engine(tmp_path_factory.mktemp("engine") / "dockerd.log"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example, with patience for machines on which a fleet takes minutes to come up again."""
+    path = tmp_path_factory.mktemp("scenario") / "patient.toml"
+    path.parent.chmod(0o755)  # the containers' user is not the one who runs the tests
+    deadlines = "join_deadline_s = 200\nround_deadline_s = 200\ndelivery_deadline_s = 200\n"
+    path.write_bytes(find_scenario("example").read_bytes() + f"\n[timing]\n{deadlines}".encode())
+    return path
+
+
+@pytest.fixture(scope="session")
+def local_ledger(scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[bytes]]:
+    """Ledger of the scenario in local processes, run while the image is made."""
+    runs = tmp_path_factory.mktemp("local")
+
+    def ledger() -> bytes:
+        peerwatt = Path(sys.executable).with_name("peerwatt")
+        run(peerwatt, "run", scenario, "--runs", runs, "--name", "local", "--no-figures", timeout_s=150)
+        return RunDirectory(runs / "local").ledger_csv.read_bytes()
+
+    with ThreadPoolExecutor() as beside:
+        yield beside.submit(ledger)
+
+
+@pytest.fixture(scope="session")
+def built(engine: None, local_ledger: Future[bytes], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The image, from a copy of the source tree."""
+    source = source_copy(tmp_path_factory.mktemp("source"))
+    with ThreadPoolExecutor() as at_once:
+        wheels = at_once.submit(fill_wheelhouse, source)
+        base = at_once.submit(base_image).result()
+        wheels.result()
+    # Not root's even where the tests run as root: the containers must not be.
+    user_id = str(os.getuid() or 12345)
+    project = Project(
+        name="peerwatt-test",
+        file=source / "docker" / "compose.yaml",
+        run_name="",
+        settings={
+            "PEERWATT_UID": user_id,
+            "PEERWATT_GID": user_id,
+            "PEERWATT_BASE": base,
+            "PEERWATT_IMAGE": "peerwatt-test",
+        },
+    )
+    project.compose("build", timeout_s=300)
+    return project
