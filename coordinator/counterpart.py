@@ -44,9 +44,9 @@ PROTOCOL = "communities"
 ALONE_STEP, TRADES_STEP, OPT_OUT_STEP = 0, 1, 2
 """Steps of the negotiation: after the plans alone, after bargaining, after each look at who opts out."""
 
-_PROPOSAL_SHARE, _CONFIRMATION_SHARE = 2.0, 4.0
+_PROPOSAL_SHARE, _CONFIRMATION_SHARE = 2.0, 20.0
 """Deadlines of a slot's exchange, as multiples of that for a member's delivery, which the other may be
-waiting for itself."""
+waiting for itself. The confirmation is worth a long wait: only it tells the first what the second did."""
 
 
 class Counterpart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
@@ -122,6 +122,7 @@ def exchange_energy(
     import_limit_kwh: Decimal | None = None,
     export_limit_kwh: Decimal | None = None,
     counterpart: CounterpartSlot | None = None,
+    apart: Collection[str] = (),
 ) -> Exchange:
     """Pair members' metered net energies with each other and the grid.
 
@@ -134,6 +135,7 @@ def exchange_energy(
         counterpart: what another community metered, whose members have contracts with this one's, whose pool
             takes what this one leaves or gives what it lacks, and which is behind the same connection; None
             where there is none to be had: contracts across are then not executed.
+        apart: members that have no part in the pool; their contracts are none of those agreed.
 
     Returns:
         Shares whose purchases and sales have the same sum, exactly, by contract as well as in the pool, but
@@ -154,16 +156,18 @@ def exchange_energy(
                 net_across += sign * energy
     wanted = {member: step - by_contract[member] for member, step in bought.items()}
     offered = {member: step - by_contract[member] for member, step in sold.items()}
-    demand, supply = sum(wanted.values()), sum(offered.values())
+    to_pool = {member: step for member, step in offered.items() if member not in apart}
+    of_pool = {member: step for member, step in wanted.items() if member not in apart}
+    demand, supply = sum(of_pool.values()), sum(to_pool.values())
     traded = min(demand, supply) if pooled else 0
     theirs = 0  # what the other community is short of (> 0) or has over, once contracts are executed
     if counterpart is not None:
         theirs = energy_steps(counterpart.demand_kwh) - energy_steps(counterpart.supply_kwh) + net_across
     from_there = max(0, min(demand - supply, -theirs)) if pooled else 0
     to_there = max(0, min(supply - demand, theirs)) if pooled else 0
-    pool_bought, pool_sold = ration(wanted, traded + from_there), ration(offered, traded + to_there)
-    imported = {member: step - pool_bought[member] for member, step in wanted.items()}
-    exported = {member: step - pool_sold[member] for member, step in offered.items()}
+    pool_bought, pool_sold = ration(of_pool, traded + from_there), ration(to_pool, traded + to_there)
+    imported = {member: step - pool_bought.get(member, 0) for member, step in wanted.items()}
+    exported = {member: step - pool_sold.get(member, 0) for member, step in offered.items()}
     net = sum(bought.values()) - sum(sold.values())
     others = _Others()
     if counterpart is not None:

@@ -109,6 +109,39 @@ def assert_nobody_pays_more_than_at_the_grid(session: SessionRecord, members: li
         assert bill.exact_eur - beside <= at_the_grid
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_no_member_s_plan_costs_more_than_alone(seed: int) -> None:
+    """What was planned is metered: each bill is at most that of the member's plan of round 0 at the grid."""
+    community = TwoCommunities(seed, members=6, slots=6, deviation=0.0)
+    record = joined(community, community.run_both())
+    (session,) = record.sessions
+    buy, sell = (
+        np.array([float(price) for price in prices])
+        for prices in (session.grid_import_price_eur_per_kwh, session.grid_export_price_eur_per_kwh)
+    )
+    for bill in session.bills:
+        alone_kwh = np.array(session.rounds[0].net_kwh[bill.member])
+        alone_eur = float(np.sum(alone_kwh * np.where(alone_kwh > 0, buy, sell)))
+        assert float(bill.exact_eur) <= alone_eur + 1e-7, bill.member
+
+
+def test_who_goes_back_to_its_plan_takes_its_contracts_across_with_it() -> None:
+    community = TwoCommunities(18, members=3, slots=6, high_feed_in=True)
+    network = Network()
+    first, second = community.run_both(network)
+    assert (first.sessions[0].opted_out, second.sessions[0].opted_out) == ([], ["m1"])
+    reported = [
+        trade.partner
+        for body in (parse_body(envelope.body) for envelope in network.sent)
+        if isinstance(body, RelayedTrades) and body.member == "m1"
+        for trade in body.trades
+    ]
+    assert reported == ["m0", "m2"], "it had traded with members of the other community"
+    for record in (first, second):
+        assert all("m1" not in {each.seller, each.buyer} for each in record.sessions[0].contracts)
+    check_ledger(joined(community, [first, second]))
+
+
 def test_communities_have_from_each_other_what_the_other_gave() -> None:
     energies = {
         field: sum(getattr(each, field) for s in calm(2).sessions for each in s.communities[0].exchanges)
@@ -239,6 +272,24 @@ def test_a_confirmation_that_is_lost_is_made_good_by_what_the_other_says_later()
     record = joined(community, community.run_both(network))
     assert acceptances
     assert record.sessions == calm(2).sessions
+
+
+def test_cut_off_from_the_confirmation_on_and_for_long_the_books_differ_and_are_not_joined() -> None:
+    """What no protocol can rule out: the first never learns that the second has settled with it."""
+
+    def cut(envelope: Envelope) -> bool:
+        body = parse_body(envelope.body)
+        if isinstance(body, MeteredExchange) and envelope.in_reply_to is not None and body.slot == 3:
+            cut_off.append(envelope)
+            return len(cut_off) > 1
+        return bool(cut_off)
+
+    cut_off: list[Envelope] = []
+    community = TwoCommunities(2, members=5, slots=6)
+    first, second = community.run_both(CutNetwork(cut=cut))
+    assert [len(each.sessions[0].communities[0].exchanges) for each in (first, second)] == [3, 4]
+    with pytest.raises(InputError, match=r"slot 3 was settled with the other community by second only"):
+        joined(community, [first, second])
 
 
 def test_books_that_differ_are_not_joined() -> None:
