@@ -77,7 +77,7 @@ def _check_visible(place: str, loads: FlexibleLoads, span: SessionSpan) -> None:
         if span.offset <= begin < operated_end and end > last:
             at, start = span.horizon.local(begin - span.offset), span.horizon.local(0)
             raise ValueError(
-                f"{place} {kind} {name!r}: found {end - begin} slots from {at:%H:%M} on, of which the session from "
-                f"{start:%H:%M} plans {last - begin}; expected all: plan further (horizon.slots) or replan more "
-                "often (horizon.replan_every_slots)"
+                f"{place} {kind} {name!r}: found {end - begin} slots from {at:%H:%M} on, of which the "
+                f"session from {start:%H:%M} plans {last - begin}; expected all: plan further (horizon.slots) or "
+                "replan more often (horizon.replan_every_slots)"
             )
