@@ -78,6 +78,6 @@ def _check_visible(place: str, loads: FlexibleLoads, span: SessionSpan) -> None:
             at, start = span.horizon.local(begin - span.offset), span.horizon.local(0)
             raise ValueError(
                 f"{place} {kind} {name!r}: found {end - begin} slots from {at:%H:%M} on, of which the "
-                f"session from {start:%H:%M} plans {last - begin}; expected all: plan further (horizon.slots) or "
-                "replan more often (horizon.replan_every_slots)"
+                f"session from {start:%H:%M} plans {last - begin}; expected all: plan further "
+                "(horizon.slots) or replan more often (horizon.replan_every_slots)"
             )
