@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coordinator.costs import CommunityTariff
 from coordinator.mechanisms.base import Array, Clearing, Contract
@@ -83,7 +84,7 @@ def shared_by_day_prices(
 
 
 def expected_prices(net_kwh: Array, clearing: Clearing, tariff: CommunityTariff) -> AveragePrices:
-    """What members pay and earn on average at agreed positions, contracts left out.
+    """What members pay and earn on average at agreed positions, contracts and who is apart left out.
 
     Args:
         net_kwh: positions, shape (members, slots), import > 0 [kWh].
@@ -91,6 +92,7 @@ def expected_prices(net_kwh: Array, clearing: Clearing, tariff: CommunityTariff)
         tariff: the community's tariff.
     """
     local = np.where(tariff.suspended, np.nan, clearing.local_price_eur_per_kwh)
+    net_kwh = net_kwh * _together(clearing, len(net_kwh))
     if clearing.shared_by_day:
         return shared_by_day_prices(net_kwh, local, tariff)
     return average_prices(net_kwh, local, tariff)
@@ -115,8 +117,10 @@ def expected_bills_eur(net_kwh: Array, clearing: Clearing, tariff: CommunityTari
             traded[member] += energy
             side[member] -= energy
     pooled = np.isfinite(clearing.local_price_eur_per_kwh) & ~tariff.suspended
-    volume = np.where(pooled, np.minimum(demand.sum(axis=0), supply.sum(axis=0)), 0.0)
-    bought, sold = _rationed(demand, volume), _rationed(supply, volume)
+    together = _together(clearing, len(net_kwh))
+    wanted, offered = demand * together, supply * together
+    volume = np.where(pooled, np.minimum(wanted.sum(axis=0), offered.sum(axis=0)), 0.0)
+    bought, sold = _rationed(wanted, volume), _rationed(offered, volume)
     traded += bought + sold
     from_grid, to_grid = demand - bought, supply - sold
     local = np.where(pooled, clearing.local_price_eur_per_kwh, 0.0)
@@ -126,8 +130,9 @@ def expected_bills_eur(net_kwh: Array, clearing: Clearing, tariff: CommunityTari
         - tariff.export_price_eur_per_kwh * to_grid
     )
     if clearing.shared_by_day:
-        bills += _shared_eur(demand, tariff.import_price_eur_per_kwh * from_grid)
-        bills -= _shared_eur(supply, tariff.export_price_eur_per_kwh * to_grid)
+        bills += _shared_eur(wanted, tariff.import_price_eur_per_kwh * (from_grid * together))
+        bills -= _shared_eur(offered, tariff.export_price_eur_per_kwh * (to_grid * together))
+        bills += (energy_eur * ~together).sum(axis=1)
     else:
         bills += energy_eur.sum(axis=1)
     boundary = net_kwh.sum(axis=0)
@@ -163,6 +168,11 @@ def _executed(
         (contract, energy * np.minimum(gives[contract.seller], takes[contract.buyer]))
         for contract, energy in zip(clearing.contracts, agreed, strict=True)
     ]
+
+
+def _together(clearing: Clearing, members: int) -> NDArray[np.bool_]:
+    """Who is not apart, shape (members, 1)."""
+    return np.array([[index not in clearing.apart] for index in range(members)])
 
 
 def _part(metered: Array, agreed: Array) -> Array:

@@ -118,6 +118,11 @@ class Operation:
         return self._clearing.shared_by_day
 
     @property
+    def apart(self) -> list[str]:
+        """Members that are settled at the grid's tariffs, apart from the pool and from what is shared."""
+        return [self._members[index] for index in sorted(self._clearing.apart)]
+
+    @property
     def _clearing(self) -> Clearing:
         clearing = self._negotiation.clearing
         if clearing is None:
@@ -160,6 +165,7 @@ class Operation:
             import_limit_kwh=grid.import_limit_kwh(slot_minutes),
             export_limit_kwh=grid.export_limit_kwh(slot_minutes),
             counterpart=counterpart,
+            apart=self.apart,
         )
         if counterpart is not None:
             self.exchanges.append(community_exchange(self.slot, exchange, self._members, prices))
@@ -206,7 +212,7 @@ class Operation:
         self.deliveries = self._corrections.corrected(self.deliveries)
         self.ledger += self._corrections.entries(self._members)
         if self.shared_by_day:
-            self.ledger += sharing(self._session, self.slot - 1, self._members, self.ledger)
+            self.ledger += sharing(self._session, self.slot - 1, self._members, self.ledger, self.apart)
         self.ledger += demand_charges(
             self._session,
             self._members,

@@ -1,11 +1,14 @@
 """Who is better off alone: nobody's plan is to cost more in the community than without it.
 
 At the agreed positions each member's bill is known. One whose bill would be above that of its plan alone goes
-back to that plan; this changes the others' bills, so it is looked at again, at most so many times. Alone is:
-if nobody traded, on the same connection, so charges for its limit are on both sides of the comparison.
+back to that plan; this changes the others' bills, so it is looked at again. One that went back and still pays
+more, because the pool's prices are not between the tariffs (bill sharing), is settled apart: at the grid's
+tariffs, which is what alone means. After so many looks as the mechanism's parameters say whoever pays more is
+settled apart at once. So it ends, after two looks a member at most, and with nobody worse off than alone.
 
-One that went back can still pay more than that where others' plans bring the connection further above its
-limit: a charge that it can only share.
+Alone is: if nobody traded, on the same connection, so charges for its limit are on both sides of the
+comparison. One that went back can still pay more than that where others' plans bring the connection further
+above its limit: a charge that it can only share.
 
 The contracts of a member that goes back are cancelled here, whatever the mechanism made of the new positions;
 the other sides have that energy from the pool or the grid, which the next look takes into account.
@@ -14,6 +17,8 @@ the other sides have that energy from the pool or the grid, which the next look 
 from __future__ import annotations
 
 from dataclasses import replace
+
+import numpy as np
 
 from coordinator.expected import bills_without_trade_eur, expected_bills_eur
 from coordinator.mechanisms.base import Array, Clearing, Mechanism
@@ -38,23 +43,22 @@ def who_opts_out(
     alone_eur = bills_without_trade_eur(alone_kwh, mechanism.tariff)
     positions = agreed_kwh.copy()
     leaving: set[int] = set()
+    apart: set[int] = set()
     clearing = mechanism.clear(positions)
-    for _ in range(mechanism.parameters.opt_out_passes):
+    passes = mechanism.parameters.opt_out_passes
+    for look in range(2 * len(positions) if passes else 0):
         bills_eur = expected_bills_eur(positions, clearing, mechanism.tariff)
-        worse = {
-            index
-            for index in range(len(positions))
-            if index not in leaving and bills_eur[index] > alone_eur[index] + WORSE_EUR
-        }
+        worse = {int(index) for index in np.flatnonzero(bills_eur > alone_eur + WORSE_EUR)} - apart
         if not worse:
             break
+        apart |= worse if look >= passes else worse & leaving
         leaving |= worse
         for index in worse:
             positions[index] = alone_kwh[index]
-        clearing = _without_contracts_of(leaving, mechanism.clear(positions))
+        clearing = _left(mechanism.clear(positions), leaving, apart)
     return frozenset(leaving), clearing
 
 
-def _without_contracts_of(members: set[int], clearing: Clearing) -> Clearing:
-    kept = tuple(each for each in clearing.contracts if not {each.seller, each.buyer} & members)
-    return replace(clearing, contracts=kept)
+def _left(clearing: Clearing, leaving: set[int], apart: set[int]) -> Clearing:
+    kept = tuple(each for each in clearing.contracts if not {each.seller, each.buyer} & leaving)
+    return replace(clearing, contracts=kept, apart=frozenset(apart))

@@ -325,20 +325,23 @@ class MarketMachine(Machine):
         tariff = negotiation.mechanism.tariff
         local = np.where(tariff.suspended, np.nan, negotiation.clearing.local_price_eur_per_kwh)
         prices = expected_prices(negotiation.agreed_kwh, negotiation.clearing, tariff)
+        apart = {self._members[index] for index in negotiation.clearing.apart}
         bodies: dict[str, AnyBody] = {}
         for member in self._members:
             imports, exports = pair_of_net(negotiation.agreed_position_kwh(member))
             schedule = negotiation.schedule(member)
+            own = tariff if member in apart else prices
             bodies[member] = Agreement(
                 session=self.session,
                 round=agreed.round,
                 position_round=negotiation.agreed_position_round(member),
-                import_price_eur_per_kwh=told(prices.import_price_eur_per_kwh),
-                export_price_eur_per_kwh=told(prices.export_price_eur_per_kwh),
+                import_price_eur_per_kwh=told(own.import_price_eur_per_kwh),
+                export_price_eur_per_kwh=told(own.export_price_eur_per_kwh),
                 local_price_eur_per_kwh=[None if np.isnan(price) else price for price in told(local)],
                 grid_import_kwh=imports,
                 grid_export_kwh=exports,
                 schedule=None if schedule is None else told_schedule(schedule),
+                apart=member in apart,
             )
         self._ask_all(Performative.ACCEPT_PROPOSAL, bodies, "market")
         self.do(StartTimer("agreement", self._config.timing.round_deadline_s))
@@ -480,6 +483,7 @@ class MarketMachine(Machine):
             contracts=operation.contracts,
             shared_by_day=operation.shared_by_day,
             opted_out=negotiation.opted_out,
+            apart=operation.apart,
             suspended_slots=np.flatnonzero(negotiation.mechanism.tariff.suspended).tolist(),
             deliveries=operation.deliveries,
             ledger=operation.ledger,

@@ -177,6 +177,7 @@ class SessionRecord(Record):
         contracts: what members agreed to trade among themselves.
         shared_by_day: whether all pay and earn the same prices in all slots.
         opted_out: members that went back to their plan alone.
+        apart: of these, members that were settled at the grid's tariffs, apart from the pool.
         suspended_slots: slots without local trade, which would destroy value there.
         deliveries: what was metered.
         ledger: what was settled.
@@ -202,6 +203,7 @@ class SessionRecord(Record):
     contracts: list[AgreedContract] = Field(default_factory=list)
     shared_by_day: bool = False
     opted_out: list[str] = Field(default_factory=list)
+    apart: list[str] = Field(default_factory=list)
     suspended_slots: list[int]
     deliveries: list[Delivery]
     ledger: list[LedgerEntry]

@@ -221,19 +221,32 @@ class Clearing:
         contracts: what members agreed among themselves; settled first, up to what is metered.
         shared_by_day: pay and earn at the same prices in all slots of the session: what the members' slots
             come to is shared out again in proportion to energy.
+        apart: indices of members that are settled at the grid's tariffs by themselves: they have no
+            contracts, no part in the pool, and none in what is shared out.
+
+    Raises:
+        ValueError: a contract of a member that is apart.
     """
 
     local_price_eur_per_kwh: Array
     contracts: tuple[Contract, ...] = ()
     shared_by_day: bool = False
+    apart: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Check that nobody is apart and trades."""
+        for each in self.contracts:
+            if found := {each.seller, each.buyer} & self.apart:
+                raise ValueError(f"apart: found {sorted(found)} in a contract, expected members without any")
 
 
 class Parameters(BaseModel):
     """Base of a mechanism's parameters, as a scenario gives them.
 
     Attributes:
-        opt_out_passes: members whose bill would be above that of their plan alone go back to it; how often
-            this is looked at again; 0 binds everybody to what was agreed.
+        opt_out_passes: members whose bill would be above that of their plan alone go back to it; after so
+            many looks those that still pay more are settled apart at once; 0 binds everybody to what was
+            agreed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -6,7 +6,9 @@ exports: with D and S demand and supply and Q = D − S, buyers pay Σ λ⁺[Q]�
 
 In a slot this is a pool whose price is 0: what neighbours cover among themselves costs and earns nothing. So
 the budget is exact, but prices are not between the tariffs: where the community imports, sellers earn
-nothing, and a member can be worse off than at the grid. The local fee is borne half and half all the same.
+nothing. Members who would be worse off for that than with their plan alone are settled at the grid's tariffs,
+apart from the others (``coordinator.opting_out``), unless the scenario binds them (``opt_out_passes = 0``);
+what is metered later can still cost more than alone. The local fee is borne half and half all the same.
 
 Source: Long et al., "Peer-to-peer energy trading in a community microgrid", IEEE PES General Meeting 2017.
 """
@@ -45,8 +47,8 @@ class BillSharing(AveragePriceMechanism):
     title: ClassVar[str] = "Bill sharing"
     summary: ClassVar[str] = (
         "The community has one bill from the grid: those who take energy share what imports cost, those who "
-        "give energy share what exports earn, in proportion to energy, slot by slot or over the day. Members "
-        "can pay more than alone."
+        "give energy share what exports earn, in proportion to energy, slot by slot or over the day. Who "
+        "would pay more than alone is left out."
     )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal, localcontext
 
 from coordinator.settlement.energy import ration
@@ -64,7 +64,11 @@ def demand_charges(
 
 
 def sharing(
-    session: int, slot: int, members: Sequence[str], entries: Iterable[LedgerEntry]
+    session: int,
+    slot: int,
+    members: Sequence[str],
+    entries: Iterable[LedgerEntry],
+    apart: Collection[str] = (),
 ) -> list[LedgerEntry]:
     """What makes all members pay and earn the same prices for what they pooled or had from the grid.
 
@@ -78,12 +82,13 @@ def sharing(
         slot: the slot that they are entered in.
         members: in the order of the entries.
         entries: of all slots.
+        apart: members that have no part in it.
     """
     taken, given, paid = (dict.fromkeys(members, 0) for _ in range(3))
     cost, revenue = 0, 0
     with localcontext(EXACT):
         for entry in entries:
-            if entry.kind not in _TAKEN + _GIVEN:
+            if entry.kind not in _TAKEN + _GIVEN or entry.member in apart:
                 continue
             amount = int(entry.amount_eur / AMOUNT_STEP_EUR)
             energy = energy_steps(entry.energy_kwh)

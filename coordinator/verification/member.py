@@ -173,6 +173,9 @@ def _check_line(
     good &= findings.compare(said.name, {"amount_eur": line.amount_eur}, {"amount_eur": _amount_eur(line)})
     good &= _check_contracts(said, line, session, findings)
     good &= _check_fee(said, line, session, findings)
+    if agreement.apart:
+        traded = {"energy traded": line.local_purchase_kwh + line.local_sale_kwh}
+        good &= findings.compare(said.name, traded, {"energy traded": Decimal(0)})
     session.lines[line.slot] = line
     session.net_kwh[line.slot] = delivery.net_kwh.quantize(ENERGY_STEP_KWH)
     proof.slots += good
@@ -269,6 +272,8 @@ def _check_bill(
 ) -> None:
     proof.sessions += 1
     proof.billed_eur += closed.amount_eur
+    if session.agreement is not None and session.agreement.apart:
+        findings.compare(said.name, {"sharing_eur": closed.sharing_eur}, {"sharing_eur": Decimal(0)})
     proof.taken_on_trust_eur += closed.sharing_eur
     missing = session.slots - len(session.lines)
     proof.without_line += missing

@@ -135,6 +135,7 @@ def _check_session(session: SessionRecord, settled: Settled, findings: Findings,
     _check_list(f"{where}, ledger", session.ledger, settled.ledger, findings)
     _check_list(f"{where}, contracts", session.contracts, settled.contracts, findings)
     _check_list(f"{where}, bills", session.bills, settled.bills, findings)
+    findings.compare(where, {"apart": session.apart}, {"apart": settled.apart})
     for slot, (found, expected) in enumerate(
         zip(session.local_price_eur_per_kwh, settled.local_price_eur_per_kwh, strict=False)
     ):

@@ -44,6 +44,7 @@ class Settled:
         lines: by slot, each member's bill line.
         bills: the members' bills.
         shared: whether it was shared out over all slots.
+        apart: members told that they are settled at the grid's tariffs.
     """
 
     members: list[str]
@@ -54,6 +55,7 @@ class Settled:
     lines: list[dict[str, BillLine]] = field(default_factory=list)
     bills: list[Bill] = field(default_factory=list)
     shared: bool = False
+    apart: list[str] = field(default_factory=list)
 
 
 def settle_again(
@@ -90,14 +92,15 @@ def settle_again(
         None if price is None else Decimal(repr(price)).quantize(PRICE_STEP_EUR_PER_KWH) for price in told
     ]
     contracts = _contracts(evidence, terms, members) if evidence.reports else list(made)
-    settled = Settled(members, local, contracts)
+    apart = [name for name in members if agreed[name].apart]
+    settled = Settled(members, local, contracts, apart=apart)
     operated = terms.operated.slots
     for slot in range(operated):
         _settle_slot(settled, evidence, terms, slot)
     enter_corrections(evidence, settled)
     settled.shared = any(closed.sharing_eur for closed in evidence.bills.values())
     if settled.shared:
-        settled.ledger += sharing(evidence.number, operated - 1, members, settled.ledger)
+        settled.ledger += sharing(evidence.number, operated - 1, members, settled.ledger, apart)
     settled.ledger += demand_charges(
         evidence.number,
         members,
@@ -158,6 +161,7 @@ def _settle_slot(settled: Settled, evidence: SessionEvidence, terms: Coordinator
         import_limit_kwh=grid.import_limit_kwh(slot_minutes),
         export_limit_kwh=grid.export_limit_kwh(slot_minutes),
         counterpart=evidence.across.counterpart(slot),
+        apart=settled.apart,
     )
     entries = slot_entries(evidence.number, slot, exchange, prices)
     owed = owed_eur(entries)

@@ -233,6 +233,7 @@ class Agreement(NetEnergies):
         local_price_eur_per_kwh: price at which neighbours' energy will be settled, before the local fee,
             shape (slots,); null in a slot without local trade.
         schedule: what the coordinator planned for the member's devices; null where its own plan counts.
+        apart: whether the member is settled at the grid's tariffs, apart from the pool: it does better so.
     """
 
     type: Literal["agreement"] = "agreement"
@@ -243,6 +244,7 @@ class Agreement(NetEnergies):
     export_price_eur_per_kwh: list[Price]
     local_price_eur_per_kwh: list[Price | None]
     schedule: DeviceSchedule | None = None
+    apart: bool = False
 
 
 class Acknowledged(Body):

@@ -80,6 +80,7 @@ class MemberBill:
     alone_eur: float | None
     unread_slots: int
     opted_out: list[str]
+    apart: list[str]
 
     @property
     def saving_eur(self) -> float | None:
@@ -175,6 +176,7 @@ def member_bill(
         opted_out=[
             _day_words(s.horizon.local(0).date()) for s in coordinator.sessions if member in s.opted_out
         ],
+        apart=[_day_words(s.horizon.local(0).date()) for s in coordinator.sessions if member in s.apart],
     )
 
 

@@ -163,7 +163,11 @@ def _check_pool(session: SessionRecord, where: str) -> None:
             if surplus:
                 raise LedgerError(f"{where}, slot {slot}: members bought {surplus} kWh more than they sold")
             pooled = session.local_price_eur_per_kwh[slot] is not None
-            if pooled and whole("grid-import") and whole("grid-export"):
+            for member in sorted(members & {*session.apart}):
+                if energy[slot, member, "local-purchase"] or energy[slot, member, "local-sale"]:
+                    raise LedgerError(f"{where}, slot {slot}: {member} is settled apart, and is in the pool")
+            pool = members - {*session.apart}
+            if pooled and whole("grid-import", members=pool) and whole("grid-export", members=pool):
                 raise LedgerError(
                     f"{where}, slot {slot}: there is a pool, and yet energy came from the grid and went to it"
                 )

@@ -163,6 +163,10 @@ def _check_sharing(session: SessionRecord, where: str) -> None:
     paid: dict[str, Decimal] = defaultdict(Decimal)
     cost, revenue = Decimal(0), Decimal(0)
     for entry in session.ledger:
+        if entry.member in session.apart:
+            if entry.kind == "sharing":
+                raise LedgerError(f"{where}, {entry.member}: is settled apart, and has a part in the sharing")
+            continue
         match entry.kind:
             case "local-purchase" | "grid-import":
                 taken[entry.member] += entry.energy_kwh

@@ -104,6 +104,7 @@ class Case:
                     local_price_eur_per_kwh=operation.local_price_eur_per_kwh,
                     contracts=operation.contracts,
                     shared_by_day=operation.shared_by_day,
+                    apart=operation.apart,
                     suspended_slots=np.flatnonzero(self.tariff.suspended).tolist(),
                     deliveries=operation.deliveries,
                     ledger=operation.ledger,
@@ -167,12 +168,15 @@ def cases(draw: st.DrawFn, *, rational: bool = False, shared: bool | None = None
 
     local = np.array([price(t) if draw(st.integers(0, 3)) else np.nan for t in range(slots)])
     contracts = []
+    apart = frozenset(draw(st.lists(st.integers(0, members - 1), max_size=2)))
     for _ in range(draw(st.integers(0, 5))):
         seller, buyer = draw(st.permutations(range(members)))[:2]
+        if {seller, buyer} & apart:
+            continue
         energy = (
             np.array([draw(st.integers(0, 3 * 10**9)) * draw(st.integers(0, 1)) for _ in range(slots)]) / 1e9
         )
         prices = np.array([price(t) if energy[t] else np.nan for t in range(slots)])
         contracts.append(Contract(seller, buyer, energy, prices))
     by_day = draw(st.booleans()) if shared is None else shared
-    return Case(terms, Clearing(local, tuple(contracts), by_day), net)
+    return Case(terms, Clearing(local, tuple(contracts), by_day, apart), net)

@@ -116,7 +116,9 @@ def test_the_order_of_members_and_contracts_changes_no_total_and_no_bill_beyond_
         Contract(place[c.seller], place[c.buyer], c.energy_kwh, c.price_eur_per_kwh)
         for c in data.draw(st.permutations(case.clearing.contracts))
     )
-    moved = Case(case.terms, replace(case.clearing, contracts=contracts), case.net_kwh[list(order)])
+    apart = frozenset(place[member] for member in case.clearing.apart)
+    clearing = replace(case.clearing, contracts=contracts, apart=apart)
+    moved = Case(case.terms, clearing, case.net_kwh[list(order)])
     before, after = case.bills(), moved.bills()
     slots, pairs = case.net_kwh.shape[1], len(contracts)
     steps_kwh = Decimal("1e-9") * slots * pairs  # contracts are cut in whole steps, by the members' order
@@ -137,6 +139,7 @@ def test_a_session_that_is_shared_out_has_one_price_to_pay_and_one_to_earn(case:
         e
         for e in operation.ledger
         if e.kind in ("local-purchase", "local-sale", "grid-import", "grid-export")
+        and e.member not in operation.apart
     ]
     taken, given_ = defaultdict(Decimal), defaultdict(Decimal)
     paid = defaultdict(Decimal)
@@ -153,6 +156,20 @@ def test_a_session_that_is_shared_out_has_one_price_to_pay_and_one_to_earn(case:
     for member in paid:
         expected = buy * float(taken[member]) - sell * float(given_[member])
         assert abs(float(paid[member]) - expected) < 1e-12
+
+
+@some
+@given(case=cases())
+def test_who_is_apart_has_its_energy_from_and_to_the_grid_alone(case: Case) -> None:
+    operation, lines = case.settle()
+    for slot, of_members in enumerate(lines):
+        buy, sell = case.terms.import_price_eur_per_kwh[slot], case.terms.export_price_eur_per_kwh[slot]
+        for member in operation.apart:
+            line = of_members[member]
+            net = Decimal(repr(float(case.net_kwh[case.members.index(member), slot])))
+            assert line.local_purchase_kwh == line.local_sale_kwh == 0
+            assert line.amount_eur - line.excess_charge_eur == net * (buy if net > 0 else sell)
+    assert {entry.member for entry in operation.ledger if entry.kind == "sharing"}.isdisjoint(operation.apart)
 
 
 @some

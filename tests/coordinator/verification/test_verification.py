@@ -97,7 +97,7 @@ def test_a_good_run_is_proven_and_counted(run: RunDirectory) -> None:
 @pytest.mark.parametrize(
     ("mechanism", "parameters"),
     [
-        ("bill-sharing", {"period": "day"}),
+        ("bill-sharing", {"period": "day", "opt_out_passes": 0}),
         ("bilateral", {}),
         ("block-tariff", {}),
         ("grid-only", {}),
@@ -114,6 +114,20 @@ def test_every_kind_of_settlement_is_proven(
     assert texts(run) == []
     for name in record["agreed_net_kwh"]:
         assert texts(run, name) == []
+
+
+@pytest.mark.parametrize("period", ["slot", "day"])
+def test_that_members_are_settled_apart_is_proven_too(tmp_path: Path, period: str) -> None:
+    community = Community(seed=0, members=4, slots=5, mechanism="bill-sharing", parameters={"period": period})
+    run = leave_behind(community, tmp_path)
+    record = json.loads(run.coordinator_record.read_text())["sessions"][0]
+    assert record["apart"] == ["m0", "m3"]
+    assert {entry["member"] for entry in record["ledger"] if entry["kind"] == "local-purchase"}
+    for name in (None, *record["agreed_net_kwh"]):
+        assert texts(run, name) == []
+    claimed = run.coordinator_record.read_text().replace('"apart":["m0","m3"]', '"apart":["m0"]')
+    run.coordinator_record.write_text(claimed)
+    assert any("apart" in text for text in texts(run))
 
 
 @pytest.mark.parametrize("seed", range(3))
