@@ -59,13 +59,15 @@ def counted(counts: RunCounts) -> Iterator[Metric]:
     for labels, number in sorted(counts.messages.items()):
         messages.add_metric(labels, number)
     yield messages
+    agents = {agent for agent, _, _ in counts.messages}
     for name, text, by_agent in (
         ("repeated_messages", "Messages sent once more because no answer came.", counts.repeated),
         ("duplicate_messages", "Messages that arrived once more.", counts.duplicates),
         ("reconnects", "Connections that were lost and came back.", counts.reconnects),
         ("restarts", "Processes that were started again and took up their log.", counts.restarts),
     ):
-        yield _by(f"peerwatt_{name}", text, "agent", by_agent)
+        # none is 0: what is not there before it first happens cannot be alerted on
+        yield _by(f"peerwatt_{name}", text, "agent", dict.fromkeys(agents, 0) | by_agent)
     planning = SummaryMetricFamily(
         "peerwatt_planning_seconds",
         "Time that members' plans, and the coordinator's computations, took.",

@@ -14,7 +14,7 @@ from runtime.messaging.secrets import ensure_secrets
 from runtime.xmpp.authority import ensure_credentials
 
 DOMAIN = "peerwatt.localhost"
-ACCOUNTS = [f"member-{number:03d}" for number in range(100)] + ["coordinator", "meter"]
+ACCOUNTS = [f"member-{number:03d}" for number in range(100)] + ["coordinator", "meter", "inspector"]
 
 
 def free_port():
