@@ -23,8 +23,11 @@ done
 trap - TERM INT
 [ "$status" -eq 0 ] || exit "$status"
 
-# Members write their records as they leave. Those that run elsewhere keep log and record there.
+# Others write their records as they leave. Those that run elsewhere keep log and record there.
 records_missing() {
+    if [ -e "$run/logs/coordinator2.jsonl" ]; then # two communities, each with a coordinator of its own
+        [ -e "$run/records/communities/coordinator2.json" ] || return 0
+    fi
     for config in "$run"/config/members/*.json; do
         member=$(basename "$config" .json)
         [ ! -e "$run/logs/$member.jsonl" ] || [ -e "$run/records/members/$member.json" ] || return 0

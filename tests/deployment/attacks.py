@@ -11,6 +11,7 @@ import contextlib
 import socket
 import ssl
 import time
+import warnings
 
 from tests.deployment.outsider import SASL, Outsider
 
@@ -52,7 +53,9 @@ def speaks_old_tls(connection, member):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # deprecated is what it is here for
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     with Outsider(connection) as client:
         client.send(client.header)
         client.until("</stream:features>")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from engine import Project, base_image, docker_engine, fill_wheelhouse, run, source_copy
+from engine import Project, base_image, docker_engine, fill_wheelhouse, peerwatt, source_copy
 
 from runtime.rundir import RunDirectory
 from runtime.scenario.load import find_scenario
@@ -32,13 +31,21 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def local_ledger(scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[bytes]]:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the source tree, which image and local run are made of."""
+    return source_copy(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="session")
+def local_ledger(
+    scenario: Path, source: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Future[bytes]]:
     """Ledger of the scenario in local processes, run while the image is made."""
     runs = tmp_path_factory.mktemp("local")
 
     def ledger() -> bytes:
-        peerwatt = Path(sys.executable).with_name("peerwatt")
-        run(peerwatt, "run", scenario, "--runs", runs, "--name", "local", "--no-figures", timeout_s=150)
+        words = ("--runs", runs, "--name", "local", "--no-figures")
+        peerwatt(source, "run", scenario, *words, timeout_s=150)
         return RunDirectory(runs / "local").ledger_csv.read_bytes()
 
     with ThreadPoolExecutor() as beside:
@@ -46,9 +53,8 @@ def local_ledger(scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="session")
-def built(engine: None, local_ledger: Future[bytes], tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The image, from a copy of the source tree."""
-    source = source_copy(tmp_path_factory.mktemp("source"))
+def built(engine: None, local_ledger: Future[bytes], source: Path) -> Project:
+    """The image."""
     with ThreadPoolExecutor() as at_once:
         wheels = at_once.submit(fill_wheelhouse, source)
         base = at_once.submit(base_image).result()

@@ -52,7 +52,12 @@ def run(*command: str | Path, timeout_s: float, env: Mapping[str, str] | None = 
 
 @functools.cache
 def compose_command() -> tuple[str, ...]:
-    """``docker compose`` where the plugin is there, else ``docker-compose`` 1.29; empty without either."""
+    """``docker compose`` where the plugin is there, else ``docker-compose`` 1.29; empty without either.
+
+    PEERWATT_TEST_COMPOSE names one of them where both are there.
+    """
+    if named := os.environ.get("PEERWATT_TEST_COMPOSE"):
+        return tuple(named.split())
     if shutil.which("docker") and outcome("docker", "compose", "version", timeout_s=30).returncode == 0:
         return ("docker", "compose")
     return ("docker-compose",) if shutil.which("docker-compose") else ()
@@ -128,6 +133,11 @@ def source_copy(target: Path) -> Path:
     return target
 
 
+def peerwatt(source: Path, *words: str | Path, timeout_s: float = 60) -> str:
+    """A command on this machine, outside all containers, of the very source that the image is made of."""
+    return run(sys.executable, "-m", "runtime", *words, timeout_s=timeout_s, env={"PYTHONPATH": str(source)})
+
+
 def fill_wheelhouse(source: Path) -> None:
     """Put wheels of all locked packages, for this Python, where the image's build looks for them."""
     run(
@@ -159,8 +169,13 @@ class Project:
         return {**self.settings, "PEERWATT_RUN": self.run_name, "PEERWATT_PORT": str(self.port)}
 
     @property
+    def source(self) -> Path:
+        """The source tree that the image is made of."""
+        return self.file.parents[1]
+
+    @property
     def run_directory(self) -> Path:
-        return self.file.parents[1] / "runs" / self.run_name
+        return self.source / "runs" / self.run_name
 
     def compose(self, *arguments: str, timeout_s: float = 60) -> str:
         return run(

@@ -87,6 +87,15 @@ def test_each_agent_is_handed_its_own_secrets_and_nobody_elses() -> None:
             assert mount.split(":/")[0].endswith(("/logs", "/records", f"/handouts/{name}")), mount
 
 
+def test_two_coordinators_are_two_containers_of_which_one_reports() -> None:
+    services = loaded(fleet(coordinators=["coordinator", "coordinator2"]))["services"]
+    assert "/opt/peerwatt/fleet/coordinate.sh" in services["coordinator"]["command"]
+    second = services["coordinator2"]
+    assert second["command"][-2:] == ["--account", "coordinator2"]
+    assert second["volumes"][-1].endswith("/deployment/handouts/coordinator2:/run/peerwatt:ro")
+    assert services["xmpp"]["environment"]["PEERWATT_UNLIMITED"] == "coordinator coordinator2"
+
+
 def test_the_server_is_handed_verifiers_and_keeps_what_it_stores_and_records() -> None:
     run = "../runs/${PEERWATT_RUN:-compose-example}"
     assert loaded(fleet())["services"]["xmpp"]["volumes"] == [

@@ -9,14 +9,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from engine import REPOSITORY, Outcome, Project, outcome, run
+from engine import REPOSITORY, Outcome, Project, outcome, peerwatt, run
 
 from runtime.cli.compose import ContainerFleet, render
 from runtime.deployment.address import DOMAIN
@@ -34,11 +33,6 @@ pytestmark = pytest.mark.docker
 MEMBERS = [member.name for member in load_scenario("example").members]
 METERED, KILLED, REMOTE, TRAITOR = MEMBERS[0], MEMBERS[5], MEMBERS[-1], MEMBERS[2]
 RUN_LIMIT_S = 200.0
-
-
-def peerwatt(*words: str | Path) -> str:
-    """A command on this machine, outside all containers."""
-    return run(sys.executable, "-m", "runtime", *words, timeout_s=60)
 
 
 def lines_of(log: Path) -> int:
@@ -69,7 +63,16 @@ def member_elsewhere(project: Project, folder: Path) -> Iterator[None]:
     """A member in a container on none of the fleet's networks, with nothing but its invitation."""
     file, container = folder / "invited" / "join.json", f"{project.name}-remote"
     file.parent.mkdir()
-    peerwatt("invite", project.run_directory, REMOTE, "--address", f"127.0.0.1:{project.port}", "--out", file)
+    peerwatt(
+        project.source,
+        "invite",
+        project.run_directory,
+        REMOTE,
+        "--address",
+        f"127.0.0.1:{project.port}",
+        "--out",
+        file,
+    )
     user = project.settings["PEERWATT_UID"]
     (folder / "remote").mkdir()
     for path in (file, folder / "remote"):
@@ -108,8 +111,9 @@ def disturbed(
     attached from this machine, everything was taken down and up again, and strangers tried what they could.
     """
     file = built.file.with_name("patient.yaml")
-    runs = built.file.parents[1] / "runs"
-    peerwatt("compose", scenario, "--out", file, "--runs", runs, "--source", runs.parent, "--remote", REMOTE)
+    runs = built.source / "runs"
+    words = ("--out", file, "--runs", runs, "--source", built.source, "--remote", REMOTE)
+    peerwatt(built.source, "compose", scenario, *words)
     project = Project(f"peerwatt-test-{os.getpid()}", file, "disturbed", built.settings)
     folder = tmp_path_factory.mktemp("elsewhere")
     directory = RunDirectory(project.run_directory)
@@ -119,16 +123,11 @@ def disturbed(
             wait_for_progress(project, KILLED, 20)
             kill(project, prosumer(KILLED))
             kill(project, COORDINATOR)
-            peerwatt(
-                "secrets",
-                "rotate",
-                directory.path,
-                *(name for name in MEMBERS if name != REMOTE),
-                COORDINATOR,
-            )
+            here = [member for member in MEMBERS if member != REMOTE]
+            peerwatt(built.source, "secrets", "rotate", directory.path, COORDINATOR, *here)
             project.compose("restart", "--timeout", "3", "xmpp")
             wait_for_progress(project, COORDINATOR, 20)
-            peerwatt("meter", "attach", directory.path, METERED, "--source", "simulated:")
+            peerwatt(built.source, "meter", "attach", directory.path, METERED, "--source", "simulated:")
             connection = Deployment(directory).outside()
             for attack in attacks.STRANGERS:
                 attack(connection, TRAITOR)
@@ -187,7 +186,9 @@ def test_the_member_elsewhere_kept_its_log_and_record_there(disturbed: tuple[Pro
 
 
 def test_messages_are_read_from_this_machine_as_those_of_a_local_run(finished: Project) -> None:
-    said = peerwatt("messages", finished.run_directory, "--agent", METERED, "--stats", "--json")
+    said = peerwatt(
+        finished.source, "messages", finished.run_directory, "--agent", METERED, "--stats", "--json"
+    )
     assert json.loads(said)
 
 
