@@ -365,7 +365,8 @@ def parse_body(text: str) -> AnyBody:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise ProtocolError(f"{where}: {first['msg'][:480]} (found {str(first.get('input'))[:80]!r})") from error
+        found = str(first.get("input"))[:80]
+        raise ProtocolError(f"{where}: {first['msg'][:480]} (found {found!r})") from error
 
 
 def body_schema() -> dict[str, object]:

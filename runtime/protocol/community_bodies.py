@@ -30,8 +30,8 @@ class CommunityStatement(Body):
         supply_kwh: what they would give in all, shape (slots,).
         price_eur_per_kwh: price proposed for the pool of both communities, shape (slots,); empty in step 0.
         withdrawn: members that have gone back to their plans alone, whose trades across are cancelled.
-        contracts: in step 2, the contracts across that this side has, ``SELLER>BUYER`` to a digest of energies
-            and prices; only what both have alike counts.
+        contracts: in step 2, the contracts across that this side has, ``SELLER>BUYER`` to a digest of
+            energies and prices; only what both have alike counts.
     """
 
     type: Literal["community-statement"] = "community-statement"
