@@ -1,4 +1,4 @@
-"""``python -m agents``: processes of a member's side: prosumer, its meters, a meter attached later, bench."""
+"""``python -m agents``: processes of a member's side: prosumer, meters, what is attached later, bench."""
 
 from __future__ import annotations
 
@@ -22,18 +22,26 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     prosumer = commands.add_parser("prosumer", help="one member's agent")
     meters = commands.add_parser("meters", help="the built-in meters of all members")
     meter = commands.add_parser("meter", help="a meter attached to a member of a running fleet")
-    for command in (prosumer, meters, meter):
+    controller = commands.add_parser("controller", help="steers a battery of a running fleet")
+    for command in (prosumer, meters, meter, controller):
         command.add_argument("--run", type=Path, required=True, help="the run directory")
     for command in (prosumer, meters):
         command.add_argument(
             "--handout", type=Path, help="folder with its connection and configuration (the run itself)"
         )
-    for command in (prosumer, meter):
+    for command in (prosumer, meter, controller):
         command.add_argument("--member", required=True, help="name of the member")
     meter.add_argument("--source", required=True, help="where readings come from, as a URL")
     meter.add_argument("--role", action="append", default=[], help="what it measures; all by default")
     meter.add_argument("--number", type=int, default=2, help="which of the member's further meters it is")
-    meter.add_argument("--connection", type=Path, help="connection file; the run's own by default")
+    for command in (meter, controller):
+        command.add_argument("--connection", type=Path, help="connection file; the run's own by default")
+    controller.add_argument("--setpoint", required=True, help="target, limits and habits, as JSON")
+    steer = commands.add_parser("steer", help="try a set-point's target once, as JSON lines")
+    steer.add_argument("--target", required=True, help="where set-points are written, as a URL")
+    steer.add_argument("--power-kw", type=float, required=True, help="discharge > 0, charge < 0")
+    steer.add_argument("--seconds", type=float, required=True, help="how long it is held")
+    steer.add_argument("--write", action="store_true", help="really write it")
     read = commands.add_parser("read", help="read a source for a while without attaching it, as JSON lines")
     read.add_argument("--source", required=True, help="where readings come from, as a URL")
     read.add_argument("--seconds", type=float, required=True, help="how long a device is listened to")
@@ -94,6 +102,16 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
             return _answered(
                 lambda: print_trial(given.source, given.seconds, given.slot_seconds, given.run, given.member)
             )
+        case "controller":
+            from agents.setpoints.process import run_attached_controller
+            from runtime.setpoints import SetpointTable
+
+            table = SetpointTable.model_validate_json(given.setpoint)
+            return run_attached_controller(given.run, given.member, table, given.connection, watcher)
+        case "steer":
+            from agents.setpoints.trial import print_trial as print_steering
+
+            return _answered(lambda: print_steering(given.target, given.power_kw, given.seconds, given.write))
         case "forecast":
             from agents.forecast.command import print_forecasts
 

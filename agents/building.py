@@ -77,17 +77,31 @@ class Building:
         residual_kwh = load_kwh - pv_kwh + flexible_kwh
         if self._battery is None:
             return SlotOutcome(0.0, 0.0, residual_kwh)
-        before_kwh, lower_kwh = self._stored_kwh, float(self._lower_kwh[slot])
+        before_kwh = self._stored_kwh
         if metered_battery_kwh is not None:
             self._stored_kwh = stored_after_kwh(before_kwh, metered_battery_kwh, self._battery)
             return SlotOutcome(metered_battery_kwh, self._stored_kwh, residual_kwh - metered_battery_kwh)
+        outcome = self.foresee(slot, residual_kwh, planned_stored_kwh)
+        self._stored_kwh = outcome.stored_kwh
+        return outcome
+
+    def foresee(self, slot: int, residual_kwh: float, planned_stored_kwh: float) -> SlotOutcome:
+        """What the battery does in the slot that is next, by plan or rule; nothing here changes.
+
+        Args:
+            slot: the slot.
+            residual_kwh: load − production, flexible loads included.
+            planned_stored_kwh: as for ``step``.
+        """
+        if self._battery is None:
+            return SlotOutcome(0.0, 0.0, residual_kwh)
+        before_kwh, lower_kwh = self._stored_kwh, float(self._lower_kwh[slot])
         if self._strategy == "rule":
             after_kwh = rule_step(before_kwh, residual_kwh, self._battery, self._slot_hours, lower_kwh)
         else:
             after_kwh = follow_step(
                 before_kwh, planned_stored_kwh, self._battery, self._slot_hours, lower_kwh
             )
-        self._stored_kwh = after_kwh
         battery_kwh = battery_slot_kwh(before_kwh, after_kwh, self._battery)
         return SlotOutcome(battery_kwh, after_kwh, residual_kwh - battery_kwh)
 

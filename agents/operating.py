@@ -62,6 +62,11 @@ class SlotOperation:
         self._delivered = DeliveredSlots()
         self._late: deque[str] = deque()
 
+    @property
+    def gathering(self) -> bool:
+        """Whether a slot that has passed is being read, and so not delivered yet."""
+        return self._reading is not None
+
     # -- the coordinator -------------------------------------------------------------------------------
 
     def gather(self, envelope: Envelope, body: DeliveryRequest, session: OwnSession) -> None:

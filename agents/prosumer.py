@@ -1,8 +1,8 @@
 """A prosumer as a state machine: join, plan at each round's prices, run the plan, deliver what was metered.
 
-It listens to the coordinator, to its own meters, and to members that the coordinator has it bargain with
-(``agents.bargainer``). It discloses its net position and its metered net energy; load, production and battery
-stay in its own record.
+It listens to the coordinator, to its own meters, to its battery's controller (``agents.steering``), and to
+members that the coordinator has it bargain with (``agents.bargainer``). It discloses its net position and its
+metered net energy; load, production and battery stay in its own record.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from agents.operating import SlotOperation
 from agents.planning.planner import Planner, planner_for
 from agents.session import OwnSession, PlannedRound
 from agents.standing import standing_of
+from agents.steering import Steering
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
@@ -63,6 +64,7 @@ class ProsumerMachine(Machine):
         self._slots = SlotOperation(self, config, self._coordinator)
         self._planner: Planner = planner_for(config.strategy, config.seed)
         self._bargainer = Bargainer(self, config, self._planner)
+        self._steering = Steering(self, config)
         self._horizons: list[Horizon] = []
         self._early: list[tuple[Envelope, AnyBody]] = []
         self._asked_for_plan: dict[str, tuple[Envelope, PriceSignal]] = {}
@@ -93,8 +95,11 @@ class ProsumerMachine(Machine):
             self._from_coordinator(envelope, body)
         elif envelope.sender in (self._slots.meters.own, *self._slots.meters.further):
             self._slots.hear(envelope, body, self._session, len(self._done))
+        elif envelope.sender == self._steering.controller:
+            self._steering.hear(envelope, body)
         else:
             self._bargainer.hear(envelope, body, open_session=len(self._done))
+        self._steering.follow(self._session, gathering=self._slots.gathering)
 
     def on_timer(self, name: str) -> None:
         """Go on without the readings, or the proposals, that did not come."""
@@ -104,6 +109,7 @@ class ProsumerMachine(Machine):
         if name != operating.TIMER:
             super().on_timer(name)
         self._slots.deadline(self._session)
+        self._steering.follow(self._session, gathering=self._slots.gathering)
 
     def on_computed(self, name: str, result: PlannedRound) -> None:
         """Propose the position of a plan that is ready."""
@@ -247,4 +253,5 @@ class ProsumerMachine(Machine):
         )
         self.do(Save(self._record_path, record))
         self._slots.end_metering()
+        self._steering.end()
         self.do(Finish())

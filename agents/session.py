@@ -268,6 +268,18 @@ class OwnSession:
         """Number of slots that have passed."""
         return len(self._outcomes)
 
+    def next_slot_foreseen(self) -> SlotOutcome | None:
+        """What the battery is to do in the slot that is next, from what is stored and the agreed plan.
+
+        Returns:
+            None without a battery, before anything is agreed, and after the last slot.
+        """
+        slot, plan = self.passed, self._plan
+        if self.battery is None or plan is None or slot >= self.operated.slots:
+            return None
+        residual_kwh = float(self._known().residual_load_kwh[slot]) + _flexible_kwh(plan, slot)
+        return self._building.foresee(slot, residual_kwh, float(plan.stored_energy_kwh[slot]))
+
     def pass_slot(self, measured: Measured, quality: Quality) -> Balance:
         """Advance the building by a slot; what was not read is taken from forecast and plan.
 

@@ -22,6 +22,7 @@ from runtime.grid_terms import GridTerms
 from runtime.horizon import Horizon
 from runtime.preferences import PlanningWishes, TradePreferences
 from runtime.rundir import COORDINATOR
+from runtime.setpoints import SetpointTable
 
 Setting = Literal["community", "pv-only", "pv-battery-rule", "pv-battery-optimised"]
 """How members live: as a community market, or each alone against the grid (the paper's three scenarios)."""
@@ -207,6 +208,7 @@ class MemberConfig(Configuration):
         planning: what its plans heed beside their cost.
         preferences: what neighbours' energy is worth to it beyond its price, where members bargain.
         coordinator: local part of its coordinator's account.
+        steered: whether the run has a controller that is told its battery's set-points.
     """
 
     name: str
@@ -224,6 +226,7 @@ class MemberConfig(Configuration):
     planning: PlanningWishes = PlanningWishes()
     preferences: TradePreferences = TradePreferences()
     coordinator: str = COORDINATOR
+    steered: bool = False
 
 
 class MeterConfig(Configuration):
@@ -238,6 +241,7 @@ class MeterConfig(Configuration):
         source: where readings come from, as a URL; ``simulated:`` plays ``sessions``.
         sources: other sources, by the role that each of them reads instead.
         has_battery: whether there is a battery to be metered.
+        setpoint: where the battery's set-points are written, its limits said; None writes none.
         sessions: the physical inputs, session by session.
     """
 
@@ -249,6 +253,7 @@ class MeterConfig(Configuration):
     source: str = SIMULATED_SOURCE
     sources: dict[MeterRole, str] = Field(default_factory=dict)
     has_battery: bool = False
+    setpoint: SetpointTable | None = None
     sessions: list[MemberSession]
 
     @property

@@ -38,6 +38,11 @@ def attached_meter_account(member: str, number: int = 2) -> str:
     return f"{member}.meter{number}"
 
 
+def controller_account(member: str) -> str:
+    """Local part of the account of whoever writes set-points to a member's battery."""
+    return f"{member}.controller"
+
+
 def meter_accounts(member: str) -> list[str]:
     """Local parts of the accounts of a member's meters: the built-in one first."""
     further = range(2, METERS_PER_MEMBER + 1)
@@ -59,7 +64,7 @@ def accounts_of(members: list[str], coordinators: Sequence[str] = (COORDINATOR,)
     """Local parts of all accounts of a run, in a fixed order."""
     accounts = [*coordinators, INSPECTOR]
     for member in members:
-        accounts += [member, *meter_accounts(member)]
+        accounts += [member, *meter_accounts(member), controller_account(member)]
     return accounts
 
 

@@ -1,20 +1,28 @@
-"""An attached meter around its machine: it takes its leave before it stops, and does not wait for ever."""
+"""An attached meter or controller around its machine: it takes its leave before it stops."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from agents.meters.machine import AttachedMeterMachine
 from runtime.errors import AgentRefusedError, FleetError
 from runtime.messaging.carrier import MachineCarrier
 from runtime.process import STOP_LIMIT_S
+from runtime.protocol.machine import Effect
 
 DETACH_LIMIT_S = STOP_LIMIT_S - 1.0
 """How long a meter that is told to leave waits for its prosumer's acknowledgement."""
 
 LOST_LIMIT_S = 600.0
 """How long an attached meter looks for a server it has lost; nobody else ends it when its fleet is gone."""
+
+
+class Detachable(Protocol):
+    """A machine that is attached to a prosumer."""
+
+    def detach(self) -> list[Effect]:
+        """Take leave of the prosumer; the machine finishes when that is done."""
+
 
 if TYPE_CHECKING:
 
@@ -38,7 +46,7 @@ class TakingLeave(_Connected):
     """
 
     lost_limit_s: float = LOST_LIMIT_S
-    _attached_machine: AttachedMeterMachine
+    _attached_machine: Detachable
     _took_leave = False
     _giving_up: asyncio.TimerHandle | None = None
 

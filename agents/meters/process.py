@@ -17,6 +17,7 @@ from agents.meters.attached import TakingLeave
 from agents.meters.machine import AttachedMeterMachine, MeterMachine
 from agents.meters.several import source_of
 from agents.meters.source import BackgroundSource, MeterSource, open_source, roles_to_measure
+from agents.setpoints.process import built_in_controllers
 from runtime.clock import SimulatedClock
 from runtime.configuration import ClockConfig, MeterConfig, MetersConfig
 from runtime.errors import InputError
@@ -44,17 +45,18 @@ class AttachedMeterAgent(TakingLeave, MachineAgent):
 
 
 def run_meters(run_path: Path, watcher: Watcher, handout: Path | None = None) -> int:
-    """Run the built-in meters of all members; returns the exit code."""
+    """Run the built-in meters of all members, and batteries' controllers; returns the exit code."""
 
     def agents() -> list[MachineAgent]:
         directory = RunDirectory(run_path, handout)
         config = MetersConfig.load(directory.meters_config)
         connection = Connection.load(directory.connection_json)
-        return [
+        meters = [
             _built_in_meter(directory, connection, meter, config.clock, watcher)
             for meter in config.meters
             if meter.roles
         ]
+        return [*meters, *built_in_controllers(directory, connection, config, watcher)]
 
     return serve(agents, watcher)
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.configuration import CoordinatorConfig
+from runtime.configuration import CoordinatorConfig, MetersConfig
 from runtime.deployment.address import Address
 from runtime.deployment.holders import METERS, accounts_by_holder, prosumer
 from runtime.deployment.verifiers import write_verifiers
@@ -104,7 +104,9 @@ class Deployment:
 
     def holders(self) -> dict[str, list[str]]:
         """Accounts by the process that holds them."""
-        return accounts_by_holder(self.coordinators(), self.members())
+        meters = MetersConfig.load(self.run.meters_config).meters
+        steered = [meter.member for meter in meters if meter.setpoint is not None]
+        return accounts_by_holder(self.coordinators(), self.members(), steered)
 
     def outside(self) -> Connection:
         """The connection as the operator sees it, from outside the fleet.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from runtime.errors import InputError
-from runtime.rundir import meter_account
+from runtime.rundir import controller_account, meter_account
 
 METERS = "meters"
-"""Holder of all built-in meters' accounts: they are one process."""
+"""Holder of the accounts of all built-in meters, and of batteries' controllers: they are one process."""
 
 
 def prosumer(member: str) -> str:
@@ -16,19 +16,22 @@ def prosumer(member: str) -> str:
     return f"prosumer-{member}"
 
 
-def accounts_by_holder(coordinators: Sequence[str], members: Sequence[str]) -> dict[str, list[str]]:
+def accounts_by_holder(
+    coordinators: Sequence[str], members: Sequence[str], steered: Sequence[str] = ()
+) -> dict[str, list[str]]:
     """Accounts of each process of a fleet: coordinators, meters, then each member's prosumer.
 
     Args:
         coordinators: accounts of the run's coordinators, each a process that is named after it.
         members: names of the members.
+        steered: of them, those whose battery's set-points are written by the run itself.
 
     Returns:
         By holder, in a fixed order; all other accounts are the operator's to hand out.
     """
     return {
         **{coordinator: [coordinator] for coordinator in coordinators},
-        METERS: [meter_account(member) for member in members],
+        METERS: [*map(meter_account, members), *map(controller_account, steered)],
         **{prosumer(member): [member] for member in members},
     }
 

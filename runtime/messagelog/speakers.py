@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from runtime.rundir import COORDINATORS, meter_accounts
+from runtime.rundir import COORDINATORS, controller_account, meter_accounts
 
 _METERS = tuple(meter_accounts(""))
+_CONTROLLER = controller_account("")
 
 
 class Role(StrEnum):
@@ -15,6 +16,7 @@ class Role(StrEnum):
     COORDINATOR = "coordinator"
     MEMBER = "member"
     METER = "meter"
+    CONTROLLER = "controller"
 
 
 _COORDINATOR_SAYS = {
@@ -50,6 +52,16 @@ _METER_SAYS = {
     "meter-detach": {"cancel"},
     "acknowledged": {"confirm"},
 }
+_MEMBER_SAYS_TO_CONTROLLER = {
+    "setpoint": {"inform"},
+    "setpoints-ended": {"inform"},
+    "acknowledged": {"agree", "confirm"},
+}
+_CONTROLLER_SAYS = {
+    "setpoint-subscribe": {"subscribe"},
+    "setpoint-cancel": {"cancel"},
+    "setpoint-outcome": {"confirm", "inform", "failure"},
+}
 _ANYBODY_SAYS = {"reason": {"refuse", "failure", "not-understood"}}
 
 _COORDINATORS_SAY = {
@@ -68,6 +80,8 @@ MAY_SAY: dict[tuple[Role, Role], dict[str, set[str]]] = {
     (Role.MEMBER, Role.MEMBER): {"trade-proposal": {"propose"}, "acknowledged": {"confirm"}} | _ANYBODY_SAYS,
     (Role.MEMBER, Role.METER): _MEMBER_SAYS_TO_METER | _ANYBODY_SAYS,
     (Role.METER, Role.MEMBER): _METER_SAYS | _ANYBODY_SAYS,
+    (Role.MEMBER, Role.CONTROLLER): _MEMBER_SAYS_TO_CONTROLLER | _ANYBODY_SAYS,
+    (Role.CONTROLLER, Role.MEMBER): _CONTROLLER_SAYS | _ANYBODY_SAYS,
 }
 """By roles of sender and recipient: types of bodies, and the performatives that go with them."""
 
@@ -76,13 +90,15 @@ def role_of(local_part: str) -> Role:
     """An agent's role, from the local part of its account."""
     if local_part in COORDINATORS:
         return Role.COORDINATOR
+    if local_part.endswith(_CONTROLLER):
+        return Role.CONTROLLER
     return Role.METER if local_part.endswith(_METERS) else Role.MEMBER
 
 
-def member_of(meter: str) -> str:
-    """The member that a meter's account belongs to."""
-    found = next((suffix for suffix in _METERS if meter.endswith(suffix)), "")
-    return meter.removesuffix(found)
+def member_of(account: str) -> str:
+    """The member that the account of a meter or controller belongs to."""
+    found = next((suffix for suffix in (*_METERS, _CONTROLLER) if account.endswith(suffix)), "")
+    return account.removesuffix(found)
 
 
 def why_not(sender: str, recipient: str, performative: str, body_type: str | None) -> str | None:
@@ -98,8 +114,9 @@ def why_not(sender: str, recipient: str, performative: str, body_type: str | Non
     if domain != other_domain:
         return f"{sender} is of another server than {recipient}"
     here, there = role_of(name), role_of(other)
-    if Role.METER in (here, there) and member_of(name) != member_of(other):
-        return f"a meter may speak with its own member only, not {name} with {other}"
+    for own in (Role.METER, Role.CONTROLLER):
+        if own in (here, there) and member_of(name) != member_of(other):
+            return f"a {own} may speak with its own member only, not {name} with {other}"
     allowed = MAY_SAY.get((here, there), {}).get(body_type or "")
     if allowed is None:
         return f"a {here} may not send {body_type or 'a body of no type'} to a {there}"

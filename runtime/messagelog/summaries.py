@@ -189,6 +189,24 @@ def _reading(body: Fields) -> str:
     return ", ".join(f"{record['n']} {record['v']:g} {record['u']}" for record in body["e"])
 
 
+def _power(body: Fields) -> str:
+    if body["charge_kw"] > 0:
+        return f"charge {body['charge_kw']:.6g} kW"
+    return f"discharge {body['discharge_kw']:.6g} kW" if body["discharge_kw"] > 0 else "rest"
+
+
+def _setpoint(body: Fields) -> str:
+    return f"battery: {_power(body)}, to hold {body['stored_kwh']:.3f} kWh at the slot's end"
+
+
+def _setpoint_outcome(body: Fields) -> str:
+    outcome = body["outcome"]
+    done = "control returned" if outcome == "returned" else f"{outcome}: {_power(body)}"
+    less = " (less than wanted)" if body.get("limited") else ""
+    said = [words for words in (body.get("reason"), body.get("wrote")) if words]
+    return f"{done}{less}" + (f"; {'; '.join(said)}" if said else "")
+
+
 SUMMARISERS: dict[str, Callable[[Fields], str]] = {
     "join": lambda body: f"{body['member']} asks to take part",
     "admission": _admission,
@@ -220,5 +238,12 @@ SUMMARISERS: dict[str, Callable[[Fields], str]] = {
     "reading-request": lambda body: f"{' and '.join(body['roles'])}, please",
     "reading": _reading,
     "reading-correction": lambda body: f"correction: {_reading(body)}",
+    "setpoint-subscribe": lambda body: (
+        f"tell me the battery's set-points ({body['target']}{', dry run' if body['dry_run'] else ''})"
+    ),
+    "setpoint-cancel": lambda body: "no further set-points",
+    "setpoint": _setpoint,
+    "setpoint-outcome": _setpoint_outcome,
+    "setpoints-ended": lambda body: "no further set-points: the battery is its own again",
 }
 """One line for each body type of ``runtime.protocol.bodies``."""

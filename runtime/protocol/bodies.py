@@ -48,6 +48,13 @@ from runtime.protocol.meter_bodies import (
     Role,
     SenmlRecord,
 )
+from runtime.protocol.setpoint_bodies import (
+    Setpoint,
+    SetpointCancel,
+    SetpointOutcome,
+    SetpointsEnded,
+    SetpointSubscribe,
+)
 from runtime.records import Quality
 
 __all__ = [
@@ -78,6 +85,11 @@ __all__ = [
     "Role",
     "SenmlRecord",
     "SessionClosed",
+    "Setpoint",
+    "SetpointCancel",
+    "SetpointOutcome",
+    "SetpointSubscribe",
+    "SetpointsEnded",
     "body_schema",
     "parse_body",
 ]
@@ -348,6 +360,11 @@ AnyBody = (
     | ReadingRequest
     | Reading
     | ReadingCorrection
+    | SetpointSubscribe
+    | SetpointCancel
+    | Setpoint
+    | SetpointOutcome
+    | SetpointsEnded
 )
 
 _ADAPTER: TypeAdapter[AnyBody] = TypeAdapter(Annotated[AnyBody, Field(discriminator="type")])

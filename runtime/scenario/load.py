@@ -28,6 +28,7 @@ from runtime.scenario.model import (
 from runtime.scenario.series import SERIES_BY_TAG
 from runtime.scenario.tariff import PriceWindow, Tariff
 from runtime.scenario.when import HorizonSection
+from runtime.setpoints import SetpointTable
 
 BUILTIN = Path(__file__).with_name("builtin")
 """Folder of the scenarios that come with the software."""
@@ -50,6 +51,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("member", "vehicle"): VehicleTable,
     ("member", "appliance"): ApplianceTable,
     ("member", "meter"): MeterTable,
+    ("member", "setpoint"): SetpointTable,
     ("member", "planning"): PlanningWishes,
     ("member", "planning", "preference"): Preference,
     ("member", "planning", "ageing"): BatteryAgeing,

@@ -33,6 +33,7 @@ from runtime.scenario.series import (
 )
 from runtime.scenario.tariff import Tariff
 from runtime.scenario.when import HorizonSection
+from runtime.setpoints import SetpointTable
 
 
 def _mechanism(value: Any) -> Any:  # noqa: ANN401
@@ -197,6 +198,7 @@ class Member(Section):
         planning: what its plans heed beside their cost: a preference, the battery's ageing.
         meters: its meters (one table ``meter``, or several written ``[[member.meter]]``); what none of them
             reads is played from the scenario's series.
+        setpoint: where its battery's set-points are written.
         forecast: how it foresees load and production; what it leaves out is as for all members.
         preferences: what neighbours' energy is worth to it beyond its price, where members bargain.
         community: which of two communities it belongs to, where the mechanism has two.
@@ -214,6 +216,7 @@ class Member(Section):
     meters: Annotated[list[MeterTable], BeforeValidator(_meters)] = Field(
         alias="meter", default=[], max_length=4
     )
+    setpoint: SetpointTable | None = None
     forecast: ForecastTable | None = None
     preferences: TradePreferences = TradePreferences()
     community: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,39}$")
@@ -231,6 +234,8 @@ class Member(Section):
         if not (self.load or self.pv or self.battery or self.vehicles or self.appliances):
             raise ValueError("found nothing, expected at least one of load, pv, battery, vehicle, appliance")
         self._check_meters()
+        if self.setpoint is not None:
+            self.setpoint.check_for(self.battery)
         if self.planning.ageing is not None and self.battery is None:
             raise ValueError("planning.ageing: found a table, expected none without a battery")
         if self.planning.ageing is not None and (self.vehicles or self.appliances):

@@ -48,6 +48,7 @@ from runtime.scenario.load import BUILTIN, find_scenario, parse_scenario, read_s
 from runtime.scenario.model import Member, Scenario
 from runtime.scenario.rolling_loads import loads_of_sessions
 from runtime.scenario.when import SessionSpan
+from runtime.setpoints import SetpointTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +194,7 @@ class ResolvedScenario:
             preferences=member.preferences,
             planning=member.planning if self.setting != "pv-only" else PlanningWishes(),
             coordinator=coordinators[0] if coordinators else COORDINATOR,
+            steered=member.setpoint is not None and self.setting != "pv-only",
         )
 
     def meters_config(self) -> MetersConfig:
@@ -211,6 +213,7 @@ class ResolvedScenario:
                     for role in meter.roles or ()
                 },
                 has_battery=member.battery is not None and self.setting != "pv-only",
+                setpoint=_setpoint(member) if self.setting != "pv-only" else None,
                 sessions=[
                     _metered(session, operated_slots)
                     for session, (operated_slots, _) in zip(
@@ -344,6 +347,13 @@ def _roles(member: Member) -> list[MeterRole]:
         roles.append("pv")
     beside: list[MeterRole] = ["net", "battery"]
     return [*roles, *(role for role in beside if role in declared)]
+
+
+def _setpoint(member: Member) -> SetpointTable | None:
+    """Where a member's set-points are written, with the limits of its battery."""
+    if member.setpoint is None or member.battery is None:
+        return None
+    return member.setpoint.within(member.battery)
 
 
 def _usual_source(member: Member) -> str:

@@ -66,7 +66,7 @@ def test_a_community_is_the_same_each_time_and_half_of_it_has_batteries(tmp_path
         assert min(member.sessions[0].pv_production_kwh) == 0 < max(member.sessions[0].pv_production_kwh)
     meters = MetersConfig.load(one.meters_config).meters
     assert [meter.sessions for meter in meters] == [member.sessions for member in members]
-    assert len(json.loads(one.accounts_json.read_text())) == 2 + 6 * 5
+    assert len(json.loads(one.accounts_json.read_text())) == 2 + 7 * 5
 
 
 def test_at_rest_nobody_has_anything_to_solve(tmp_path):

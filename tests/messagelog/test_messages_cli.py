@@ -381,6 +381,26 @@ SAID = [
         ),
         "corrected from 1 to 0.125 kWh net: pays -3 EUR; grid -0.875 in, 0 out kWh more (metered)",
     ),
+    (
+        bodies.SetpointSubscribe(target="mqtt://h/t", dry_run=True),
+        "tell me the battery's set-points (mqtt://h/t, dry run)",
+    ),
+    (bodies.SetpointCancel(), "no further set-points"),
+    (
+        bodies.Setpoint(charge_kw=1.5, discharge_kw=0, stored_kwh=6.25, **SLOT, **INSTANTS),
+        "battery: charge 1.5 kW, to hold 6.250 kWh at the slot's end",
+    ),
+    (
+        bodies.SetpointOutcome(
+            outcome="written", charge_kw=0, discharge_kw=2, limited=True, wrote="t {}", reason="ramp", **SLOT
+        ),
+        "written: discharge 2 kW (less than wanted); ramp; t {}",
+    ),
+    (
+        bodies.SetpointOutcome(outcome="returned", charge_kw=0, discharge_kw=0, reason="none came", **SLOT),
+        "control returned; none came",
+    ),
+    (bodies.SetpointsEnded(), "no further set-points: the battery is its own again"),
 ]  # fmt: skip
 
 

@@ -40,6 +40,11 @@ from runtime.protocol.bodies import (
     Reason,
     SenmlRecord,
     SessionClosed,
+    Setpoint,
+    SetpointCancel,
+    SetpointOutcome,
+    SetpointsEnded,
+    SetpointSubscribe,
     body_schema,
     parse_body,
 )
@@ -205,6 +210,28 @@ BODIES: list[AnyBody] = [
         amount_eur=Decimal("-0.31"),
         quality="metered",
     ),
+    SetpointSubscribe(target="mqtt://broker/house/battery", dry_run=True),
+    SetpointCancel(),
+    Setpoint(
+        session=0,
+        slot=1,
+        slot_start="2024-06-18T10:00:00Z",
+        slot_end="2024-06-18T10:15:00Z",
+        charge_kw=1.5,
+        discharge_kw=0,
+        stored_kwh=6.25,
+    ),
+    SetpointOutcome(
+        session=0,
+        slot=1,
+        outcome="written",
+        charge_kw=1,
+        discharge_kw=0,
+        limited=True,
+        wrote="house/battery {}",
+        reason="wanted -1.5 kW, limits are 1 kW charge and 3 kW discharge",
+    ),
+    SetpointsEnded(),
 ]
 
 
@@ -446,3 +473,12 @@ def test_a_request_tells_when_its_slot_began_and_ended():
     )
     assert "timezone" in refused(changed(request, slot_start="2024-06-18T03:15:00"))
     assert "expected later than" in refused(changed(request, slot_end="2024-06-18T01:15:00Z"))
+
+
+def test_a_set_point_goes_one_way_in_a_slot_that_lasts() -> None:
+    setpoint = of_type("setpoint")
+    assert "expected at most one" in refused(changed(setpoint, discharge_kw=0.1))
+    assert "expected later than" in refused(changed(setpoint, slot_end="2024-06-18T10:00:00Z"))
+    assert "expected UTC" in refused(changed(setpoint, slot_start="2024-06-18T10:00:00+02:00"))
+    assert "charge_kw" in refused(changed(setpoint, charge_kw=-1.0))
+    assert setpoint.power_kw == -1.5  # type: ignore[union-attr]

@@ -1,0 +1,1 @@
+"""Controllers of batteries: set-points within limits, written to devices."""

@@ -1,0 +1,1 @@
+"""Devices that set-points are written to, one module each."""
