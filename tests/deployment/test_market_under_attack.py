@@ -173,5 +173,5 @@ def test_the_market_settles_the_same_whoever_attacks(tmp_path, reference):
     made = call("report", deployment.run.path, "--no-figures")
     assert made.returncode == 0, made.stderr
     assert deployment.run.ledger_csv.read_bytes() == reference
-    flood = [record for record in records if record["sender"] == f"farm@{connection.domain}/outsider"]
+    flood = [record for record in records if record.get("sender") == f"farm@{connection.domain}/outsider"]
     assert flood, "the flood reached nobody: this proved nothing"
