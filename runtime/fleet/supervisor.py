@@ -14,6 +14,7 @@ from runtime.fleet.children import AgentChild, Child, ForkServer, ServerChild, T
 from runtime.fleet.lock import sole_supervisor
 from runtime.fleet.resume import connection_again
 from runtime.messaging.connection import Connection
+from runtime.operations_log import entry_text, now_text
 from runtime.rundir import RunDirectory
 
 RESTARTS = 3
@@ -29,6 +30,18 @@ METERS_LEAVE_LIMIT_S, STOP_LIMIT_S = 2.0, 6.0
 
 METERS = "meters"
 
+News = Callable[[str, str, dict[str, Any]], None]
+"""Told process or agent, phase and detail of a step."""
+
+_LOGGED = {
+    "starting": "info",
+    "ready": "info",
+    "restarted": "warning",
+    "left-behind": "warning",
+    "failed": "error",
+}
+"""Steps that are kept in the fleet's own log, and their levels."""
+
 
 class Fleet:
     """The processes of one run.
@@ -38,7 +51,7 @@ class Fleet:
         ready_seconds: time from the start until all processes were connected; None before.
     """
 
-    def __init__(self, directory: RunDirectory, on_news: Callable[[str, str, dict[str, Any]], None]) -> None:
+    def __init__(self, directory: RunDirectory, on_news: News) -> None:
         """Prepare the fleet of a run directory that holds its configuration.
 
         Args:
@@ -46,7 +59,7 @@ class Fleet:
             on_news: called with process or agent, phase and detail of each step.
         """
         self._directory = directory
-        self._on_news = on_news
+        self._on_news = self._logging(on_news)
         self._config = CoordinatorConfig.load(directory.coordinator_config)
         self._fork_server = ForkServer()
         errors = directory.logs_dir
@@ -68,6 +81,22 @@ class Fleet:
         self._unready: set[str] = set()
         self._finished: set[str] = set()  # processes that say that they are done
         self._left: set[str] = set()  # of these, the ones whose end has been noticed
+
+    def _logging(self, on_news: News) -> News:
+        """Keep what matters of the news in the run's ``logs/fleet.log`` too."""
+        path = self._directory.logs_dir / "fleet.log"
+
+        def log(agent: str, phase: str, detail: dict[str, Any]) -> None:
+            if phase in _LOGGED:
+                entry = entry_text(
+                    time=now_text(), level=_LOGGED[phase], agent=agent, event=phase, fields=detail
+                )
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("a", encoding="ascii") as lines:
+                    lines.write(f"{entry}\n")
+            on_news(agent, phase, detail)
+
+        return log
 
     def _agent(self, name: str, module: str, arguments: list[str]) -> AgentChild:
         errors_path = self._directory.logs_dir / f"{name}.stderr"

@@ -127,6 +127,10 @@ async def test_a_fleet_is_watched_and_nothing_changes_by_it(street: Run, tmp_pat
         "started", "connected", "ready", "connected", "reconnected", "finished",
     ]  # fmt: skip
     assert "not-connected" in events
+    fleet = [json.loads(line) for line in (street.path / "logs" / "fleet.log").read_text().splitlines()]
+    restarted = [entry for entry in fleet if entry["event"] == "restarted"]
+    assert [entry["agent"] for entry in restarted] == ["xmpp server"]
+    assert restarted[0]["level"] == "warning"
     # no message of the market came from the inspector, and the logs prove the same ledger
     names = [record.get("name") for record in records_of(street.path, COORDINATOR)]
     assert names.count("inspected") == 1
