@@ -103,8 +103,8 @@ def open_target(url: SourceUrl) -> MqttTarget:
     topic = broker.path.strip("/")
     if not topic:
         raise InputError(f"target {url.text!r}: expected a topic after the broker: //host/topic")
-    if "#" in topic or "+" in topic:
-        raise InputError(f"target {url.text!r}: found the topic {topic!r}, expected one without wildcards")
+    if "#" in url.text or "#" in topic or "+" in topic:
+        raise InputError(f"target {url.text!r}: found a topic with a wildcard, expected one without # and +")
     password = None
     if given.password_env is not None:
         password = os.environ.get(given.password_env)
