@@ -33,7 +33,7 @@ from tests.end_to_end.street import MEMBERS, write_street
 
 @pytest.fixture
 def street(tmp_path: Path) -> Iterator[Run]:
-    run = Run(str(write_street(tmp_path, rounds=3, slot_seconds=1.5)), tmp_path / "runs")
+    run = Run(str(write_street(tmp_path, rounds=3, slot_seconds=2.0)), tmp_path / "runs")
     try:
         yield run
     finally:
@@ -42,7 +42,7 @@ def street(tmp_path: Path) -> Iterator[Run]:
 
 def inspected(*arguments: object) -> dict[str, Any]:
     """What agents say of themselves, by agent."""
-    done = call("inspect", *arguments, "--once", "--json")
+    done = call("inspect", *arguments, "--once", "--json", "--limit-s", 30)
     assert done.returncode == 0, done.stderr + done.stdout
     return {each["agent"]: each["status"] for each in json.loads(done.stdout)["agents"]}
 
