@@ -30,10 +30,18 @@ def run(
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder in which runs are kept.")] = Path("runs"),
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the figures.")] = True,
+    server_record: Annotated[
+        bool,
+        typer.Option(
+            "--server-record",
+            help="Let the XMPP server keep a record of the messages too, for verify --server.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a community: XMPP server, coordinator, one process a prosumer, meters; then settle and report."""
     from runtime.cli.fleet_run import run_to_results
+    from runtime.messagelog.server_record import RECORD_FILE
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import resolve, write_configs
     from runtime.scenario.summary import notices
@@ -43,6 +51,9 @@ def run(
     for notice in notices(resolved):
         typer.echo(f"notice: {notice}", err=True)
     write_configs(resolved, directory)
+    if server_record:  # the server continues the record that it finds
+        directory.server_dir.mkdir(parents=True, exist_ok=True)
+        (directory.server_dir / RECORD_FILE).touch()
     run_to_results(directory, figures=figures, as_json=as_json)
 
 

@@ -12,8 +12,10 @@ from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from runtime.inspection.proof import Verdict
+    from runtime.messagelog.server_check import ServerCheck
 
 MOST_SHOWN = 20
+MOST_STRANGERS = 5
 
 NOT_ALL_CHECKED = 3
 """Exit code where nothing is wrong, but not everything could be checked."""
@@ -36,6 +38,16 @@ def verify(
             "--members", help="Make the members' own messages again too: they plan anew, which takes time."
         ),
     ] = False,
+    server: Annotated[
+        bool,
+        typer.Option(
+            "--server", help="Hold the logs against the server's own record, server/messages.jsonl."
+        ),
+    ] = False,
+    server_record: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The same, where the server's record is elsewhere."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print counts and findings as JSON.")] = False,
 ) -> None:
     """Check that the logs are unchanged and complete, and that every price and bill follows from them.
@@ -47,6 +59,7 @@ def verify(
     from runtime.cli.messages import find_logs
     from runtime.inspection.proof import verify_run
     from runtime.messagelog.reader import log_paths
+    from runtime.messagelog.server_record import RECORD_FILE
     from runtime.messagelog.summaries import escaped
 
     logs_dir = find_logs(run)
@@ -61,7 +74,11 @@ def verify(
     if terms is not None and not terms.is_file():
         raise InputError(f"--terms: found no file {terms}")
     run_dir = logs_dir.parent if logs_dir.name == "logs" else logs_dir
-    verdict = verify_run(run_dir, paths, member, terms, members=members)
+    if server and server_record is None:
+        server_record = run_dir / "server" / RECORD_FILE
+    if server_record is not None and server_record.resolve() in {path.resolve() for path in paths}:
+        raise InputError(f"--server-record: {server_record}: expected a file outside the folder of logs")
+    verdict = verify_run(run_dir, paths, member, terms, members=members, server_record=server_record)
     if as_json:
         typer.echo(json.dumps(verdict.as_json(), indent=1))
     else:
@@ -84,6 +101,8 @@ def _verdict_text(run: str, verdict: Verdict, member: str | None) -> str:
     settlement = verdict.settlement or {}
     whole = "" if not verdict.unchecked else ", as far as could be checked"
     lines = [f"{run}: proven from the logs{whole}", *_log_lines(counts)]
+    if verdict.server is not None:
+        lines += _server_lines(verdict.server)
     proof: dict[str, Any] = settlement.get("proof", {})
     if proof:
         lines += _settlement_lines(proof) if member is None else _member_lines(member, proof)
@@ -119,6 +138,31 @@ def _log_lines(counts: dict[str, int]) -> list[str]:
         f"  {counts['messages']} messages: each sent by who may say it, arrived, and taken in once "
         f"({counts['resends']} resends, {counts['duplicates']} duplicates, {counts['refused']} refused)",
     ]
+
+
+def _server_lines(check: ServerCheck) -> list[str]:
+    counts, record = check.counts, check.record
+    lines = [
+        f"  the server's own record: {counts['messages']} messages, {counts['repeated']} repetitions: each "
+        "carried from the account that the logs name, in both logs with the same content, in the same order"
+    ]
+    if record.openings > 1 or record.torn_lines:
+        lines.append(
+            f"    the server was started {record.openings} times; {record.torn_lines} lines of its record "
+            "were cut by a crash, or are being written"
+        )
+    if counts["unheard"]:
+        lines.append(f"    {counts['unheard']} of them went down with a connection, and were repeated")
+    if counts["with_strangers"]:
+        names = ", ".join(name for name, _ in check.strangers.most_common(MOST_STRANGERS))
+        more = ", …" if len(check.strangers) > MOST_STRANGERS else ""
+        lines.append(
+            f"    {counts['with_strangers']} messages were with accounts whose logs are not here "
+            f"({names}{more}): held against the other end's log"
+        )
+    if counts["inspection"]:
+        lines.append(f"    {counts['inspection']} were the inspector's and answers to it, which no log keeps")
+    return lines
 
 
 def _settlement_lines(proof: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from runtime.errors import InputError, PeerwattError
 from runtime.fleet.query import ask_agents
+from runtime.messagelog.server_check import ServerCheck, check_against_server
 from runtime.messagelog.verify import FindingKind, LogCheck, check_logs
 
 VERIFICATION_TIMEOUT_S = 3600.0
@@ -28,6 +29,7 @@ class Verdict:
         settlement: what ``python -m coordinator verify`` says; None if settlement was not asked for.
         unchecked: what could not be checked, and why.
         members: what ``python -m agents verify`` says; None if members' own messages were not asked for.
+        server: logs held against the server's record; None if that was not asked for.
     """
 
     findings: list[str]
@@ -36,6 +38,7 @@ class Verdict:
     settlement: dict[str, Any] | None
     unchecked: list[str] = field(default_factory=list)
     members: dict[str, Any] | None = None
+    server: ServerCheck | None = None
 
     @property
     def proven(self) -> bool:
@@ -52,6 +55,7 @@ class Verdict:
             "logs": self.log_counts(),
             "settlement": self.settlement,
             "members": self.members,
+            "server": None if self.server is None else self.server.as_json(),
         }
 
     def log_counts(self) -> dict[str, int]:
@@ -76,6 +80,7 @@ def verify_run(
     terms: Path | None = None,
     *,
     members: bool = False,
+    server_record: Path | None = None,
 ) -> Verdict:
     """Verify a run, or one member's own bills.
 
@@ -85,6 +90,7 @@ def verify_run(
         member: whose bills alone, from its own log; None for the whole run.
         terms: the coordinator's configuration; None for the run's own.
         members: whether to make the members' own messages again too.
+        server_record: the server's record to hold the logs against; None for not at all.
 
     Raises:
         InputError: what is needed is missing or damaged.
@@ -100,6 +106,9 @@ def verify_run(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
         try:
             checked = check_logs(logs)
+            carried = (
+                None if server_record is None else check_against_server(server_record, checked.audit.logs)
+            )
             answer, said = asked.communicate(timeout=VERIFICATION_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             asked.kill()
@@ -126,7 +135,12 @@ def verify_run(
         unchecked += own["unchecked"]
     if member is None:
         unchecked += [f.text for f in checked.findings if f.kind is FindingKind.NO_LOG]
-    return Verdict(found, more, checked, settlement, unchecked, own)
+    if carried is not None:
+        # The server's word first: it names who kept a message from a log, where logs show that it is missing.
+        found = [f"{one.kind}: {one.text}" for one in carried.findings] + found
+        more += carried.unnamed
+        unchecked += carried.unchecked()
+    return Verdict(found, more, checked, settlement, unchecked, own, carried)
 
 
 def _is_said(text: str, found: Sequence[str]) -> bool:

@@ -122,11 +122,15 @@ class Tally:
 
     def keys(self, places: set[int]) -> set[tuple[str, str]]:
         """Sender and id of the messages at these places of ``ends``."""
-        found = {key for key, place in self._others.items() if place in places}
+        return set(self.named(places).values())
+
+    def named(self, places: set[int]) -> dict[int, tuple[str, str]]:
+        """Sender and id of the messages at these places of ``ends``, by place."""
+        found = {place: key for key, place in self._others.items() if place in places}
         for (sender, prefix), series in self._series.items():
             for number, place in enumerate(series.places):
                 if place and place - 1 in places:
-                    found.add((sender, f"{prefix}{number}"))
+                    found[place - 1] = (sender, f"{prefix}{number}")
         return found
 
     def _place(self, sender: str, recipient: str, message_id: str, digest: int) -> int:

@@ -60,9 +60,22 @@ def error_reply(stanza: ElementTree.Element, sender: str, to: str, kind: str, co
 class Router:
     """The sessions of the server and the messages stored for absent accounts (in memory)."""
 
-    def __init__(self, domain: str, has_account: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        domain: str,
+        has_account: Callable[[str], bool],
+        record: Callable[[str, ElementTree.Element], None] | None = None,
+    ) -> None:
+        """Route for a domain.
+
+        Args:
+            domain: the XMPP domain.
+            has_account: whether there is an account of this local part.
+            record: told the sender's full JID and each message as it came, before it is routed.
+        """
         self.domain = domain
         self._has_account = has_account
+        self._record = record
         self._sessions: dict[str, dict[str, Session]] = {}
         self._stored: dict[str, deque[bytes]] = {}
 
@@ -97,6 +110,8 @@ class Router:
 
     def route(self, sender: Session, message: ElementTree.Element) -> None:
         """Deliver a message, store it, or answer why not; its sender is the session, whatever it says."""
+        if self._record is not None:
+            self._record(sender.jid, message)
         to = message.get("to") or f"{sender.local_part}@{self.domain}"
         bare, _, resource = to.partition("/")
         local_part, _, domain = bare.rpartition("@")

@@ -7,6 +7,7 @@ an admin page and a server-to-server port, and forks workers that hold on to its
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -19,11 +20,13 @@ from pathlib import Path
 from loguru import logger
 
 from runtime.errors import PeerwattError
+from runtime.messagelog.server_record import RECORD_FILE
 from runtime.messaging.connection import Connection
 from runtime.messaging.secrets import ensure_secrets
 from runtime.xmpp.accounts import load_accounts
 from runtime.xmpp.authority import Credentials, ensure_credentials
 from runtime.xmpp.protocol import ClientProtocol
+from runtime.xmpp.record import CarriedRecord
 from runtime.xmpp.routing import Router
 
 LOOPBACK = "127.0.0.1"
@@ -41,17 +44,24 @@ class EmbeddedServer:
         protocols: connections that are open.
     """
 
-    def __init__(self, domain: str, passwords: dict[str, str], tls_context: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        domain: str,
+        passwords: dict[str, str],
+        tls_context: ssl.SSLContext,
+        record: CarriedRecord | None = None,
+    ) -> None:
         """Prepare a server.
 
         Args:
             domain: the XMPP domain.
             passwords: by account (local part).
             tls_context: server side, certificate loaded.
+            record: where messages are recorded; None if they are not.
         """
         self.domain = domain
         self.tls_context = tls_context
-        self.router = Router(domain, passwords.__contains__)
+        self.router = Router(domain, passwords.__contains__, None if record is None else record.write)
         self.protocols: set[ClientProtocol] = set()
         self._passwords = passwords
         self._listener: asyncio.Server | None = None
@@ -115,6 +125,7 @@ async def serve(directory: Path, domain: str, accounts: Iterable[str], port: int
     """Run the server of ``directory`` until standard input ends or a signal asks it to stop.
 
     Writes ``connection.json`` there and then one line, ``{"ready": {"port": N}}``, to standard output.
+    A record of messages (``RECORD_FILE``) that is there, be it empty, is continued; else none is kept.
 
     Raises:
         InputError: something in ``directory`` cannot be used.
@@ -129,7 +140,13 @@ async def serve(directory: Path, domain: str, accounts: Iterable[str], port: int
         secrets_dir=directory.absolute() / SECRETS_FOLDER,
     )
     passwords = ensure_secrets(connection.secrets_dir, accounts)
-    server = EmbeddedServer(domain, passwords, server_tls_context(credentials))
+    record_path = directory / RECORD_FILE
+    with CarriedRecord(record_path) if record_path.exists() else contextlib.nullcontext() as record:
+        server = EmbeddedServer(domain, passwords, server_tls_context(credentials), record)
+        await _serve(server, connection, directory, port)
+
+
+async def _serve(server: EmbeddedServer, connection: Connection, directory: Path, port: int) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
