@@ -23,6 +23,10 @@ class BargainTerms:
         penalty_eur_per_kwh2: ρ, above 0.
         max_rounds: rounds at most.
         tolerance_kwh: residual at which bargaining may end.
+        import_share_kwh: the member's share of what the community's connection takes, energy from the grid
+            above which costs more; None without a limit.
+        export_share_kwh: of what it gives, likewise.
+        excess_price_eur_per_kwh: how much more.
     """
 
     partners: tuple[str, ...]
@@ -33,6 +37,21 @@ class BargainTerms:
     penalty_eur_per_kwh2: FloatArray
     max_rounds: int
     tolerance_kwh: float
+    import_share_kwh: FloatArray | None = None
+    export_share_kwh: FloatArray | None = None
+    excess_price_eur_per_kwh: float = 0.0
+
+    @property
+    def highest_eur_per_kwh(self) -> FloatArray:
+        """What a kWh taken costs at most, shape (slots,)."""
+        excess = 0.0 if self.import_share_kwh is None else self.excess_price_eur_per_kwh
+        return np.maximum(self.import_price_eur_per_kwh, self.export_price_eur_per_kwh) + excess
+
+    @property
+    def lowest_eur_per_kwh(self) -> FloatArray:
+        """What a kWh given earns at least, shape (slots,)."""
+        excess = 0.0 if self.export_share_kwh is None else self.excess_price_eur_per_kwh
+        return self.export_price_eur_per_kwh - excess
 
 
 @dataclass(frozen=True, eq=False)

@@ -322,6 +322,10 @@ def _terms(call: BargainCall, own: str, slots: int) -> BargainTerms:
         "import_price_eur_per_kwh": call.import_price_eur_per_kwh,
         "export_price_eur_per_kwh": call.export_price_eur_per_kwh,
     }
+    if call.import_share_kwh is not None:
+        series["import_share_kwh"] = call.import_share_kwh
+    if call.export_share_kwh is not None:
+        series["export_share_kwh"] = call.export_share_kwh
     for name, values in series.items():
         if len(values) != slots:
             raise ProtocolError(f"{name} has {len(values)} slots, expected {slots}")
@@ -338,4 +342,7 @@ def _terms(call: BargainCall, own: str, slots: int) -> BargainTerms:
         penalty_eur_per_kwh2=np.array(call.penalty_eur_per_kwh2),
         max_rounds=call.max_rounds,
         tolerance_kwh=call.tolerance_kwh,
+        import_share_kwh=None if call.import_share_kwh is None else np.array(call.import_share_kwh),
+        export_share_kwh=None if call.export_share_kwh is None else np.array(call.export_share_kwh),
+        excess_price_eur_per_kwh=call.excess_price_eur_per_kwh,
     )

@@ -21,6 +21,11 @@ Beside energy from the grid at λ⁺, a member has for every partner a price at 
 price. Its demand at a marginal price π is Σ_m [π − floor_nm]₊ / ρ; this curve, inverted and cut at the grid's
 tariffs, is what its net energy costs it in the plan, and filling it up to the planned net energy (as water
 fills a vessel) spreads that over the partners. Selling is the mirror image.
+
+Where the community's connection has a limit, the member has a share of it: energy from the grid is at λ⁺ up
+to the share and dearer by the excess price e beyond, so that the curve has a step of that width at λ⁺ and
+goes on up to λ⁺ + e. Prices of pairs rise with it, which makes partners with energy to spare give it then;
+what is paid in the end stays within the tariffs.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.bargain_filling import fill_beside_grid
 from agents.bargain_terms import BargainTerms, NetCost, Proposal, Trade
 from agents.planning.tariff import FloatArray, Hinge
 from runtime.preferences import TradePreferences
@@ -50,28 +56,6 @@ _IDLE_KWH = 0.5 * 10.0**-DECIMALS
 _FINEST_STEP, _STEPS = 0.001, 8
 """The curve is sampled where its price leaves the last one by so much of the tariff's spread, then twice as
 much, and so on."""
-
-
-def fill(
-    energy_kwh: FloatArray, floor_eur_per_kwh: FloatArray, penalty_eur_per_kwh2: FloatArray, cap: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Spread energy over partners: the level π with Σ_m [π − floor_m]₊ / ρ = energy, at most a cap.
-
-    Args:
-        energy_kwh: what there is to spread, at least 0, shape (slots,).
-        floor_eur_per_kwh: price of each partner's first kWh, shape (partners, slots), at least one partner.
-        penalty_eur_per_kwh2: ρ, shape (slots,).
-        cap: highest level, shape (slots,) [EUR/kWh]; what it leaves over is not spread.
-
-    Returns:
-        The level, shape (slots,), and each partner's share, shape (partners, slots).
-    """
-    partners = np.arange(1, floor_eur_per_kwh.shape[0] + 1)[:, None]
-    lowest_first = np.sort(floor_eur_per_kwh, axis=0)
-    # With the j lowest floors alone, the level would be these; the true one is the lowest of them.
-    levels = (penalty_eur_per_kwh2 * energy_kwh + np.cumsum(lowest_first, axis=0)) / partners
-    level = np.minimum(levels.min(axis=0), cap)
-    return level, np.maximum(level - floor_eur_per_kwh, 0.0) / penalty_eur_per_kwh2
 
 
 class Bargaining:
@@ -125,9 +109,13 @@ class Bargaining:
         steps = _FINEST_STEP * 2.0 ** np.arange(_STEPS)
         at = [low, *(self._level - step * spread for step in steps[::-1]), self._level]
         at += [*(self._level + step * spread for step in steps), high]
-        prices = np.clip(np.array(at), low, high)
-        kinks = np.maximum.accumulate(self._traded_at(prices), axis=0)
-        slopes = np.concatenate([low[None], (prices[1:] + prices[:-1]) / 2, high[None]])
+        lowest, highest = terms.lowest_eur_per_kwh, terms.highest_eur_per_kwh
+        if terms.import_share_kwh is not None or terms.export_share_kwh is not None:
+            at += [low, high, lowest, highest]  # from step to step of the grid's tariffs, and beyond
+            at = list(np.sort(np.array(at), axis=0))
+        prices = np.clip(np.array(at), lowest, highest)
+        kinks = np.maximum.accumulate(self._traded_at(prices) + self._of_grid_at(prices), axis=0)
+        slopes = np.concatenate([lowest[None], (prices[1:] + prices[:-1]) / 2, highest[None]])
         middle = len(at) // 2
         nothing = np.zeros(low.size)
         hinges = []
@@ -135,6 +123,7 @@ class Bargaining:
             real = np.where(trades, rise, 0.0)
             sides = (real, nothing) if number >= middle else (nothing, real)
             hinges.append(Hinge(np.where(trades, kink, 0.0), *sides))
+        hinges += self._beyond_shares(nothing, ~trades)
         base = slopes[middle]
         return NetCost(
             np.where(trades, base, terms.import_price_eur_per_kwh),
@@ -155,11 +144,22 @@ class Bargaining:
         return NetCost(
             np.where(tradable, base, terms.import_price_eur_per_kwh),
             np.where(tradable, base, terms.export_price_eur_per_kwh),
-            (hinge,),
+            (hinge, *self._beyond_shares(agreed, np.ones(low.size, dtype=np.bool_))),
         )
 
+    def _beyond_shares(self, traded_kwh: FloatArray, where: NDArray[np.bool_]) -> list[Hinge]:
+        """The excess price on energy with the grid beyond the member's shares, given what is traded."""
+        terms, nothing = self.terms, np.zeros(where.size)
+        excess = np.where(where, terms.excess_price_eur_per_kwh, 0.0)
+        beyond = []
+        if terms.import_share_kwh is not None:
+            beyond.append(Hinge(traded_kwh + terms.import_share_kwh, excess, nothing))
+        if terms.export_share_kwh is not None:
+            beyond.append(Hinge(traded_kwh - terms.export_share_kwh, nothing, excess))
+        return beyond
+
     def _bounds(self) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-        """Lowest and highest marginal price, and where there is trade; shape (slots,) each."""
+        """The grid's tariffs, lower and higher, and where there is trade; shape (slots,) each."""
         terms = self.terms
         low = terms.export_price_eur_per_kwh
         high = np.maximum(terms.import_price_eur_per_kwh, low)
@@ -183,6 +183,19 @@ class Bargaining:
             self._net_kwh > _IDLE_KWH, bought, np.where(self._net_kwh < -_IDLE_KWH, -sold, either)
         )
         return traded
+
+    def _of_grid_at(self, prices: FloatArray) -> FloatArray:
+        """Energy within the member's shares at marginal prices in ascending order, shape (points, slots)."""
+        low, high, _ = self._bounds()
+        energy = np.zeros_like(prices)
+        if self.terms.import_share_kwh is not None:
+            # Of several points at the tariff itself, the last is at the far end of the step.
+            beyond = np.concatenate([prices[1:] > high, np.ones((1, high.size), dtype=np.bool_)])
+            energy += np.where((prices >= high) & beyond, self.terms.import_share_kwh, 0.0)
+        if self.terms.export_share_kwh is not None:
+            before = np.concatenate([np.ones((1, low.size), dtype=np.bool_), prices[:-1] < low])
+            energy -= np.where((prices <= low) & before, self.terms.export_share_kwh, 0.0)
+        return energy
 
     def _floors(self) -> tuple[FloatArray, FloatArray]:
         """Prices of the first kWh bought from, and sold to, each active partner, shape (active, slots)."""
@@ -212,9 +225,11 @@ class Bargaining:
         self._own[:] = 0.0
         if self.active:
             buys, sells = self._floors()
-            rho, high = terms.penalty_eur_per_kwh2, terms.import_price_eur_per_kwh
-            ask, bought = fill(np.maximum(net, 0.0), buys, rho, high)
-            bid, sold = fill(np.maximum(-net, 0.0), -sells, rho, -terms.export_price_eur_per_kwh)
+            rho, excess = terms.penalty_eur_per_kwh2, terms.excess_price_eur_per_kwh
+            high, low = terms.import_price_eur_per_kwh, terms.export_price_eur_per_kwh
+            take, give = np.maximum(net, 0.0), np.maximum(-net, 0.0)
+            ask, bought = fill_beside_grid(take, buys, rho, high, terms.import_share_kwh, excess)
+            bid, sold = fill_beside_grid(give, -sells, rho, -low, terms.export_share_kwh, excess)
             takes, gives = net > _IDLE_KWH, net < -_IDLE_KWH
             own = np.where(takes & ~terms.suspended, bought, 0.0)
             own = np.where(gives & ~terms.suspended, -sold, own)
@@ -239,6 +254,7 @@ class Bargaining:
         """
         terms = self.terms
         low, high, _ = self._bounds()
+        spread, lowest, highest = high - low, terms.lowest_eur_per_kwh, terms.highest_eur_per_kwh
         told = [self.residual_kwh, *(theirs[name].residual_kwh for name in self.active if name in theirs)]
         complete = all(name in theirs for name in self.active)
         self._theirs.update({name: theirs[name] for name in self.active if name in theirs})
@@ -257,7 +273,7 @@ class Bargaining:
             target = np.where(own * other.trade_kwh > 0, 0.0, (ours - yours) / 2)
             apart += np.abs(own + other.trade_kwh)
             # Far beyond the tariffs nobody trades; further than that no claim can drive a price.
-            bounded = np.clip(price + rise, low - (high - low), high + (high - low))
+            bounded = np.clip(price + rise, lowest - spread, highest + spread)
             self._price[row], self._target[row] = np.round(bounded, DECIMALS), target
         self.active = [name for name in self.active if self._silent[name] < SILENT_ROUNDS]
         self._apart_kwh.append(round(float(np.maximum(apart, self._moved_kwh).mean()), DECIMALS))

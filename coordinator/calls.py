@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from coordinator.mechanisms import Bargain, Declaration, Declare, Schedule, Signal
-from coordinator.mechanisms.base import Array
+from coordinator.mechanisms.base import Array, ConnectionShare
 from coordinator.negotiation import Answer, Negotiation
 from coordinator.trades import reported_trade
 from runtime.errors import ProtocolError
@@ -38,6 +38,7 @@ def call_body(
     if isinstance(call, Declare):
         return DeclarationRequest(session=session, round=number)
     if isinstance(call, Bargain):
+        share = call.shares[0] if call.shares else ConnectionShare(None, None)
         return BargainCall(
             session=session,
             round=number,
@@ -50,6 +51,9 @@ def call_body(
             suspended_slots=np.flatnonzero(tariff.suspended).tolist(),
             local_fee_eur_per_kwh=tariff.local_fee_eur_per_kwh,
             demand_charge_eur_per_kw=tariff.demand_charge_eur_per_kw,
+            import_share_kwh=None if share.import_kwh is None else told(share.import_kwh),
+            export_share_kwh=None if share.export_kwh is None else told(share.export_kwh),
+            excess_price_eur_per_kwh=tariff.excess_price_eur_per_kwh if call.shares else 0.0,
         )
     return PriceSignal(
         session=session,

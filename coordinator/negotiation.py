@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -189,6 +189,9 @@ class Negotiation:
         else:
             self._turns = []
             self.asking = dict.fromkeys(self._members, self.call)
+            if isinstance(self.call, Bargain) and self.call.shares:
+                own = zip(self._members, self.call.shares, strict=True)
+                self.asking = {name: replace(self.call, shares=(share,)) for name, share in own}
             self._asked = list(self._members)
             self._waiting = set(self._members)
 

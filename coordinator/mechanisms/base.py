@@ -77,6 +77,19 @@ class Declare:
 
 
 @dataclass(frozen=True)
+class ConnectionShare:
+    """A member's share of what the community's connection carries; arrays of shape (slots,) [kWh].
+
+    Attributes:
+        import_kwh: of what it takes; None where there is no limit to that.
+        export_kwh: of what it gives, likewise.
+    """
+
+    import_kwh: Array | None
+    export_kwh: Array | None
+
+
+@dataclass(frozen=True)
 class Bargain:
     """Members are asked to bargain among themselves and to report what they agreed on.
 
@@ -85,12 +98,15 @@ class Bargain:
         tolerance_kwh: bargaining ends once everybody's residual is within this.
         penalty_eur_per_kwh2: ρ, by which prices follow disagreement, shape (slots,), above 0.
         across: whether members of the other community, if there is one, take part too.
+        shares: each member's share of the connection, energy with the grid beyond which is charged the
+            excess price; where a member is asked, its own alone; none without a limit.
     """
 
     max_rounds: int
     tolerance_kwh: float
     penalty_eur_per_kwh2: Array
     across: bool = False
+    shares: tuple[ConnectionShare, ...] = ()
 
 
 Call = Signal | InTurn | Declare | Bargain

@@ -3,9 +3,11 @@
 After round 0 the coordinator has the members bargain; each answers with the position it then plans and the
 trades it agreed on. A trade counts if both sides report the same (``coordinator.trades``); energy that trades
 do not cover is at the grid's tariffs. What happens between members is in ``agents.bargaining``: the
-alternating direction method of multipliers on pairs. No member sees the community's connection limit, which
-nobody owns, so it is not respected. Sources: T. Baroche et al., *Prosumer markets: a unified formulation*,
-IEEE PowerTech 2019; T. Sousa et al., Renew. Sustain. Energy Rev. 104 (2019).
+alternating direction method of multipliers on pairs. Of the community's connection, which nobody owns, the
+coordinator gives each member a share (``coordinator.connection_shares``); beyond its share, energy from the
+grid is dearer by the excess price, and neighbours' energy is worth as much more. Sources: T. Baroche et al.,
+*Prosumer markets: a unified formulation*, IEEE PowerTech 2019; T. Sousa et al., Renew. Sustain. Energy Rev.
+104 (2019).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import ClassVar, cast
 import numpy as np
 from pydantic import Field
 
+from coordinator.connection_shares import connection_shares
 from coordinator.costs import CommunityTariff
 from coordinator.mechanisms.base import (
     Agreed,
@@ -97,6 +100,7 @@ class Bilateral(Mechanism):
             max_rounds=self._own.max_rounds,
             tolerance_kwh=self._own.tolerance * scale_kwh,
             penalty_eur_per_kwh2=self._penalties_at(np.abs(answers.net_kwh).mean(axis=0), self.members),
+            shares=connection_shares(answers.net_kwh, self.tariff),
         )
 
     def _penalties_at(self, energy: Array, members: int) -> Array:

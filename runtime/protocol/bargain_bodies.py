@@ -26,6 +26,10 @@ class BargainCall(Body):
         suspended_slots: slots in which nobody may trade.
         local_fee_eur_per_kwh: fee on energy traded, half for each side.
         demand_charge_eur_per_kw: price of the member's greatest mean import power of a slot.
+        import_share_kwh: the member's own share of what the community's connection takes: energy that it has
+            from the grid above this is charged the excess price on top, shape (slots,); null without a limit.
+        export_share_kwh: of what the connection gives, likewise.
+        excess_price_eur_per_kwh: the charge.
     """
 
     type: Literal["bargain-call"] = "bargain-call"
@@ -40,6 +44,9 @@ class BargainCall(Body):
     suspended_slots: list[Index] = Field(default_factory=list)
     local_fee_eur_per_kwh: Annotated[float, Field(ge=0)] = 0.0
     demand_charge_eur_per_kw: Annotated[float, Field(ge=0)] = 0.0
+    import_share_kwh: list[Energy] | None = None
+    export_share_kwh: list[Energy] | None = None
+    excess_price_eur_per_kwh: Annotated[float, Field(ge=0)] = 0.0
 
 
 class TradeProposal(Body):

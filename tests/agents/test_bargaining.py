@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.bargain_terms import BargainTerms, Proposal, Trade
-from agents.bargaining import SILENT_ROUNDS, STEADY_ROUNDS, Bargaining, fill
+from agents.bargain_filling import fill, fill_beside_grid
+from agents.bargain_terms import BargainTerms, NetCost, Proposal, Trade
+from agents.bargaining import SILENT_ROUNDS, STEADY_ROUNDS, Bargaining
 from agents.planning.tariff import NetTariff
 from runtime.preferences import TradePreferences
 
@@ -104,6 +105,71 @@ def test_energy_fills_the_lowest_floors_first_to_a_common_level(energy, floors, 
     assert shares.sum() <= energy + 1e-9
     if level[0] < cap:  # nothing is left over
         assert shares.sum() == pytest.approx(energy, abs=1e-9)
+
+
+@given(
+    energy=st.floats(0, 10),
+    floors=st.lists(st.floats(-1, 1), min_size=1, max_size=6),
+    penalty=st.floats(0.01, 10),
+    share=st.floats(0, 10),
+)
+def test_beside_a_share_of_the_connection_partners_are_worth_more_than_the_tariff(
+    energy, floors, penalty, share
+):
+    rows, rho, tariff = np.array(floors)[:, None], np.array([penalty]), np.array([0.3])
+    given_ = np.array([energy]), rows, rho, tariff
+    level, spread = fill_beside_grid(*given_, np.array([share]), 0.5)
+    assert tariff[0] + 0.5 + 1e-9 >= level[0] >= fill(*given_)[0][0] - 1e-9
+    assert spread[:, 0] == pytest.approx(np.maximum(level[0] - np.array(floors), 0) / penalty)
+    of_grid = energy - spread.sum()
+    if level[0] < 0.3:
+        assert of_grid == pytest.approx(0, abs=1e-9)
+    elif level[0] < 0.8 - 1e-9:  # beyond the tariff the share is used up, below the cap no more than that
+        assert of_grid <= share + 1e-9
+        if level[0] > 0.3 + 1e-9:
+            assert of_grid == pytest.approx(share, abs=1e-9)
+    assert fill_beside_grid(*given_, None, 0.5)[0] == fill(*given_)[0]
+
+
+def cost_eur(cost: NetCost, net_kwh: float) -> np.ndarray:
+    net = np.full(SLOTS, net_kwh)
+    price = np.where(net > 0, cost.import_price_eur_per_kwh, cost.export_price_eur_per_kwh)
+    total = price * net
+    for hinge in cost.hinges:
+        apart = net - hinge.at_kwh
+        total = total + np.where(apart > 0, hinge.above_eur_per_kwh * apart, -hinge.below_eur_per_kwh * apart)
+    return total
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+def test_energy_from_the_grid_beyond_the_share_costs_the_excess_price_on_top(suspended):
+    terms = terms_of(
+        ["other"],
+        suspended=np.full(SLOTS, suspended),
+        import_share_kwh=np.full(SLOTS, 2.0),
+        export_share_kwh=np.full(SLOTS, 1.0),
+        excess_price_eur_per_kwh=0.5,
+    )
+    bargaining = Bargaining(terms, NOTHING, False, np.full(SLOTS, 3.0))
+
+    def slope(cost: NetCost, at: float) -> np.ndarray:
+        return (cost_eur(cost, at + 1e-6) - cost_eur(cost, at - 1e-6)) / 2e-6
+
+    for at, price in ((50.0, 0.8), (-50.0, -0.4)):
+        assert slope(bargaining.net_cost(), at) == pytest.approx(np.full(SLOTS, price), abs=1e-6)
+    if suspended:
+        for at, price in ((2.1, 0.8), (1.9, 0.3), (-0.9, 0.1), (-1.1, -0.4)):
+            assert slope(bargaining.net_cost(), at) == pytest.approx(np.full(SLOTS, price), abs=1e-6)
+    else:
+        bought = 2.0  # at λ⁺: (0.3 − 0.2) / ρ from the partner, then 2 kWh of the share at λ⁺, then dearer
+        for at, price in ((bought + 0.1, 0.3), (bought + 1.9, 0.3)):
+            assert slope(bargaining.net_cost(), at) == pytest.approx(np.full(SLOTS, price), abs=1e-6)
+        assert (slope(bargaining.net_cost(), bought + 2.1) > 0.301).all()
+    trade = Trade("other", np.full(SLOTS, 4.0), np.full(SLOTS, 0.2))
+    agreed = bargaining.agreed_cost([] if suspended else [trade])
+    kept = 0.0 if suspended else 4.0
+    for at, price in ((kept + 1.9, 0.3), (kept + 2.1, 0.8), (kept - 0.9, 0.1), (kept - 1.1, -0.4)):
+        assert slope(agreed, at) == pytest.approx(np.full(SLOTS, price), abs=1e-6)
 
 
 @settings(deadline=None, max_examples=50)

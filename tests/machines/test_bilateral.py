@@ -16,6 +16,7 @@ from coordinator.expected import expected_bills_eur
 from coordinator.optimum import coordinated_optimum
 from coordinator.session import MarketMachine, Phase
 from runtime.configuration import CoordinatorConfig, MemberConfig, Timing
+from runtime.grid_terms import GridTerms
 from runtime.preferences import TradePreferences
 from runtime.protocol.bargain_bodies import BargainReport, TradeProposal
 from runtime.protocol.bodies import Acknowledged, AnyBody, parse_body
@@ -25,6 +26,7 @@ from runtime.records import CoordinatorRecord
 from runtime.rundir import COORDINATOR
 from runtime.scenario.resolve import resolve
 from tests.machines.communities import DOMAIN, Community
+from tests.machines.negotiating import negotiate, of_scenario
 from tests.machines.network import Network, Node
 
 PATIENT = Timing(join_deadline_s=1e5, round_deadline_s=1e5, delivery_deadline_s=1e5)
@@ -87,6 +89,25 @@ def test_the_built_in_community_saves_99_percent_of_what_can_be_saved_within_40_
     )
     assert reached >= 0.99
     assert rounds <= 40
+
+
+def test_members_keep_to_their_shares_of_a_narrow_connection() -> None:
+    terms = GridTerms(
+        import_limit_kw=Decimal("21.4"),
+        export_limit_kw=Decimal("80.8"),
+        excess_price_eur_per_kwh=Decimal("0.3"),
+    )  # four fifths of what they would take, and give, at most alone
+    coordinator, members = of_scenario("example", "bilateral", session=1)
+    sessions = [coordinator.sessions[0].model_copy(update={"grid": terms})]
+    outcome = negotiate(coordinator.model_copy(update={"sessions": sessions}), members)
+    negotiation, tariff = outcome.negotiation, outcome.tariff
+    alone, agreed = (
+        float(tariff.excess_kwh(net_kwh.sum(axis=0)).sum())
+        for net_kwh in (negotiation.positions_of(0), negotiation.agreed_kwh)
+    )
+    assert agreed < 0.25 * alone
+    assert outcome.score >= 0.9
+    assert (outcome.bills_eur <= outcome.alone_eur + 1e-6).all()
 
 
 def test_lorient_saves_99_percent_of_what_can_be_saved_within_40_rounds(lorient_folder: Path) -> None:
