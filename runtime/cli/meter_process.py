@@ -196,33 +196,16 @@ def start_meter(
     """
     from datetime import UTC, datetime
 
-    import psutil
-
     command = [sys.executable, "-m", "agents", "meter", "--run", str(files.run), "--member", files.member]
     command += ["--number", str(files.number), "--source", source]
     command += [word for role in roles for word in ("--role", role)]
     if connection is not None:
         command += ["--connection", str(connection)]
-    files.output.parent.mkdir(parents=True, exist_ok=True)
-    start = files.output_size()
-    with files.output.open("ab") as output:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        attached = _await_attached(process, files, start)
-    except BaseException:
-        process.terminate()
-        try:
-            process.wait(LEAVE_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        raise
+    process, attached = start_attached(files, command)
     meter = AttachedMeter(
         member=files.member,
         pid=process.pid,
-        process_started_s=psutil.Process(process.pid).create_time(),
+        process_started_s=started_s(process.pid),
         source=source,
         roles=attached["roles"],
         since=datetime.now(UTC),
@@ -232,6 +215,41 @@ def start_meter(
     )
     files.save(meter)
     return process, meter
+
+
+def started_s(pid: int) -> float:
+    """When a process started [s since 1970]."""
+    import psutil
+
+    return float(psutil.Process(pid).create_time())
+
+
+def start_attached(files: MeterFiles, command: list[str]) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    """Start what is to be attached in the background, and wait until its prosumer has taken it.
+
+    Returns:
+        The process, and the step ``attached`` that it printed.
+
+    Raises:
+        InputError: what it was told will not do.
+        FleetError: the prosumer refused, or nobody answered in time.
+    """
+    files.output.parent.mkdir(parents=True, exist_ok=True)
+    start = files.output_size()
+    with files.output.open("ab") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        return process, _await_attached(process, files, start)
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(LEAVE_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
 
 
 def _await_attached(process: subprocess.Popen[bytes], files: MeterFiles, start: int) -> dict[str, Any]:
@@ -247,7 +265,7 @@ def _await_attached(process: subprocess.Popen[bytes], files: MeterFiles, start: 
             reason = str(failed["reason"]) if failed else files.last_words(start)
             if code == InputError.exit_code:
                 raise InputError(reason)
-            raise FleetError(f"{files.member}: the meter left with exit code {code}: {reason}")
+            raise FleetError(f"{files.member}: it left with exit code {code}: {reason}")
         if time.monotonic() > deadline_s:
             raise FleetError(f"{files.member}: not attached within {ATTACH_LIMIT_S:g} s; see {files.output}")
         time.sleep(POLL_S)

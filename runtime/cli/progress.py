@@ -9,7 +9,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from runtime.rundir import SECOND_COORDINATOR
+from runtime.rundir import SECOND_COORDINATOR, controller_account
 
 SHARES_OF_SLOTS_TOLD = 4
 """Off a terminal, how many times the passing of slots is told in a session."""
@@ -68,6 +68,12 @@ class FleetProgress:
                 self._say(f"{agent}: {detail['meter']} fell silent; metered by its own meter again")
             case "meter-detached":
                 self._say(f"{agent}: metered by its own meter again")
+            case "controller-attached":
+                dry = " (dry run: nothing is written)" if detail["dry_run"] else ""
+                self._say(f"{agent}: set-points of its battery go to {detail['target']}{dry}")
+            case "setpoint-failed" if detail["slot"] is None or not agent.endswith(controller_account("")):
+                where = "" if detail["slot"] is None else f"slot {detail['slot']}: "
+                self._say(f"{agent}: {where}the battery's set-point: {detail['reason']}")
             case "starting":
                 self._step(f"starting {detail['processes']} processes", None, None, "")
             case "made":

@@ -14,7 +14,7 @@ from runtime.rundir import RunDirectory
 
 Story = dict[str, Any]
 """JSON-ready: ``rounds``, ``agreement``, ``readings``, ``delivery``, ``bill_line``, ``correction``,
-``adjustment``, ``forecast`` and ``community``; None or empty where nothing is known."""
+``adjustment``, ``steering``, ``forecast`` and ``community``; None or empty where nothing is known."""
 
 
 def session_horizons(log: Path) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def story_of(directory: RunDirectory, member: str, session: int, slot: int) -> S
         LogError: the member's log cannot be read, or its chain is broken.
     """
     story: Story = {"rounds": [], "agreement": None, "readings": [], "delivery": None, "bill_line": None}
-    story |= {"correction": None, "adjustment": None}
+    story |= {"correction": None, "adjustment": None, "steering": []}
     rounds: dict[int, dict[str, Any]] = {}
     for record in read_log(directory.log(member)):
         envelope = record.envelope
@@ -77,6 +77,8 @@ def story_of(directory: RunDirectory, member: str, session: int, slot: int) -> S
             story["readings"].append(reading)
         elif kind == "delivery" and here:
             story["delivery"] = body
+        elif kind in ("setpoint", "setpoint-outcome") and here:
+            story["steering"].append(body)
         elif kind == "bill-line" and here:
             story["bill_line"] = body
         elif kind == "delivery-correction" and here and record.kind == "out":

@@ -8,6 +8,7 @@ from typing import Any
 
 from runtime.horizon import Horizon
 from runtime.inspection.slot_story import Story
+from runtime.inspection.steering_words import steering_lines
 
 _FIRST_ROUNDS, _LAST_ROUNDS = 3, 2
 
@@ -31,6 +32,7 @@ def story_lines(
         ("Forecast", _forecast(story)),
         ("Prices seen", _prices(story)),
         ("Plan", _plan(story, reason)),
+        *([("Set-point", steering_lines(story["steering"]))] if story["steering"] else []),
         ("Meter", _meter(story)),
         ("Settled", _settled(story)),
     ):
