@@ -27,6 +27,7 @@ from runtime.cli.report import report
 from runtime.cli.resume import resume
 from runtime.cli.run import run
 from runtime.cli.secrets import app as secrets
+from runtime.cli.setpoint import app as setpoint
 from runtime.cli.top import top
 from runtime.cli.verify import verify
 from runtime.cli.why import why
@@ -50,6 +51,7 @@ app.command()(dashboard)
 app.command()(top)
 app.command()(inspect)
 app.add_typer(meter, name="meter")
+app.add_typer(setpoint, name="setpoint")
 app.command()(compare)
 app.add_typer(dataset, name="dataset")
 app.command()(report)
