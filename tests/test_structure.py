@@ -31,6 +31,8 @@ HEAVY = [
     "aioxmpp",
     "typer",
     "rich",
+    "textual",
+    "prometheus_client",
     "coordinator",
 ]
 

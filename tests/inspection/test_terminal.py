@@ -44,7 +44,7 @@ from runtime.rundir import RunDirectory
 from tests.machines.communities import Community
 from tests.machines.logged import leave_behind
 
-MEMBERS = 5
+MEMBERS = 9
 SIZE = (80, 24)
 
 
