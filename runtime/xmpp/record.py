@@ -6,6 +6,7 @@ agents' logs against them.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from hashlib import sha256
@@ -112,11 +113,9 @@ def _value(text: str) -> str:
 def _content(message: ElementTree.Element) -> tuple[bytes | None, Fields | None, str | None]:
     """Body, fields of the form, thread."""
     if isinstance(message, WrittenStanza):
-        content = message.content
-        if b"&#" not in content and b"\r" not in content and (usual := _USUAL.fullmatch(content)):
-            fields = {name.decode(): _unescaped(value).decode() for name, value in _FIELDS.findall(usual[2])}
-            thread = fields.get(_THREAD_FIELD)
-            return _unescaped(usual[1]), {n: v for n, v in fields.items() if n in _KNOWN}, thread
+        if (usual := _USUAL.fullmatch(message.content)) and b"\r" not in message.content:
+            with contextlib.suppress(_ReferenceError):
+                return _usual_content(usual)
         message = ElementTree.fromstring(b'<s xmlns="jabber:client">%b</s>' % stanza_bytes(message))[0]
     text = message.findtext(f"{_CLIENT}body")
     thread = message.findtext(f"{_CLIENT}thread")
@@ -133,8 +132,25 @@ def _content(message: ElementTree.Element) -> tuple[bytes | None, Fields | None,
     return None if text is None else text.encode(), None, thread
 
 
+def _usual_content(usual: re.Match[bytes]) -> tuple[bytes, Fields, str | None]:
+    fields = {name.decode(): _unescaped(value).decode() for name, value in _FIELDS.findall(usual[2])}
+    thread = fields.pop(_THREAD_FIELD, None)
+    if not fields.keys() <= _KNOWN:
+        fields = {name: value for name, value in fields.items() if name in _KNOWN}
+    return _unescaped(usual[1]), fields, thread
+
+
+class _ReferenceError(ValueError):
+    """A character by its number: left to a parser of XML."""
+
+
 def _unescaped(text: bytes) -> bytes:
     if b"&" not in text:
         return text
-    text = text.replace(b"&quot;", b'"').replace(b"&apos;", b"'")
-    return text.replace(b"&lt;", b"<").replace(b"&gt;", b">").replace(b"&amp;", b"&")
+    text = text.replace(b"&quot;", b'"')  # JSON has no other, as a rule
+    if b"&" not in text:
+        return text
+    if b"&#" in text:
+        raise _ReferenceError
+    text = text.replace(b"&apos;", b"'").replace(b"&lt;", b"<").replace(b"&gt;", b">")
+    return text.replace(b"&amp;", b"&")

@@ -54,8 +54,12 @@ def lua_name(text):
     return "".join(sign if sign.isascii() and sign.isalnum() else f"%{ord(sign):02x}" for sign in text)
 
 
+MODULES = Path(__file__).parents[2] / "docker" / "xmpp" / "modules"
+
+
 class ProsodyProcess:
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, accounts=ACCOUNTS, record: Path | None = None):
+        """With ``record``, the module of deployments writes there what messages it carries."""
         self.directory = directory
         self.process = None
         if shutil.which("prosody") is None:
@@ -68,10 +72,15 @@ class ProsodyProcess:
             ca_file=credentials.ca_file,
             secrets_dir=directory / "secrets",
         )
-        accounts = directory / "data" / lua_name(DOMAIN) / "accounts"
-        accounts.mkdir(parents=True)
-        for account, password in ensure_secrets(self.connection.secrets_dir, ACCOUNTS).items():
-            (accounts / f"{lua_name(account)}.dat").write_text(f'return {{ ["password"] = "{password}" }};\n')
+        stored = directory / "data" / lua_name(DOMAIN) / "accounts"
+        stored.mkdir(parents=True)
+        for account, password in ensure_secrets(self.connection.secrets_dir, accounts).items():
+            (stored / f"{lua_name(account)}.dat").write_text(f'return {{ ["password"] = "{password}" }};\n')
+        modules = '"saslauth", "tls", "disco", "ping"'
+        recording = ""
+        if record is not None:
+            modules += ', "offline", "peerwatt_audit"'
+            recording = f'plugin_paths = {{ "{MODULES}" }}\npeerwatt_audit_file = "{record}"'
         (directory / "prosody.cfg.lua").write_text(f"""
 run_as_root = true
 daemonize = false
@@ -82,13 +91,14 @@ interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {self.connection.port} }}
 c2s_direct_tls_ports = {{ }}
 network_settings = {{ nagle = false }}
-modules_enabled = {{ "saslauth", "tls", "disco", "ping" }}
+modules_enabled = {{ {modules} }}
 modules_disabled = {{ "s2s", "s2s_auth_certs" }}
 authentication = "internal_plain"
 storage = "internal"
 allow_registration = false
 c2s_require_encryption = true
 ssl = {{ key = "{credentials.key_file}"; certificate = "{credentials.certificate_file}" }}
+{recording}
 VirtualHost "{DOMAIN}"
 """)
 
