@@ -10,6 +10,7 @@ from runtime.cli.compare import compare
 from runtime.cli.compose import compose
 from runtime.cli.dashboard import dashboard
 from runtime.cli.dataset import app as dataset
+from runtime.cli.drill import drill
 from runtime.cli.explain import explain
 from runtime.cli.forecast import forecast
 from runtime.cli.import_series import import_series
@@ -61,6 +62,7 @@ app.command()(why)
 app.command()(replay)
 app.command()(forecast)
 app.command()(plan)
+app.command()(drill)
 app.command()(compose)
 app.command()(kubernetes)
 app.command()(prepare)

@@ -1,0 +1,1 @@
+"""Faults on purpose: a run undisturbed, one for each fault, and the outcomes compared."""

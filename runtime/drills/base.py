@@ -1,0 +1,102 @@
+"""What a fault is: how it strikes a fleet, and what may come of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from runtime.drills.moments import STEP_OF, Moment
+from runtime.errors import FleetError
+from runtime.fleet.children import Child
+from runtime.messaging.connection import Connection
+
+
+@dataclass
+class Struck:
+    """The fleet that a fault strikes, as the process that supervises it knows it.
+
+    Attributes:
+        children: asked for its processes, those of now.
+        victim: the member that is hit, where a fault hits one.
+        moment: when.
+        seed: for what a fault draws itself.
+    """
+
+    children: Callable[[], list[Child]]
+    victim: str
+    moment: Moment
+    seed: int
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to one process of the fleet.
+
+        Raises:
+            FleetError: it does not run.
+        """
+        os.kill(self.pid_of(name), number)
+
+    def pid_of(self, name: str) -> int:
+        """Process id of one process of the fleet, by its own name or that of a member it carries.
+
+        Raises:
+            FleetError: it does not run.
+        """
+        for child in self.children():
+            if _carries(child, name) and child.pid is not None and child.exit_code() is None:
+                return child.pid
+        raise FleetError(f"the drill found no running process {name!r}")
+
+
+def _carries(child: Child, name: str) -> bool:
+    return child.name == name or f"--member={name}" in getattr(child, "arguments", ())
+
+
+class Fault:
+    """One kind of fault; an object of it strikes one run, in the process that supervises the fleet.
+
+    Attributes:
+        name: as the command line has it.
+        does: what is done, for a person.
+        loses: whether something is really lost, so that the ledger may differ as the stated rule says.
+        breaks_off: whether the run ends by it, to go on by being resumed.
+        hits_member: whether it hits one member alone.
+    """
+
+    name: ClassVar[str]
+    does: ClassVar[str]
+    loses: ClassVar[bool] = False
+    breaks_off: ClassVar[bool] = False
+    hits_member: ClassVar[bool] = False
+
+    def __init__(self, struck: Struck) -> None:
+        """Prepare; nothing is done yet."""
+        self.struck = struck
+
+    def strike(self) -> None:
+        """Do it."""
+        raise NotImplementedError
+
+    def step(self, phase: str, detail: dict[str, Any]) -> None:
+        """Take note of a step of the market after the fault struck."""
+
+    def reached_at(self, server: Connection) -> Connection:
+        """Where agents are to dial, given the server."""
+        return server
+
+    def program(self, name: str, module: str, arguments: list[str]) -> tuple[str, list[str]]:
+        """Module and arguments of an agent process."""
+        return module, arguments
+
+    def over(self) -> None:
+        """Undo what still is to be undone, the run being over."""
+
+
+def steps_later(moment: Moment, phase: str, detail: dict[str, Any], steps: int) -> bool:
+    """Whether the market is so many rounds or slots past a moment, or in a later phase."""
+    step = STEP_OF[moment.phase]
+    if phase == step:
+        return (int(detail["session"]), int(detail[step])) >= (moment.session, moment.number + steps)
+    return phase == "closing" or (phase == "agreement" and moment.phase == "negotiating")

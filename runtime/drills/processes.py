@@ -1,0 +1,90 @@
+"""Processes that die or hang."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import Any
+
+from runtime.drills.base import Fault, steps_later
+from runtime.errors import FleetError
+from runtime.rundir import COORDINATOR
+
+
+class KillMember(Fault):
+    """A member's process dies."""
+
+    name = "kill-member"
+    does = "a member's process is killed; it is started again and goes on from its own log"
+    hits_member = True
+
+    def strike(self) -> None:
+        """Kill it."""
+        self.struck.signal(self.struck.victim, signal.SIGKILL)
+
+
+class KillCoordinator(Fault):
+    """The coordinator's process dies."""
+
+    name = "kill-coordinator"
+    does = "the coordinator's process is killed; it goes on with its session from its own log"
+
+    def strike(self) -> None:
+        """Kill it."""
+        self.struck.signal(COORDINATOR, signal.SIGKILL)
+
+
+class KillServer(Fault):
+    """The XMPP server's process dies."""
+
+    name = "kill-server"
+    does = "the XMPP server's process is killed; agents reconnect and repeat what was not answered"
+
+    def strike(self) -> None:
+        """Kill it; it is the process that the fleet starts first."""
+        self.struck.signal(self.struck.children()[0].name, signal.SIGKILL)
+
+
+class KillFleet(Fault):
+    """Everything dies at once, the supervisor too."""
+
+    name = "kill-fleet"
+    does = "every process is killed at once, the supervisor too; `peerwatt resume` goes on"
+    breaks_off = True
+
+    def strike(self) -> None:
+        """Kill all, this process last."""
+        for child in self.struck.children():
+            if child.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Silent(Fault):
+    """A member hangs for longer than it is waited for, and comes back."""
+
+    name = "silent"
+    does = "a member's process hangs (SIGSTOP) past its deadlines in two rounds or slots, and comes back"
+    loses = True
+    hits_member = True
+
+    _stopped = False
+
+    def strike(self) -> None:
+        """Stop it."""
+        self.struck.signal(self.struck.victim, signal.SIGSTOP)
+        self._stopped = True
+
+    def step(self, phase: str, detail: dict[str, Any]) -> None:
+        """Let it go on once two rounds or slots went on without it."""
+        if self._stopped and steps_later(self.struck.moment, phase, detail, 3):
+            self.over()
+
+    def over(self) -> None:
+        """Let it go on."""
+        if self._stopped:
+            self._stopped = False
+            with contextlib.suppress(FleetError, ProcessLookupError):
+                self.struck.signal(self.struck.victim, signal.SIGCONT)

@@ -1,0 +1,146 @@
+"""What counts as lost, done twice, or changed without a rule: on a session's record, changed by hand."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+import pytest
+
+from runtime.drills.drill import Case, failures_of
+from runtime.drills.faults import FAULTS, chosen_faults
+from runtime.drills.judging import Judgement, done_twice_or_lost, explained
+from runtime.drills.moments import Moment, draw_moment
+from runtime.drills.table import drill_lines
+from runtime.errors import InputError, PeerwattError
+from runtime.records import CoordinatorRecord, SessionRecord
+from tests.machines.communities import Community
+
+SLOT, MEMBER = 2, "m1"
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> CoordinatorRecord:
+    return Community(3).run()[0]
+
+
+def changed(record: CoordinatorRecord, **update: object) -> CoordinatorRecord:
+    session = record.sessions[0].model_copy(update=update)
+    return record.model_copy(update={"sessions": [session]})
+
+
+def delivered(session: SessionRecord, quality: str, net_kwh: Decimal | None = None) -> CoordinatorRecord:
+    """The session with another delivery of one member in one slot."""
+    agreed_kwh = Decimal(repr(session.agreed_net_kwh[MEMBER][SLOT]))
+    deliveries = [
+        each.model_copy(
+            update={"quality": quality, "net_kwh": agreed_kwh if net_kwh is None else net_kwh, "meters": []}
+        )
+        if (each.slot, each.member) == (SLOT, MEMBER)
+        else each
+        for each in session.deliveries
+    ]
+    return CoordinatorRecord.model_construct(sessions=[session.model_copy(update={"deliveries": deliveries})])
+
+
+def test_the_undisturbed_run_has_all_once(undisturbed: CoordinatorRecord) -> None:
+    assert [*done_twice_or_lost(undisturbed, undisturbed)] == []
+    assert explained(undisturbed, undisturbed) == ([], [])
+
+
+def test_a_settlement_that_is_lost_or_done_twice_is_named(undisturbed: CoordinatorRecord) -> None:
+    session = undisturbed.sessions[0]
+    lost = changed(undisturbed, bills=session.bills[1:])
+    assert [*done_twice_or_lost(lost, undisturbed)] == [
+        "session 0 bill of m0: settled 0 times, expected once"
+    ]
+    twice = changed(undisturbed, deliveries=[*session.deliveries, session.deliveries[0]])
+    assert [*done_twice_or_lost(twice, undisturbed)] == [
+        "session 0 slot 0 of m0: settled 2 times, expected once"
+    ]
+    assert len([*done_twice_or_lost(undisturbed, lost)]) == 1
+
+
+def test_a_missing_delivery_is_settled_as_agreed_or_it_is_wrong(undisturbed: CoordinatorRecord) -> None:
+    session = undisturbed.sessions[0]
+    ruled, wrong = explained(delivered(session, "missing"), undisturbed)
+    assert (ruled, wrong) == ([f"{MEMBER} without delivery in slot {SLOT}: settled as agreed"], [])
+    _, wrong = explained(delivered(session, "missing", Decimal("9.5")), undisturbed)
+    assert len(wrong) == 1
+    assert "settled at 9.5 kWh" in wrong[0]
+
+
+def test_another_ledger_in_a_slot_in_which_all_delivered_is_wrong(undisturbed: CoordinatorRecord) -> None:
+    session = undisturbed.sessions[0]
+    ledger = [each for each in session.ledger if not (each.slot == 4 and each.member == MEMBER)]
+    assert len(ledger) < len(session.ledger)
+    _, wrong = explained(changed(undisturbed, ledger=ledger), undisturbed)
+    assert wrong == ["slot 4 was settled otherwise, though all delivered in it"]
+
+
+def test_a_late_member_keeps_its_position_or_it_is_wrong(undisturbed: CoordinatorRecord) -> None:
+    session = undisturbed.sessions[0]
+    last = session.rounds[-1]
+    kept = session.rounds[-2].net_kwh[MEMBER]
+    agreed = {**session.agreed_net_kwh, MEMBER: kept}
+    for position_kwh, right in ((kept, True), ([each + 1.0 for each in kept], False)):
+        late = last.model_copy(update={"late": [MEMBER], "net_kwh": {**last.net_kwh, MEMBER: position_kwh}})
+        disturbed = changed(undisturbed, rounds=[*session.rounds[:-1], late], agreed_net_kwh=agreed)
+        ruled, wrong = explained(disturbed, undisturbed)
+        assert bool(ruled) is right
+        assert bool(wrong) is not right
+
+
+def test_another_agreement_without_a_late_member_is_wrong(undisturbed: CoordinatorRecord) -> None:
+    session = undisturbed.sessions[0]
+    agreed = {**session.agreed_net_kwh, MEMBER: [9.0] * session.horizon.slots}
+    _, wrong = explained(changed(undisturbed, agreed_net_kwh=agreed), undisturbed)
+    assert wrong == ["what was agreed differs, though no member was late in a round"]
+
+
+def judgement(ledger: str, differences: list[str], findings: list[str] | None = None) -> Judgement:
+    return Judgement(3, Decimal("1.50"), [], [], [], ledger, differences, findings or [])  # type: ignore[arg-type]
+
+
+def test_a_rule_excuses_only_what_was_really_lost() -> None:
+    by_rule = judgement("by rule", ["m1 late"])
+    assert failures_of(by_rule, may_lose=True) == []
+    assert failures_of(by_rule, may_lose=False) == ["nothing was to be lost, but m1 late"]
+    assert failures_of(judgement("wrong", ["x"]), may_lose=True) == ["x"]
+    assert failures_of(judgement("equal", [], ["chain"]), may_lose=True) == ["verify: chain"]
+
+
+def test_the_table_says_what_came_of_each_fault() -> None:
+    moment = Moment(phase="operating", session=0, number=4, delay_s=0.02)
+    good = Case("kill-member", moment, "home", {"home": 1}, False, None, judgement("equal", []), [])
+    bad = Case("kill-fleet", moment, "", {}, True, "killed", None, ["no results"])
+    lines = drill_lines(judgement("equal", []), [good, bad])
+    assert lines[2].split() == [
+        *("kill-member", "(home)", "slot", "4", "+20", "ms", "home", "3", "–", "–", "–", "1.50", "equal"),
+        "proven",
+    ]
+    assert "all, by resume" in lines[3]
+    assert lines[-3:] == [
+        "kill-fleet, operating: broken off: killed",
+        "FAILED kill-fleet, operating: no results",
+        "1 of 2 faults did harm",
+    ]
+
+
+def test_moments_are_seeded_and_fall_within_their_phase() -> None:
+    steps = [(session, number) for session in range(2) for number in range(12)]
+    drawn = [draw_moment(steps, "operating", random.Random(seed)) for seed in range(40)]
+    assert drawn == [draw_moment(steps, "operating", random.Random(seed)) for seed in range(40)]
+    assert len({(each.session, each.number) for each in drawn}) > 5
+    assert all(each.number > 0 for each in drawn)
+    assert draw_moment([(0, 0)], "negotiating", random.Random(1)).number == 0
+    with pytest.raises(PeerwattError, match="no slot"):
+        draw_moment([], "operating", random.Random(1))
+
+
+def test_faults_are_chosen_by_name() -> None:
+    assert [fault.name for fault in chosen_faults("all")] == [*FAULTS]
+    assert [fault.name for fault in chosen_faults("silent, kill-member,silent")] == ["silent", "kill-member"]
+    for wrong in ("fire", "", "kill-member,all"):
+        with pytest.raises(InputError, match=r"--faults: found .* expected some of kill-member"):
+            chosen_faults(wrong)
