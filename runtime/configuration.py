@@ -90,7 +90,7 @@ class Timing(Configuration):
         join_deadline_s: for all members to have joined [s].
         round_deadline_s: for an answer to a price round [s].
         delivery_deadline_s: for a slot's metered delivery after its end [s].
-        correction_window_s: for corrections of a session's slots after its last one, before bills are made [s].
+        correction_window_s: for corrections of a session's slots after the last, before its bills [s].
     """
 
     join_deadline_s: float = Field(default=60.0, gt=0)

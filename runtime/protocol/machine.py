@@ -173,7 +173,7 @@ class Machine(ABC):
         return self._take()
 
     def standing(self) -> dict[str, Any]:
-        """Say how it stands, as fields of ``runtime.protocol.inspection.Status``; nothing is changed by it."""
+        """How it stands, as fields of ``runtime.protocol.inspection.Status``; nothing is changed by it."""
         return {"phase": "running"}
 
     @abstractmethod

@@ -150,8 +150,8 @@ async def test_what_is_no_message_of_the_market_is_told_and_the_device_goes_on(s
 
 def test_the_parts_of_aioxmpp_that_a_device_loads_leave_out_the_heavy_libraries():
     program = (
-        "import sys, runtime.messaging.lean_agent; heavy = {'lxml', 'OpenSSL', 'cryptography', 'pyasn1', 'dns',"
-        " 'pytz', 'babel', 'tzlocal', 'slixmpp', 'spade', 'numpy', 'aiohttp'};"
+        "import sys, runtime.messaging.lean_agent; heavy = {'lxml', 'OpenSSL', 'cryptography', 'pyasn1',"
+        " 'dns', 'pytz', 'babel', 'tzlocal', 'slixmpp', 'spade', 'numpy', 'aiohttp'};"
         "print(*sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
     )
     root = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from agents.planning.planner import planner_for
 from agents.metering import Measured
+from agents.planning.planner import planner_for
 from agents.session import OwnSession
 from runtime.configuration import ClockConfig, MemberConfig, MemberSession, Timing
 from runtime.devices import Appliance, Battery, ElectricVehicle
@@ -47,10 +47,12 @@ def signal(number, prices):
 def run(strategy, battery=True, second_prices=None):
     session = OwnSession(member(strategy, battery), 0, HORIZON, [])
     planner = planner_for(strategy, 1)
-    session.keep(0, session.plan_at(signal(0, PRICES), None, planner))
+    session.planning.keep(0, session.planning.plan_at(signal(0, PRICES), None, planner))
     if second_prices:
-        session.keep(1, session.plan_at(signal(1, second_prices), session.last_plan, planner))
-    session.choose_plan(None)
+        session.planning.keep(
+            1, session.planning.plan_at(signal(1, second_prices), session.planning.last, planner)
+        )
+    session.planning.choose(None)
     for _ in range(8):
         session.pass_slot(Measured({"load": "house.meter@village"}, {"load": 1.2}), "metered")
     return session.end()
@@ -87,20 +89,20 @@ def test_the_baseline_alone_keeps_its_own_plan_of_them():
 
 def test_a_member_that_never_planned_runs_them_at_once():
     session = OwnSession(member("optimised"), 0, HORIZON, [])
-    session.choose_plan(None)
+    session.planning.choose(None)
     record = session.end()
     assert record.flexible_kwh["car"][1:3] == pytest.approx([3.0, 2.5555555])
 
 
 def scheduled(**changes):
     session = OwnSession(member("optimised"), 0, HORIZON, [])
-    session.keep(0, session.plan_at(signal(0, PRICES), None, planner_for("optimised", 1)))
+    session.planning.keep(0, session.planning.plan_at(signal(0, PRICES), None, planner_for("optimised", 1)))
     told = {
         "stored_kwh": [2.0] * 8,
         "vehicle_kwh": ([0, 3, 0, 0, 0, 5 / 0.9 - 3, 0, 0],),
         "appliance_start_slots": (4,),
     }
-    session.follow_schedule(DeviceSchedule(**(told | changes)))
+    session.planning.follow_schedule(DeviceSchedule(**(told | changes)))
     return session
 
 
