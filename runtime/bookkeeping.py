@@ -23,8 +23,8 @@ LedgerKind = Literal[
 ]
 """What an entry is for: energy that two members agreed to trade; energy bought from or sold to the pool of
 the community; imported from or exported to the grid; half the local fee on energy traded; energy above the
-limit of the connection; the member's peak import; what makes prices the same in all slots of a session; energy of
-the grid that became known after the slot was settled."""
+limit of the connection; the member's peak import; what makes prices the same in all slots of a session;
+energy of the grid that became known after the slot was settled."""
 
 BillKind = Literal[
     "contract-purchase",
