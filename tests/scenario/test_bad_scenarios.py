@@ -62,6 +62,21 @@ def test_the_small_scenario_itself_is_fine(tmp_path: Path) -> None:
             HOUSE_LOAD + "\nplanning = { preference = { knee = false } }",
             ['"house" planning.preference', "knee or weights"],
         ),
+        (
+            HOUSE_LOAD,
+            HOUSE_LOAD + '\nsetpoint = { target = "mqtt://h/t" }',
+            ['member[1] "house"', "setpoint: found a table, expected none without a battery"],
+        ),
+        (
+            "soc_start = 0.5",
+            'soc_start = 0.5\n[member.setpoint]\ntarget = "mqtt://h/t"\nmax_discharge_kw = 3',
+            ['"school"', "setpoint.max_charge_kw: found none, expected one here or the battery's"],
+        ),
+        (
+            "soc_start = 0.5",
+            'soc_start = 0.5\n[member.setpoint]\ntarget = "mqtt://h/t"\nmax_charge = 3',
+            ['"school" setpoint.max_charge: unknown key', "'max_charge_kw'"],
+        ),
         # values
         (
             "soc_max = 0.8",

@@ -160,3 +160,22 @@ def test_a_member_is_told_its_own_preferences(tmp_path: Path) -> None:
     house = resolved.member_config("house").preferences
     assert (house.local_eur_per_kwh, house.green_eur_per_kwh) == (0.01, 0.02)
     assert resolved.member_config("school").preferences.green_eur_per_kwh == 0
+
+
+def test_set_points_go_to_the_meters_process_with_the_lesser_limits(tmp_path: Path) -> None:
+    table = 'setpoint = { target = "mqtt://h/t", max_charge_kw = 5, max_discharge_kw = 2 }'
+    limits = "charge_limit_kw = 3\ndischarge_limit_kw = 3"
+    path = write(
+        tmp_path,
+        ('name = "school"', f'name = "school"\n{table}'),
+        ("capacity_kwh", f"{limits}\ncapacity_kwh"),
+    )
+    house, school = resolve(path).meters_config().meters
+    assert house.setpoint is None
+    assert school.setpoint is not None
+    assert (school.setpoint.max_charge_kw, school.setpoint.max_discharge_kw) == (3, 2)
+    assert school.setpoint.dry_run
+    assert [resolve(path).member_config(name).steered for name in ("house", "school")] == [False, True]
+    without = resolve(path, setting="pv-only")
+    assert without.meters_config().meters[1].setpoint is None
+    assert not without.member_config("school").steered
