@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 
@@ -11,7 +12,7 @@ from runtime.messagelog.verify import verify
 from runtime.records import MemberRecord
 from runtime.rundir import RunDirectory
 from tests.agents.setpoints.setpoint_devices import Subscriber
-from tests.end_to_end.fleets import call, eventually, fleet, records_of
+from tests.end_to_end.fleets import METERS, call, eventually, fleet, records_of
 from tests.end_to_end.mqtt_device import Broker
 
 TOPIC = "village/school/battery"
@@ -161,4 +162,29 @@ def test_a_controller_is_attached_to_a_running_fleet_fails_recovers_and_is_detac
             )
         run.succeed()
     assert all(abs(each["power_kw"] or 0) <= 2 for each in subscriber.payloads)
+    assert verify(log_paths(directory.logs_dir)) == []
+
+
+def test_a_run_that_is_stopped_gives_control_back_and_a_killed_process_takes_it_up_again(tmp_path, broker):
+    path = tmp_path / "village.toml"
+    path.write_text(scenario('kind = "real-time"\nspeed = 3600', steered(broker.port, "dry_run = false")))
+    directory = RunDirectory(tmp_path / "run")
+
+    def slots():
+        return [each["slot"] for each in bodies(directory, "school.controller", "setpoint-outcome")]
+
+    with Subscriber(broker.port, TOPIC) as subscriber, fleet(path, tmp_path) as run:
+        subscriber.await_messages(3, limit_s=60)
+        run.kill(METERS)
+        before = len(subscriber.messages)
+        subscriber.await_messages(before + 2, limit_s=30)
+        run.process.send_signal(signal.SIGINT)
+        code, _, _ = run.end()
+        assert code == 130
+        eventually(lambda: subscriber.payloads[-1]["mode"] == "auto", "control given back", 10)
+        *told, _ = subscriber.payloads
+    assert {each["mode"] for each in told} == {"setpoint"}
+    starts = [each["slot_start"] for each in told]
+    assert starts == sorted(starts)
+    assert slots() == sorted(slots())
     assert verify(log_paths(directory.logs_dir)) == []
