@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coordinator.settlement import exchange_energy
 from runtime.protocol.bodies import MeteredDelivery, Position, parse_body
-from runtime.protocol.pairs import ENERGY_DECIMALS, exact_pair_of_net, net_of_pair, pair_of_net
+from runtime.protocol.pairs import ENERGY_DECIMALS, exact_pair_of_net, net_of_pair, pair_of_net, rounded
 
 ENERGY = st.floats(-1e6, 1e6)
 
@@ -25,6 +25,23 @@ def test_a_pair_gives_back_the_net_energy_to_its_last_decimal(net_kwh: list[floa
     assert back.tolist() == [round(energy, ENERGY_DECIMALS) for energy in net_kwh]
     again = Position(session=0, round=0, grid_import_kwh=imports, grid_export_kwh=exports)
     assert parse_body(again.to_json()) == again
+
+
+@given(st.lists(ENERGY, max_size=6))
+def test_energies_are_rounded_as_python_rounds_them(energies_kwh: list[float]) -> None:
+    expected = [round(energy_kwh, ENERGY_DECIMALS) for energy_kwh in energies_kwh]
+    assert list(map(repr, rounded(np.array(energies_kwh)))) == list(map(repr, expected))
+
+
+@pytest.mark.parametrize("greatest_kwh", [1e-8, 1e-3, 5.0, 4e3, 5e3, 1e6, 1e9])
+def test_many_energies_are_rounded_as_python_rounds_them(greatest_kwh: float) -> None:
+    rng = np.random.default_rng(3)
+    anywhere = rng.uniform(-greatest_kwh, greatest_kwh, 20_000)
+    middles = (np.floor(anywhere * 1e9) + 0.5) / 1e9
+    beside = np.nextafter(middles, rng.choice([-np.inf, np.inf], middles.size))
+    # In rows of a slot each, else one doubtful energy would send all others the slow way.
+    for energy_kwh in np.concatenate([anywhere, middles, beside]).reshape(-1, 1):
+        assert repr(rounded(energy_kwh)[0]) == repr(round(float(energy_kwh[0]), ENERGY_DECIMALS))
 
 
 @given(ENERGY)
