@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.costs import CommunityTariff
+from coordinator.excess import excess_parts_kwh
 from coordinator.mechanisms.base import Array, Clearing, Contract
 
 
@@ -136,7 +137,10 @@ def expected_bills_eur(net_kwh: Array, clearing: Clearing, tariff: CommunityTari
     else:
         bills += energy_eur.sum(axis=1)
     boundary = net_kwh.sum(axis=0)
-    excess = _rationed(np.where(boundary > 0, from_grid, to_grid), tariff.excess_kwh(boundary))
+    if clearing.free_kwh is None:
+        excess = _rationed(np.where(boundary > 0, from_grid, to_grid), tariff.excess_kwh(boundary))
+    else:
+        excess = excess_parts_kwh(net_kwh, clearing.free_kwh, tariff)
     bills += (tariff.meter_fee_eur_per_kwh * traded + tariff.excess_price_eur_per_kwh * excess).sum(axis=1)
     return np.asarray(bills)
 

@@ -67,6 +67,7 @@ class Operation:
         self._members = members
         self._local_price_eur_per_kwh: list[Decimal | None] | None = None
         self._contracts: list[AgreedContract] | None = None
+        self._free_kwh: dict[str, list[Decimal]] | None = None
         self._delivered: dict[str, MeteredDelivery] = {}
         self._declined: set[str] = set()
         self._corrections = Corrections()
@@ -123,6 +124,18 @@ class Operation:
         return [self._members[index] for index in sorted(self._clearing.apart)]
 
     @property
+    def free_kwh(self) -> dict[str, list[Decimal]]:
+        """By member and slot, what is free of charges for the limit, import > 0; {} where there is none."""
+        if self._free_kwh is None:
+            free = self._clearing.free_kwh
+            rows = [] if free is None else free.tolist()
+            self._free_kwh = {
+                member: [Decimal(repr(energy)).quantize(ENERGY_STEP_KWH) for energy in row]
+                for member, row in zip(self._members, rows, strict=False)
+            }
+        return self._free_kwh
+
+    @property
     def _clearing(self) -> Clearing:
         clearing = self._negotiation.clearing
         if clearing is None:
@@ -166,6 +179,7 @@ class Operation:
             export_limit_kwh=grid.export_limit_kwh(slot_minutes),
             counterpart=counterpart,
             apart=self.apart,
+            free_kwh={member: row[self.slot] for member, row in self.free_kwh.items()} or None,
         )
         if counterpart is not None:
             self.exchanges.append(community_exchange(self.slot, exchange, self._members, prices))

@@ -6,9 +6,9 @@ more, because the pool's prices are not between the tariffs (bill sharing), is s
 tariffs, which is what alone means. After so many looks as the mechanism's parameters say whoever pays more is
 settled apart at once. So it ends, after two looks a member at most, and with nobody worse off than alone.
 
-Alone is: if nobody traded, on the same connection, so charges for its limit are on both sides of the
-comparison. One that went back can still pay more than that where others' plans bring the connection further
-above its limit: a charge that it can only share.
+Alone is: if nobody traded, all running their plans alone on the same connection, with charges for its limit
+shared by what members take (give). In the community they are shared so that who keeps to its plan alone is
+charged no more than that (``coordinator.excess``).
 
 The contracts of a member that goes back are cancelled here, whatever the mechanism made of the new positions;
 the other sides have that energy from the pool or the grid, which the next look takes into account.
@@ -20,6 +20,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from coordinator.costs import CommunityTariff
+from coordinator.excess import free_of_charge_kwh
 from coordinator.expected import bills_without_trade_eur, expected_bills_eur
 from coordinator.mechanisms.base import Array, Clearing, Mechanism
 
@@ -44,7 +46,7 @@ def who_opts_out(
     positions = agreed_kwh.copy()
     leaving: set[int] = set()
     apart: set[int] = set()
-    clearing = mechanism.clear(positions)
+    clearing = _left(mechanism.clear(positions), leaving, apart, positions, alone_kwh, mechanism.tariff)
     passes = mechanism.parameters.opt_out_passes
     for look in range(2 * len(positions) if passes else 0):
         bills_eur = expected_bills_eur(positions, clearing, mechanism.tariff)
@@ -55,10 +57,18 @@ def who_opts_out(
         leaving |= worse
         for index in worse:
             positions[index] = alone_kwh[index]
-        clearing = _left(mechanism.clear(positions), leaving, apart)
+        clearing = _left(mechanism.clear(positions), leaving, apart, positions, alone_kwh, mechanism.tariff)
     return frozenset(leaving), clearing
 
 
-def _left(clearing: Clearing, leaving: set[int], apart: set[int]) -> Clearing:
+def _left(
+    clearing: Clearing,
+    leaving: set[int],
+    apart: set[int],
+    agreed_kwh: Array,
+    alone_kwh: Array,
+    tariff: CommunityTariff,
+) -> Clearing:
     kept = tuple(each for each in clearing.contracts if not {each.seller, each.buyer} & leaving)
-    return replace(clearing, contracts=kept, apart=frozenset(apart))
+    free_kwh = free_of_charge_kwh(alone_kwh, agreed_kwh, tariff)
+    return replace(clearing, contracts=kept, apart=frozenset(apart), free_kwh=free_kwh)

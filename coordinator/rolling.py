@@ -74,6 +74,7 @@ def operated_record(record: SessionRecord, session: CoordinatorSession) -> Sessi
             "agreed_export_price_eur_per_kwh": first(record.agreed_export_price_eur_per_kwh),
             "local_price_eur_per_kwh": first(record.local_price_eur_per_kwh),
             "contracts": operated_contracts(record.contracts, slots),
+            "free_kwh": {name: first(energy) for name, energy in record.free_kwh.items()},
             "suspended_slots": [slot for slot in record.suspended_slots if slot < slots],
         }
     )

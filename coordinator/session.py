@@ -7,6 +7,7 @@ message only from whom and when it may come, and never waits without a deadline.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -326,6 +327,7 @@ class MarketMachine(Machine):
         local = np.where(tariff.suspended, np.nan, negotiation.clearing.local_price_eur_per_kwh)
         prices = expected_prices(negotiation.agreed_kwh, negotiation.clearing, tariff)
         apart = {self._members[index] for index in negotiation.clearing.apart}
+        free = self._operation.free_kwh
         bodies: dict[str, AnyBody] = {}
         for member in self._members:
             imports, exports = pair_of_net(negotiation.agreed_position_kwh(member))
@@ -342,6 +344,8 @@ class MarketMachine(Machine):
                 grid_export_kwh=exports,
                 schedule=None if schedule is None else told_schedule(schedule),
                 apart=member in apart,
+                free_import_kwh=[max(energy, Decimal(0)) for energy in free[member]] if free else None,
+                free_export_kwh=[max(-energy, Decimal(0)) for energy in free[member]] if free else None,
             )
         self._ask_all(Performative.ACCEPT_PROPOSAL, bodies, "market")
         self.do(StartTimer("agreement", self._config.timing.round_deadline_s))
@@ -484,6 +488,7 @@ class MarketMachine(Machine):
             shared_by_day=operation.shared_by_day,
             opted_out=negotiation.opted_out,
             apart=operation.apart,
+            free_kwh=operation.free_kwh,
             suspended_slots=np.flatnonzero(negotiation.mechanism.tariff.suspended).tolist(),
             deliveries=operation.deliveries,
             ledger=operation.ledger,

@@ -178,6 +178,8 @@ class SessionRecord(Record):
         shared_by_day: whether all pay and earn the same prices in all slots.
         opted_out: members that went back to their plan alone.
         apart: of these, members that were settled at the grid's tariffs, apart from the pool.
+        free_kwh: what members may have before they are charged for energy above the connection's limit,
+            import > 0, by slot; {} where such charges go by energy with the grid.
         suspended_slots: slots without local trade, which would destroy value there.
         deliveries: what was metered.
         ledger: what was settled.
@@ -204,6 +206,7 @@ class SessionRecord(Record):
     shared_by_day: bool = False
     opted_out: list[str] = Field(default_factory=list)
     apart: list[str] = Field(default_factory=list)
+    free_kwh: dict[str, list[Decimal]] = Field(default_factory=dict)
     suspended_slots: list[int]
     deliveries: list[Delivery]
     ledger: list[LedgerEntry]

@@ -239,6 +239,8 @@ class Clearing:
             come to is shared out again in proportion to energy.
         apart: indices of members that are settled at the grid's tariffs by themselves: they have no
             contracts, no part in the pool, and none in what is shared out.
+        free_kwh: what each member may have before it is charged for energy above the connection's limit,
+            shape (members, slots), import > 0; None: charged by energy with the grid.
 
     Raises:
         ValueError: a contract of a member that is apart.
@@ -248,6 +250,7 @@ class Clearing:
     contracts: tuple[Contract, ...] = ()
     shared_by_day: bool = False
     apart: frozenset[int] = frozenset()
+    free_kwh: Array | None = None
 
     def __post_init__(self) -> None:
         """Check that nobody is apart and trades."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from coordinator.costs import CommunityTariff
+from coordinator.excess import free_of_charge_kwh
 from coordinator.expected import bills_without_trade_eur, expected_bills_eur
 from coordinator.mechanisms.base import Array, Clearing
 
@@ -41,6 +42,9 @@ def fair_clearing(clearing: Clearing, net_kwh: Array, alone_kwh: Array, tariff: 
         The clearing given where nobody is worse off, or where no other prices help more; else with the
         nearest prices between the pool's tariffs at which nobody is.
     """
+    free_kwh = free_of_charge_kwh(alone_kwh, net_kwh, tariff)
+    if free_kwh is not None:
+        clearing = replace(clearing, free_kwh=free_kwh)
     room_eur = bills_without_trade_eur(alone_kwh, tariff) - expected_bills_eur(net_kwh, clearing, tariff)
     if (room_eur >= 0).all():
         return clearing

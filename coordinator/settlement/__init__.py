@@ -11,8 +11,10 @@ In every slot, in this order:
 3. The **rest** is exchanged with the grid at its tariffs.
 
 Half the **local fee** is on each side of every kWh traded between members, and goes to ``network``. What the
-community's net energy is **above the limit** of its connection is charged to the members that go the same
-way, in proportion to their energy with the grid. When a session closes, each member is charged for its own
+community's net energy is **above the limit** of its connection is charged to the members that go beyond what
+they may have free of charge, in proportion to that: who makes the connection carry more than was agreed pays
+for it, and who keeps to its plan alone is charged no more than alone (``coordinator.excess``); with two
+communities, in proportion to energy with the grid. When a session closes, each member is charged for its own
 **peak import**; and where the clearing says so, the session is **shared out**: for what they pooled or
 exchanged with the grid all pay one price per kWh taken, the cost of all import over all energy taken, and
 earn one price per kWh given. In slots that are suspended, where trade would destroy value, nobody trades with
@@ -43,10 +45,10 @@ from coordinator.settlement.energy import (
     SlotContract,
     exchange_energy,
     executable_across,
-    ration,
 )
 from coordinator.settlement.entries import SlotPrices, owed_eur, slot_entries
 from coordinator.settlement.exact import ENERGY_STEP_KWH, PRICE_STEP_EUR_PER_KWH
+from coordinator.settlement.rationing import ration
 
 __all__ = [
     "ENERGY_STEP_KWH",

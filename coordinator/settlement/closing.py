@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal, localcontext
 
-from coordinator.settlement.energy import ration
 from coordinator.settlement.exact import AMOUNT_STEP_EUR, EXACT, energy_steps
+from coordinator.settlement.rationing import ration
 from runtime.bookkeeping import LedgerEntry
 from runtime.grid_terms import mean_power_kw
 from runtime.records import Delivery

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar
 
 from coordinator.settlement.exact import ENERGY_STEP_KWH, energy_steps
-
-K = TypeVar("K", bound=Hashable)
+from coordinator.settlement.excess import excess_beyond
+from coordinator.settlement.rationing import ration
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +122,7 @@ def exchange_energy(
     export_limit_kwh: Decimal | None = None,
     counterpart: CounterpartSlot | None = None,
     apart: Collection[str] = (),
+    free_kwh: Mapping[str, Decimal] | None = None,
 ) -> Exchange:
     """Pair members' metered net energies with each other and the grid.
 
@@ -136,6 +136,8 @@ def exchange_energy(
             takes what this one leaves or gives what it lacks, and which is behind the same connection; None
             where there is none to be had: contracts across are then not executed.
         apart: members that have no part in the pool; their contracts are none of those agreed.
+        free_kwh: what each member may have before it is charged for energy above the limit, import > 0; None
+            where that is charged by energy with the grid.
 
     Returns:
         Shares whose purchases and sales have the same sum, exactly, by contract as well as in the pool, but
@@ -174,7 +176,12 @@ def exchange_energy(
         taken, given = energy_steps(counterpart.demand_kwh), energy_steps(counterpart.supply_kwh)
         with_grid = (max(theirs, 0) - to_there, max(-theirs, 0) - from_there) if pooled else (taken, given)
         others = _Others(taken - given, *with_grid, counterpart.leads)
-    excess = _excess(net, imported, exported, import_limit_kwh, export_limit_kwh, others)
+    if free_kwh is None:
+        excess = _excess(net, imported, exported, import_limit_kwh, export_limit_kwh, others)
+    else:
+        steps = {name: bought.get(name, 0) - sold.get(name, 0) for name in net_kwh}
+        free = {name: energy_steps(energy) for name, energy in free_kwh.items()}
+        excess = excess_beyond(steps, free, import_limit_kwh, export_limit_kwh)
 
     def in_kwh(whole_steps: int) -> Decimal:
         return whole_steps * ENERGY_STEP_KWH
@@ -200,22 +207,6 @@ def exchange_energy(
         pool_import_kwh=in_kwh(from_there),
         pool_export_kwh=in_kwh(to_there),
     )
-
-
-def ration(wanted: Mapping[K, int], total: int) -> dict[K, int]:
-    """Split ``total`` in proportion to ``wanted``, in whole steps that add up to ``total``.
-
-    Largest remainders get the steps that rounding down leaves, also of a total below 0; equal remainders in
-    the order given. Nobody gets more than wanted as long as ``total`` is at most the sum.
-    """
-    everything = sum(wanted.values())
-    if total == 0 or everything == 0:
-        return dict.fromkeys(wanted, 0)
-    parts = {member: want * total // everything for member, want in wanted.items()}
-    by_remainder = sorted(wanted, key=lambda member: -(wanted[member] * total % everything))
-    for member in by_remainder[: total - sum(parts.values())]:
-        parts[member] += 1
-    return parts
 
 
 _Terms = tuple[str, str, Decimal]

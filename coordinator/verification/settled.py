@@ -27,7 +27,7 @@ from coordinator.verification.adjusted import enter_corrections
 from coordinator.verification.evidence import SessionEvidence
 from runtime.configuration import CoordinatorSession
 from runtime.protocol.bargain_bodies import BargainReport
-from runtime.protocol.bodies import BillLine, MeteredDelivery
+from runtime.protocol.bodies import Agreement, BillLine, MeteredDelivery
 from runtime.records import AgreedContract, Bill, Delivery, LedgerEntry
 
 
@@ -45,6 +45,7 @@ class Settled:
         bills: the members' bills.
         shared: whether it was shared out over all slots.
         apart: members told that they are settled at the grid's tariffs.
+        free_kwh: what each was told to be free of charges for the limit, import > 0, by slot; {} of none.
     """
 
     members: list[str]
@@ -56,6 +57,7 @@ class Settled:
     bills: list[Bill] = field(default_factory=list)
     shared: bool = False
     apart: list[str] = field(default_factory=list)
+    free_kwh: dict[str, list[Decimal]] = field(default_factory=dict)
 
 
 def settle_again(
@@ -94,6 +96,8 @@ def settle_again(
     contracts = _contracts(evidence, terms, members) if evidence.reports else list(made)
     apart = [name for name in members if agreed[name].apart]
     settled = Settled(members, local, contracts, apart=apart)
+    if all(agreed[name].free_import_kwh is not None for name in members):
+        settled.free_kwh = {name: _free_kwh(agreed[name], slots) for name in members}
     operated = terms.operated.slots
     for slot in range(operated):
         _settle_slot(settled, evidence, terms, slot)
@@ -143,6 +147,15 @@ def _contracts(
     return agreed_contracts(kept, everybody, tariff.suspended)
 
 
+def _free_kwh(agreed: Agreement, slots: int) -> list[Decimal]:
+    imports, exports = agreed.free_import_kwh or [], agreed.free_export_kwh or []
+    if not len(imports) == len(exports) == slots:
+        raise ValueError(
+            f"what is free of charge has {len(imports)} and {len(exports)} slots, expected {slots}"
+        )
+    return [taken - given for taken, given in zip(imports, exports, strict=True)]
+
+
 def _settle_slot(settled: Settled, evidence: SessionEvidence, terms: CoordinatorSession, slot: int) -> None:
     grid, slot_minutes = terms.grid, terms.horizon.slot_minutes
     prices = SlotPrices(
@@ -162,6 +175,7 @@ def _settle_slot(settled: Settled, evidence: SessionEvidence, terms: Coordinator
         export_limit_kwh=grid.export_limit_kwh(slot_minutes),
         counterpart=evidence.across.counterpart(slot),
         apart=settled.apart,
+        free_kwh={name: energies[slot] for name, energies in settled.free_kwh.items()} or None,
     )
     entries = slot_entries(evidence.number, slot, exchange, prices)
     owed = owed_eur(entries)

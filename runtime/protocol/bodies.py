@@ -19,6 +19,7 @@ from runtime.protocol.bargain_bodies import BargainCall, BargainReport, TradePro
 from runtime.protocol.body_base import (
     Body,
     Energy,
+    ExactEnergy,
     Index,
     NetEnergies,
     NetEnergy,
@@ -246,6 +247,9 @@ class Agreement(NetEnergies):
             shape (slots,); null in a slot without local trade.
         schedule: what the coordinator planned for the member's devices; null where its own plan counts.
         apart: whether the member is settled at the grid's tariffs, apart from the pool: it does better so.
+        free_import_kwh: what it may take before it is charged for energy above the connection's limit, shape
+            (slots,); null where such charges go by energy with the grid, or there is no limit.
+        free_export_kwh: what it may give, likewise.
     """
 
     type: Literal["agreement"] = "agreement"
@@ -257,6 +261,8 @@ class Agreement(NetEnergies):
     local_price_eur_per_kwh: list[Price | None]
     schedule: DeviceSchedule | None = None
     apart: bool = False
+    free_import_kwh: list[ExactEnergy] | None = None
+    free_export_kwh: list[ExactEnergy] | None = None
 
 
 class Acknowledged(Body):

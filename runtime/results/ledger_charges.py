@@ -105,10 +105,41 @@ def _check_excess(session: SessionRecord, net: _BySlot, where: str) -> None:
             for members in groups[slot]:
                 whole = sum((net.get((slot, each), Decimal(0)) for each in members), Decimal(0))
                 excess = sign * whole - limit
-                if excess > 0:
+                if excess > 0 and session.free_kwh:
+                    due.update(_excess_beyond(session, excess, sign, net, charged, slot, where))
+                elif excess > 0:
                     own = {each: with_grid[slot, each] for each in sorted(members) if with_grid[slot, each]}
                     due.update(_excess_of_slot(excess, own, charged, slot, where, tolerance_kwh))
     _same_energy(charged, due, where, "is charged for", "above the limit are")
+
+
+def _excess_beyond(
+    session: SessionRecord,
+    excess: Decimal,
+    sign: int,
+    net: _BySlot,
+    charged: _BySlot,
+    slot: int,
+    where: str,
+) -> _BySlot:
+    """As ``_excess_of_slot``, where charges go by what members have beyond what is free of charge."""
+    metered = {each: net.get((slot, each), Decimal(0)) for each in sorted(session.free_kwh)}
+    beyond = {
+        each: max(sign * (energy - session.free_kwh[each][slot]), Decimal(0))
+        for each, energy in metered.items()
+    }
+    covered = sum(beyond.values(), Decimal(0))
+    if covered >= excess:
+        shares = {each: energy for each, energy in beyond.items() if energy}
+        return _excess_of_slot(excess, shares, charged, slot, where, _STEP_KWH)
+    side = {each: sign * energy for each, energy in metered.items() if sign * energy > 0}
+    more = {(slot, each): charged.get((slot, each), Decimal(0)) - beyond[each] for each in metered}
+    found = _excess_of_slot(excess - covered, side, more, slot, where, _STEP_KWH)
+    return {
+        (slot, each): beyond[each] + found.get((slot, each), Decimal(0))
+        for each in metered
+        if beyond[each] or found.get((slot, each))
+    }
 
 
 def _excess_of_slot(
@@ -119,7 +150,7 @@ def _excess_of_slot(
     where: str,
     tolerance_kwh: Decimal,
 ) -> _BySlot:
-    """What is charged in a slot, once it is found to be the excess, shared by energy with the grid."""
+    """What is charged in a slot, once it is found to be the excess, shared by these energies."""
     here = f"{where}, slot {slot}"
     whole = sum(with_grid.values(), Decimal(0))
     parts = {member: charged.get((slot, member), Decimal(0)) for member in with_grid}
@@ -130,7 +161,7 @@ def _excess_of_slot(
         if abs(part * whole - excess * with_grid[member]) >= tolerance_kwh * whole:
             raise LedgerError(
                 f"{here}, {member}: charged for {part} of {excess} kWh above the limit, with "
-                f"{with_grid[member]} of {whole} kWh from or to the grid"
+                f"{with_grid[member]} of {whole} kWh that it goes by"
             )
     return {(slot, member): part for member, part in parts.items()}
 

@@ -26,7 +26,7 @@ POOLS: list[tuple[str, dict[str, Any]]] = [
 
 
 @settings(max_examples=150, deadline=None)
-@given(market=markets(), pool=st.sampled_from(POOLS), passes=st.integers(1, 4), data=st.data())
+@given(market=markets(limited=True), pool=st.sampled_from(POOLS), passes=st.integers(1, 4), data=st.data())
 def test_nobodys_plan_costs_more_than_alone(
     market: tuple[np.ndarray, CommunityTariff], pool: tuple[str, dict[str, Any]], passes: int, data: Any
 ) -> None:

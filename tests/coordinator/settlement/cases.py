@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from coordinator.costs import CommunityTariff
+from coordinator.excess import free_of_charge_kwh
 from coordinator.mechanisms.base import Clearing, Contract, Mechanism, Parameters
 from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
@@ -105,6 +106,7 @@ class Case:
                     contracts=operation.contracts,
                     shared_by_day=operation.shared_by_day,
                     apart=operation.apart,
+                    free_kwh=operation.free_kwh,
                     suspended_slots=np.flatnonzero(self.tariff.suspended).tolist(),
                     deliveries=operation.deliveries,
                     ledger=operation.ledger,
@@ -179,4 +181,15 @@ def cases(draw: st.DrawFn, *, rational: bool = False, shared: bool | None = None
         prices = np.array([price(t) if energy[t] else np.nan for t in range(slots)])
         contracts.append(Contract(seller, buyer, energy, prices))
     by_day = draw(st.booleans()) if shared is None else shared
-    return Case(terms, Clearing(local, tuple(contracts), by_day, apart), net)
+    case = Case(terms, Clearing(local, tuple(contracts), by_day, apart), net)
+    if draw(st.booleans()):
+        # what is metered differs from what was agreed, and that from the plans alone
+        agreed, alone = (net + draw(st.sampled_from([0.0, 1.0, -0.5])) * draw(_shifts(net)) for _ in range(2))
+        free = free_of_charge_kwh(alone, agreed, case.tariff)
+        case = replace(case, clearing=replace(case.clearing, free_kwh=free))
+    return case
+
+
+def _shifts(net: np.ndarray) -> st.SearchStrategy[np.ndarray]:
+    whole = st.lists(st.integers(-2, 2), min_size=net.size, max_size=net.size)
+    return whole.map(lambda steps: np.array(steps).reshape(net.shape))
