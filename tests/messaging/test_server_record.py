@@ -93,7 +93,9 @@ class Recording:
 def recording(request, tmp_path_factory):
     recording = Recording(request.param, tmp_path_factory.mktemp(request.param))
     recording.connection = recording.server.start()
-    awaited(recording.path.exists)  # Prosody may listen before it has loaded all modules
+    awaited(
+        lambda: recording.path.exists() and recording.lines()
+    )  # Prosody may listen before it has loaded all modules
     yield recording
     recording.server.kill()
 
@@ -155,6 +157,7 @@ def test_a_message_that_waits_for_its_recipient_is_there_once(recording):
 @pytest.mark.parametrize("own", ["embedded", "prosody"], indirect=True)
 def test_a_server_that_was_killed_ends_half_a_line_and_goes_on(own):
     own.server.start()
+    awaited(lambda: own.path.exists() and own.lines())
     own.server.kill()
     with own.path.open("ab") as file:
         file.write(b'{"time_unix_s":17')
