@@ -10,6 +10,7 @@ from meter_setup import meter_config, reading_request, to_meter
 from runtime.configuration import MetersConfig
 from runtime.messaging.agent import ConnectedAgent
 from runtime.messaging.connection import Connection
+from runtime.operations_log import last_complaint
 from runtime.protocol.bodies import (
     Acknowledged,
     MeterAttach,
@@ -80,9 +81,9 @@ class Process:
         self._process.send_signal(number)
 
     async def ended(self, within_s=10.0):
-        """Exit code and what it wrote to standard error."""
+        """Exit code, and what it complained of last on standard error."""
         _, errors = await asyncio.to_thread(self._process.communicate, None, within_s)
-        return self._process.returncode, errors
+        return self._process.returncode, last_complaint(errors)
 
     def clean_up(self):
         if self._process.poll() is None:
