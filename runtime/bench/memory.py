@@ -32,6 +32,9 @@ def memory_of(pids: list[int]) -> Memory:
         psutil.Error: one of them is gone.
     """
     found = [psutil.Process(pid).memory_full_info() for pid in pids]
+    for pid, each in zip(pids, found, strict=True):
+        if each.uss == 0:  # it has ended, and its parent has not taken note yet
+            raise psutil.ZombieProcess(pid)
     return Memory(
         Spread.of([each.uss / MIB for each in found]), Spread.of([each.rss / MIB for each in found])
     )
