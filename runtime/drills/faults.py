@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from runtime.drills.base import Fault
+from runtime.drills.connections import Cut, Delay
 from runtime.drills.disk import DiskFull
 from runtime.drills.processes import KillCoordinator, KillFleet, KillMember, KillServer, Silent
 from runtime.errors import InputError
 
-_ALL: tuple[type[Fault], ...] = (KillMember, KillCoordinator, KillServer, KillFleet, Silent, DiskFull)
+_ALL: tuple[type[Fault], ...] = (
+    KillMember,
+    KillCoordinator,
+    KillServer,
+    KillFleet,
+    Cut,
+    Delay,
+    Silent,
+    DiskFull,
+)
 
 FAULTS: dict[str, type[Fault]] = {fault.name: fault for fault in _ALL}
 

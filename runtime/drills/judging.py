@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 from runtime.inspection.proof import verify_run
 from runtime.messagelog.reader import log_paths
+from runtime.protocol.inspection import RECONNECTED
 from runtime.records import CoordinatorRecord, Delivery, SessionRecord
 from runtime.rundir import RunDirectory
 
@@ -30,6 +32,8 @@ class Judgement:
         late: ``member round n``, for each round that a member did not answer in time.
         missing: ``member slot n``, for each slot settled without a delivery at the agreed position.
         estimated: likewise, for each slot whose meter reading had to be estimated.
+        reconnects: how often an agent was connected again, in its own life.
+        repeated: how many messages were sent once more for want of an answer.
         ledger: equal to the undisturbed one, different as the stated rules say, or wrong.
         differences: where and why it differs.
         findings: what ``peerwatt verify`` finds wrong.
@@ -40,6 +44,8 @@ class Judgement:
     late: list[str]
     missing: list[str]
     estimated: list[str]
+    reconnects: int
+    repeated: int
     ledger: LedgerVerdict
     differences: list[str]
     findings: list[str]
@@ -87,10 +93,20 @@ def judge(run: Path, reference: Path) -> Judgement:
         ],
         missing=[f"{each.member} slot {each.slot}" for each in _settled_as(record, "missing")],
         estimated=[f"{each.member} slot {each.slot}" for each in _settled_as(record, "estimated")],
+        reconnects=_reconnects(directory.logs_dir),
+        repeated=verdict.log_counts()["resends"],
         ledger="wrong" if wrong else "equal" if same else "by rule",
         differences=wrong or ruled,
         findings=[*verdict.findings, *verdict.unchecked],
     )
+
+
+def _reconnects(logs_dir: Path) -> int:
+    number = 0
+    for path in log_paths(logs_dir):
+        with path.open(encoding="ascii") as lines:
+            number += sum(json.loads(line).get("name") == RECONNECTED for line in lines)
+    return number
 
 
 def done_twice_or_lost(record: CoordinatorRecord, expected: CoordinatorRecord) -> Iterator[str]:

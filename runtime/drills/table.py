@@ -8,16 +8,8 @@ from runtime.drills.drill import UNDISTURBED, Case
 from runtime.drills.judging import Judgement
 
 HEADER = (
-    "fault",
-    "when",
-    "started again",
-    "rounds",
-    "late",
-    "missing",
-    "estimated",
-    "EUR",
-    "ledger",
-    "logs",
+    *("fault", "when", "started again", "reconnects", "repeated", "rounds", "late", "missing", "estimated"),
+    *("EUR", "ledger", "logs"),
 )
 
 _NONE = "–"
@@ -64,11 +56,11 @@ def _place(case: Case) -> str:
 def _row(fault: str, when: str, again: str, judgement: Judgement | None) -> tuple[str, ...]:
     begin = (fault, when or _NONE, again or _NONE)
     if judgement is None:
-        return (*begin, *[_NONE] * 5, "none", _NONE)
-    counted = (len(judgement.late), len(judgement.missing), len(judgement.estimated))
+        return (*begin, *[_NONE] * 7, "none", _NONE)
+    names = (judgement.late, judgement.missing, judgement.estimated)
+    counted = (judgement.reconnects, judgement.repeated, judgement.rounds, *map(len, names))
     return (
         *begin,
-        str(judgement.rounds),
         *(str(number) if number else _NONE for number in counted),
         f"{judgement.cost_eur:.2f}",
         {"equal": "equal", "by rule": "by rule", "wrong": "WRONG"}[judgement.ledger],

@@ -16,7 +16,7 @@ COMMUNITY = Path(__file__).parents[2] / "runtime" / "drills" / "community.toml"
 
 
 def test_a_drill_kills_and_silences_and_says_what_came_of_it(tmp_path: Path) -> None:
-    faults = "kill-coordinator,kill-fleet,silent"
+    faults = "kill-coordinator,kill-fleet,cut,silent"
     done = call(
         *("drill", "--faults", faults, "--phases", "operating", "--keep", tmp_path / "kept", "--json"),
         timeout_s=240.0,
@@ -24,12 +24,16 @@ def test_a_drill_kills_and_silences_and_says_what_came_of_it(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert not told["harmed"]
-    killed, gone, silent = told["cases"]
+    killed, gone, cut, silent = told["cases"]
     assert killed["restarts"] == {"coordinator": 1}
     assert killed["judgement"]["ledger"] == "equal"
     assert gone["resumed"]
     assert gone["broken_off"] == "its process was killed by signal 9"
-    assert gone["judgement"] == told["undisturbed"]
+    assert gone["judgement"]["ledger"] == "equal"
+    assert gone["judgement"]["cost_eur"] == told["undisturbed"]["cost_eur"]
+    assert cut["judgement"]["ledger"] == "equal"
+    assert cut["judgement"]["reconnects"] >= 5
+    assert told["undisturbed"]["reconnects"] == 0
     assert silent["judgement"]["ledger"] == "by rule"
     assert len(silent["judgement"]["missing"]) >= 2
     assert {each.split()[0] for each in silent["judgement"]["missing"]} == {silent["hit"]}

@@ -99,7 +99,7 @@ def test_another_agreement_without_a_late_member_is_wrong(undisturbed: Coordinat
 
 
 def judgement(ledger: str, differences: list[str], findings: list[str] | None = None) -> Judgement:
-    return Judgement(3, Decimal("1.50"), [], [], [], ledger, differences, findings or [])  # type: ignore[arg-type]
+    return Judgement(3, Decimal("1.50"), [], [], [], 1, 2, ledger, differences, findings or [])  # type: ignore[arg-type]
 
 
 def test_a_rule_excuses_only_what_was_really_lost() -> None:
@@ -116,8 +116,8 @@ def test_the_table_says_what_came_of_each_fault() -> None:
     bad = Case("kill-fleet", moment, "", {}, True, "killed", None, ["no results"])
     lines = drill_lines(judgement("equal", []), [good, bad])
     assert lines[2].split() == [
-        *("kill-member", "(home)", "slot", "4", "+20", "ms", "home", "3", "–", "–", "–", "1.50", "equal"),
-        "proven",
+        *("kill-member", "(home)", "slot", "4", "+20", "ms", "home", "1", "2", "3", "–", "–", "–", "1.50"),
+        *("equal", "proven"),
     ]
     assert "all, by resume" in lines[3]
     assert lines[-3:] == [

@@ -1,0 +1,111 @@
+"""The proxy carries bytes both ways, in order; resets connections, lets nobody in, delays."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from runtime.drills.proxy import Proxy
+
+LIMIT_S = 10.0
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        try:
+            while data := self.request.recv(4096):
+                self.request.sendall(data)
+        except ConnectionError:
+            pass
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, int]]:
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Echo) as echo:
+        threading.Thread(target=echo.serve_forever, daemon=True).start()
+        yield ("127.0.0.1", echo.server_address[1])
+        echo.shutdown()
+
+
+def dialled(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), LIMIT_S)
+
+
+def echoed(client: socket.socket, data: bytes) -> bytes:
+    client.sendall(data)
+    heard = b""
+    while len(heard) < len(data):
+        part = client.recv(65536)
+        if not part:
+            break
+        heard += part
+    return heard
+
+
+def test_bytes_come_back_as_they_were_sent(server: tuple[str, int]) -> None:
+    proxy = Proxy(*server, seed=1)
+    data = bytes(range(256)) * 500
+    with dialled(proxy.start()) as client:
+        assert echoed(client, data) == data
+    assert proxy.connections == 1
+
+
+def test_a_cut_breaks_connections_and_lets_nobody_in_for_a_while(server: tuple[str, int]) -> None:
+    proxy = Proxy(*server, seed=1)
+    port = proxy.start()
+    with dialled(port) as client:
+        assert echoed(client, b"before") == b"before"
+        proxy.cut(0.5)
+        with pytest.raises(ConnectionResetError):
+            client.recv(10)
+    with dialled(port) as client:
+        assert heard_of_a_closed(client) == b""
+    time.sleep(0.6)
+    with dialled(port) as client:
+        assert echoed(client, b"after") == b"after"
+    assert proxy.connections == 2
+
+
+def heard_of_a_closed(client: socket.socket) -> bytes:
+    """What comes from a connection that the proxy closes: nothing, whether it is ended or reset."""
+    try:
+        return client.recv(10)
+    except ConnectionResetError:
+        return b""
+
+
+def test_delay_holds_up_what_is_carried_and_keeps_its_order(server: tuple[str, int]) -> None:
+    proxy = Proxy(*server, seed=1)
+    with dialled(proxy.start()) as client:
+        proxy.delay(0.2, 1.0)
+        began_s = time.monotonic()
+        for number in range(10):
+            client.sendall(b"%d" % number)
+            time.sleep(0.01)
+        heard = b""
+        while len(heard) < 10:
+            heard += client.recv(100)
+        took_s = time.monotonic() - began_s
+        assert heard == b"0123456789"
+        assert 0.2 <= took_s < 5.0  # half of 0.2 s at least, there and back
+        time.sleep(max(0.0, 1.1 - took_s))
+        began_s = time.monotonic()
+        assert echoed(client, b"quick") == b"quick"
+        assert time.monotonic() - began_s < 0.2
+
+
+def test_a_server_that_is_gone_is_felt_at_once(server: tuple[str, int]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        proxy = Proxy("127.0.0.1", taken.getsockname()[1], seed=1)  # bound, but nobody listens
+        with dialled(proxy.start()) as client:
+            assert heard_of_a_closed(client) == b""
+    assert proxy.connections == 0
