@@ -19,7 +19,7 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     """Run one of the subcommands; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m agents", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    prosumer = commands.add_parser("prosumer", help="one member's agent")
+    prosumer = commands.add_parser("prosumer", help="the agent of a member, or of several")
     meters = commands.add_parser("meters", help="the built-in meters of all members")
     meter = commands.add_parser("meter", help="a meter attached to a member of a running fleet")
     controller = commands.add_parser("controller", help="steers a battery of a running fleet")
@@ -29,7 +29,10 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
         command.add_argument(
             "--handout", type=Path, help="folder with its connection and configuration (the run itself)"
         )
-    for command in (prosumer, meter, controller):
+    prosumer.add_argument(
+        "--member", required=True, action="append", help="name of the member; again for each further one"
+    )
+    for command in (meter, controller):
         command.add_argument("--member", required=True, help="name of the member")
     meter.add_argument("--source", required=True, help="where readings come from, as a URL")
     meter.add_argument("--role", action="append", default=[], help="what it measures; all by default")
@@ -79,9 +82,9 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
     watcher = watcher or PrintingWatcher()
     match given.command:
         case "prosumer":
-            from agents.process import run_prosumer
+            from agents.process import run_prosumers
 
-            return run_prosumer(given.run, given.member, watcher, given.handout)
+            return run_prosumers(given.run, given.member, watcher, given.handout)
         case "meters":
             from agents.meters.process import run_meters
 

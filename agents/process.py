@@ -1,7 +1,8 @@
-"""A prosumer's process: its agent, made from the run directory."""
+"""A process of prosumers: the agents of one member or of several, made from the run directory."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,23 +10,42 @@ from agents.prosumer import ProsumerMachine
 from runtime.clock import SimulatedClock
 from runtime.configuration import MemberConfig
 from runtime.messagelog.writer import MessageLog
+from runtime.messaging.carrier import planning_thread
 from runtime.messaging.connection import Connection
 from runtime.messaging.host import MachineAgent
 from runtime.process import Watcher, serve
 from runtime.rundir import RunDirectory
 
 
-def run_prosumer(run_path: Path, member: str, watcher: Watcher, handout: Path | None = None) -> int:
-    """Run one member's agent; returns the exit code."""
+def run_prosumers(
+    run_path: Path, members: Sequence[str], watcher: Watcher, handout: Path | None = None
+) -> int:
+    """Run the agents of members until all of them have finished; returns the exit code.
+
+    Each has a connection, an account and a log of its own: what members of one process say to each other goes
+    through the server like everything else. They share the thread that plans.
+
+    Args:
+        run_path: the run's folder.
+        members: their names.
+        watcher: told how far they are.
+        handout: folder with their connection and configuration; the run itself if None.
+    """
+    planning = planning_thread()  # its thread begins with the first plan
+
+    def agent(directory: RunDirectory, connection: Connection, member: str) -> MachineAgent:
+        config = MemberConfig.load(directory.member_config(member))
+        machine = ProsumerMachine(config, connection.jid(member), directory.member_record(member))
+        log = MessageLog.open(directory.log(member), member, fsync=not config.clock.simulated)
+        tell = partial(watcher.tell, member)
+        return MachineAgent(connection, member, machine, log, SimulatedClock(), tell, planning=planning)
 
     def agents() -> list[MachineAgent]:
         directory = RunDirectory(run_path, handout)
-        config = MemberConfig.load(directory.member_config(member))
         connection = Connection.load(directory.connection_json)
-        machine = ProsumerMachine(config, connection.jid(member), directory.member_record(member))
-        log = MessageLog.open(directory.log(member), member, fsync=not config.clock.simulated)
-        return [
-            MachineAgent(connection, member, machine, log, SimulatedClock(), partial(watcher.tell, member))
-        ]
+        return [agent(directory, connection, member) for member in members]
 
-    return serve(agents, watcher)
+    try:
+        return serve(agents, watcher)
+    finally:
+        planning.shutdown(wait=False, cancel_futures=True)

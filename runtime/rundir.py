@@ -121,6 +121,11 @@ class RunDirectory:
         return self.config_dir / "meters.json"
 
     @property
+    def packing_config(self) -> Path:
+        """How many members share a process as JSON; not there where each has its own."""
+        return self.config_dir / "packing.json"
+
+    @property
     def accounts_json(self) -> Path:
         """Local parts of the accounts to be made beforehand, a JSON list."""
         return self.config_dir / "accounts.json"

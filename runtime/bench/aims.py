@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runtime.bench.packed import PackedFigures
 from runtime.bench.size import SizeFigures
 
 READY_LIMIT_S, READY_MEMBERS = 10.0, 100
 USS_LIMIT_MIB = 25.0
 TIMES_PLAIN_LIMIT = 2.0
 DAY_LIMIT_S = 12.0
+FURTHER_USS_LIMIT_MIB = 1.0
+PACKED_ROUND_LIMIT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class Aim:
         return self.found <= self.limit
 
 
-def aims_of(sizes: Sequence[SizeFigures], day_s: float | None) -> list[Aim]:
+def aims_of(
+    sizes: Sequence[SizeFigures], day_s: float | None, packed: Sequence[PackedFigures] = ()
+) -> list[Aim]:
     """The aims that what was measured says something about; times are medians, memory is the greatest."""
     aims = []
     for size in sizes:
@@ -48,6 +53,12 @@ def aims_of(sizes: Sequence[SizeFigures], day_s: float | None) -> list[Aim]:
                 size.times_plain,
             )
         )
+    for each in packed:
+        who = f"{each.members} members, {each.members_per_process} a process"
+        aims.append(
+            Aim(f"{who}: each further one, USS [MiB]", FURTHER_USS_LIMIT_MIB, each.further_member_uss_mib)
+        )
+        aims.append(Aim(f"{who}: a round without solving [s]", PACKED_ROUND_LIMIT_S, each.round_s.median))
     if day_s is not None:
         aims.append(Aim("day of 4 members and 144 slots, command to results [s]", DAY_LIMIT_S, day_s))
     return aims

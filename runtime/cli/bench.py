@@ -14,11 +14,13 @@ import typer
 
 from runtime.cli.bench_log import log
 from runtime.cli.bench_meters import meters
+from runtime.cli.bench_packed import check_packed, packed_as_dict, packed_rows
 from runtime.cli.bench_plan import plan
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from runtime.bench.aims import Aim
+    from runtime.bench.packed import PackedFigures
     from runtime.bench.size import SizeFigures
     from runtime.bench.timings import Spread
 
@@ -43,6 +45,10 @@ def fleet(
     members: Annotated[
         str, typer.Option(help="Sizes of community to measure, separated by commas.")
     ] = "4,10,20,100",
+    packed: Annotated[
+        str, typer.Option(help="Further sizes, whose members share processes and have no battery.")
+    ] = "",
+    members_per_process: Annotated[int, typer.Option(help="Members that one process serves in those.")] = 250,
     slots: Annotated[int, typer.Option(min=1, max=1440, help="Slots of a session.")] = 24,
     data: Annotated[
         Path | None, typer.Option(help="Folder with the Lorient data, to run that day itself.")
@@ -53,30 +59,40 @@ def fleet(
     """Measure fleets on the embedded server: start, rounds, slots, memory, beside plain slixmpp clients."""
     from runtime.bench.aims import aims_of
     from runtime.bench.day import run_day
+    from runtime.bench.packed import measure_packed
     from runtime.bench.size import measure_size
 
-    sizes = sizes_of(members)
+    packed_sizes = sizes_of(packed, "--packed") if packed else []
+    check_packed(packed_sizes, members_per_process)
+    sizes = sizes_of(members) if members or not packed_sizes else []
     load = os.getloadavg()[0]
     if data is not None and not data.is_dir():
         raise InputError(f"--data: found no folder {data}, expected the one with the Lorient data")
     figures = [measure_size(size, slots, _say) for size in sizes]
+    shared = [measure_packed(size, members_per_process, slots, _say) for size in packed_sizes]
     day_s: float | None = None
     if day:
         print("a day of 4 members and 144 slots", file=sys.stderr, flush=True)
         day_s = run_day(data)
-    aims = aims_of(figures, day_s)
+    aims = aims_of(figures, day_s, shared)
     if as_json:
-        typer.echo(json.dumps(as_dict(figures, day_s, aims, load), indent=1))
+        typer.echo(json.dumps(as_dict(figures, shared, day_s, aims, load), indent=1))
     else:
-        _print(figures, day_s, aims, "The Lorient day" if data else "A synthetic day as large as Lorient's")
+        _print(
+            figures,
+            shared,
+            day_s,
+            aims,
+            "The Lorient day" if data else "A synthetic day as large as Lorient's",
+        )
         if load > BUSY_LOAD:
             typer.echo(
                 f"Others kept the machine busy (load {load:.1f} at the start): take times as too long."
             )
 
 
-def sizes_of(text: str) -> list[int]:
-    """Sizes that a person asks for.
+def sizes_of(text: str, option: str = "--members") -> list[int]:
+    """Sizes that a person asks for with an option.
 
     Raises:
         InputError: not numbers from 1 to ``LARGEST``.
@@ -85,13 +101,19 @@ def sizes_of(text: str) -> list[int]:
     try:
         sizes = [int(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"--members: found {text!r}, expected {expected}") from None
+        raise InputError(f"{option}: found {text!r}, expected {expected}") from None
     if not all(1 <= size <= LARGEST for size in sizes):
-        raise InputError(f"--members: found {text!r}, expected {expected}")
+        raise InputError(f"{option}: found {text!r}, expected {expected}")
     return sizes
 
 
-def as_dict(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], load: float) -> dict[str, Any]:
+def as_dict(
+    figures: list[SizeFigures],
+    packed: list[PackedFigures],
+    day_s: float | None,
+    aims: list[Aim],
+    load: float,
+) -> dict[str, Any]:
     """All figures, for machines to read."""
     sizes = [
         {
@@ -106,6 +128,7 @@ def as_dict(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], lo
         "cores": os.cpu_count(),
         "load_before": load,
         "sizes": sizes,
+        "packed": [packed_as_dict(each) for each in packed],
         "day_s": day_s,
         "aims": [{**asdict(aim), "met": aim.met} for aim in aims],
     }
@@ -120,6 +143,10 @@ def _say(agent: str, phase: str, detail: dict[str, Any]) -> None:
             text = f"{detail['members']} members: without batteries"
         case "bench", "plain":
             text = f"{detail['members']} members: plain slixmpp"
+        case "bench", "alone":
+            text = f"{detail['members']} members without batteries, a process each: what a worker takes"
+        case "bench", "packed":
+            text = f"{detail['members']} members without batteries, {detail['members_per_process']} a process"
         case _, "restarted":
             text = f"  {agent} {detail['after']}; started again: the figures are not worth much"
         case "fleet", "ready":
@@ -174,25 +201,40 @@ _ROWS: list[tuple[str, Callable[[SizeFigures], str]]] = [
 ]
 
 
-def _print(figures: list[SizeFigures], day_s: float | None, aims: list[Aim], day_name: str) -> None:
+def _print(
+    figures: list[SizeFigures],
+    packed: list[PackedFigures],
+    day_s: float | None,
+    aims: list[Aim],
+    day_name: str,
+) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, soft_wrap=True, width=WIDTH)
-    table = Table(box=None, pad_edge=False, title="Fleet on the embedded server (median / greatest)")
-    table.add_column("members", no_wrap=True)
-    for size in figures:
-        table.add_column(str(size.members), justify="right", no_wrap=True)
-    for name, text in _ROWS:
-        table.add_row(name, *(text(size) for size in figures))
-    console.print(table)
-    size = figures[0]
-    console.print(
-        f"\nPlain slixmpp: one connection sends {size.call_bytes} bytes to each member's, in a process of "
-        f"its own, which answers {size.proposal_bytes}; same server, no SPADE, no log, no check."
-    )
+    if figures:
+        table = Table(box=None, pad_edge=False, title="Fleet on the embedded server (median / greatest)")
+        table.add_column("members", no_wrap=True)
+        for size in figures:
+            table.add_column(str(size.members), justify="right", no_wrap=True)
+        for name, text in _ROWS:
+            table.add_row(name, *(text(size) for size in figures))
+        console.print(table)
+        size = figures[0]
+        console.print(
+            f"\nPlain slixmpp: one connection sends {size.call_bytes} bytes to each member's, in a process "
+            f"of its own, which answers {size.proposal_bytes}; same server, no SPADE, no log, no check."
+        )
+    if packed:
+        sharing = Table(box=None, pad_edge=False, title="Members that share processes (median / greatest)")
+        sharing.add_column("members, a process", no_wrap=True)
+        for each in packed:
+            sharing.add_column(f"{each.members}, {each.members_per_process}", justify="right", no_wrap=True)
+        for (name, *_), *texts in zip(packed_rows(packed[0]), *map(packed_rows, packed), strict=True):
+            sharing.add_row(name, *(text for _, text in texts))
+        console.print(sharing)
     if day_s is not None:
         console.print(f"{day_name}, peerwatt run from command to results: {day_s:.1f} s")
     console.print("\nAims on two cores that do nothing else:")

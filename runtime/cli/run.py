@@ -37,19 +37,26 @@ def run(
             help="Let the XMPP server keep a record of the messages too, for verify --server.",
         ),
     ] = False,
+    members_per_process: Annotated[
+        int,
+        typer.Option(help="Members that a process serves; all messages still go over XMPP."),
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a community: XMPP server, coordinator, one process a prosumer, meters; then settle and report."""
     from runtime.cli.fleet_run import run_to_results
+    from runtime.fleet.packing import check_members_per_process, keep_packing
     from runtime.messagelog.server_record import RECORD_FILE
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import resolve, write_configs
     from runtime.scenario.summary import notices
 
+    check_members_per_process(members_per_process)
     resolved = resolve(scenario, data, setting, start=start)
     directory = RunDirectory(new_directory(runs, name, resolved.name))
     for notice in notices(resolved):
         typer.echo(f"notice: {notice}", err=True)
+    keep_packing(directory, members_per_process)
     write_configs(resolved, directory)
     if server_record:  # the server continues the record that it finds
         directory.server_dir.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,9 @@ from typing import Any
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import FleetError
 from runtime.fleet.children import AgentChild, Child, ForkServer, ServerChild, Told
+from runtime.fleet.descriptors import allow_open_files
 from runtime.fleet.lock import sole_supervisor
+from runtime.fleet.packing import packing_of, workers_of
 from runtime.fleet.resume import connection_again
 from runtime.messaging.connection import Connection
 from runtime.operations_log import entry_text, now_text
@@ -71,8 +73,10 @@ class Fleet:
             for account in self._config.coordinators
         )
         self.meters = self._agent(METERS, "agents", ["meters"])
+        workers = workers_of(self._config.members, packing_of(directory))
         self.prosumers = [
-            self._agent(member, "agents", ["prosumer", "--member", member]) for member in self._config.members
+            self._agent(name, "agents", ["prosumer", *(f"--member={member}" for member in members)])
+            for name, members in workers.items()
         ]
         self.restarts: Counter[str] = Counter()
         self.ready_seconds: float | None = None
@@ -125,6 +129,7 @@ class Fleet:
             KeyboardInterrupt: Ctrl-C; like any other way out, only after every process has gone.
         """
         with sole_supervisor(self._directory):
+            allow_open_files(len(self._config.members))
             try:
                 self._on_news("fleet", "starting", {"processes": len(self.children)})
                 connection = connection_again(self._directory) if resume else None
@@ -172,7 +177,7 @@ class Fleet:
             agent.start()
 
     def _await_ready(self, began_s: float) -> None:
-        limit_s = READY_LIMIT_S + READY_LIMIT_PER_MEMBER_S * len(self.prosumers)
+        limit_s = READY_LIMIT_S + READY_LIMIT_PER_MEMBER_S * len(self._config.members)
         while self._unready:
             left_s = began_s + limit_s - time.monotonic()
             if left_s <= 0:

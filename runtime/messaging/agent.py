@@ -25,6 +25,7 @@ from runtime import operations_log  # noqa: E402
 from runtime.errors import AgentRefusedError, ProtocolError  # noqa: E402
 from runtime.messaging.client import Ending, SlimClient  # noqa: E402
 from runtime.messaging.connection import Connection  # noqa: E402
+from runtime.messaging.dialling import turn_to_connect  # noqa: E402
 from runtime.messaging.spade_message import (  # noqa: E402
     envelope_of_message,
     message_of_stanza,
@@ -272,10 +273,11 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
 
     async def _hold(self, client: SlimClient, loop: asyncio.AbstractEventLoop) -> tuple[Ending, float]:
         """Dial, log in and wait for the end of the connection."""
-        client.connect(host=self.connection.host, port=self.connection.port)
-        await asyncio.wait(
-            (client.logged_in, client.ended), timeout=ATTEMPT_LIMIT_S, return_when=asyncio.FIRST_COMPLETED
-        )
+        async with turn_to_connect():
+            client.connect(host=self.connection.host, port=self.connection.port)
+            await asyncio.wait(
+                (client.logged_in, client.ended), timeout=ATTEMPT_LIMIT_S, return_when=asyncio.FIRST_COMPLETED
+            )
         if not client.logged_in.done():
             if not client.ended.done():
                 client.discard()

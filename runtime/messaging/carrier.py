@@ -69,6 +69,7 @@ class MachineCarrier:
         tell: Callable[[str, dict[str, Any]], None],
         *,
         replay: bool = True,
+        planning: ThreadPoolExecutor | None = None,
     ) -> None:
         """Take up a machine, replaying what its log holds of an earlier life; the event loop runs.
 
@@ -78,6 +79,7 @@ class MachineCarrier:
             clock: the community's clock.
             tell: called with phase and detail of the machine's progress.
             replay: whether it goes on with the life in the log; if not, its messages need ids of their own.
+            planning: thread of the process for what takes long; a thread of the agent's own if None.
         """
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._machine = machine
@@ -86,7 +88,9 @@ class MachineCarrier:
         self._tell = tell
         self._reactions = Reactions(machine)
         self._exchange = self._reactions.exchange
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
+        self._own_planning = planning_thread() if planning is None else None
+        self._executor = planning or self._own_planning
+        self._jobs: set[asyncio.Future[tuple[Any, float]]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._computing: list[str] = []
         self._resending: asyncio.Task[None] | None = None
@@ -139,7 +143,10 @@ class MachineCarrier:
 
     def let_go(self) -> None:
         """No more computations, and the log is closed."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for job in list(self._jobs):
+            job.cancel()
+        if self._own_planning is not None:
+            self._own_planning.shutdown(wait=False, cancel_futures=True)
         self._log.close()
 
     # -- what happens ----------------------------------------------------------------------------------
@@ -186,6 +193,7 @@ class MachineCarrier:
         self._perform(self._machine.timer(name))
 
     def _job_done(self, work: Compute, job: asyncio.Future[tuple[Any, float]]) -> None:
+        self._jobs.discard(job)
         self._computing.remove(work.name)
         if not job.cancelled():
             self._work_done(work, *job.result())
@@ -199,9 +207,10 @@ class MachineCarrier:
 
     def _perform(self, effects: list[Effect]) -> None:
         to_send: list[Envelope] = []
+        reply_by: dict[float, str] = {}  # by time for the answer: what is asked at once is due at once
         for effect in effects:
             if isinstance(effect, Send):
-                to_send.append(self._dated(effect))
+                to_send.append(self._dated(effect, reply_by))
             else:
                 self._send(to_send)
                 to_send = []
@@ -209,11 +218,14 @@ class MachineCarrier:
         self._send(to_send)
 
     @staticmethod
-    def _dated(message: Send) -> Envelope:
-        if message.reply_within_s is None:
+    def _dated(message: Send, reply_by: dict[float, str]) -> Envelope:
+        seconds = message.reply_within_s
+        if seconds is None:
             return message.envelope
-        reply_by = datetime.now(UTC) + timedelta(seconds=message.reply_within_s)
-        return replace(message.envelope, reply_by=reply_by.isoformat(timespec="milliseconds"))
+        if seconds not in reply_by:
+            due = datetime.now(UTC) + timedelta(seconds=seconds)
+            reply_by[seconds] = due.isoformat(timespec="milliseconds")
+        return replace(message.envelope, reply_by=reply_by[seconds])
 
     def _send(self, envelopes: list[Envelope]) -> None:
         """Log messages, all at once, then send them."""
@@ -253,6 +265,7 @@ class MachineCarrier:
             case Compute(name, work):
                 self._computing.append(name)
                 job = asyncio.get_running_loop().run_in_executor(self._executor, _timed, work)
+                self._jobs.add(job)
                 job.add_done_callback(
                     lambda done, effect=effect: self._guarded(self._job_done, effect, done)  # type: ignore[misc]
                 )
@@ -328,6 +341,11 @@ class MachineCarrier:
     @staticmethod
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
+
+
+def planning_thread() -> ThreadPoolExecutor:
+    """A thread for what takes long, one thing after another."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:

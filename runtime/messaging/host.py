@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from runtime.clock import Clock
@@ -26,6 +27,7 @@ class MachineAgent(MachineCarrier, ConnectedAgent):
         tell: Callable[[str, dict[str, Any]], None],
         *,
         replay: bool = True,
+        planning: ThreadPoolExecutor | None = None,
     ) -> None:
         """Prepare an agent, replaying what its log holds of an earlier life.
 
@@ -37,9 +39,10 @@ class MachineAgent(MachineCarrier, ConnectedAgent):
             clock: the community's clock.
             tell: called with phase and detail of the machine's progress.
             replay: whether it goes on with the life in the log; if not, its messages need ids of their own.
+            planning: thread of the process for what takes long; a thread of the agent's own if None.
         """
         ConnectedAgent.__init__(self, connection, local_part)
-        self.carry(machine, log, clock, tell, replay=replay)
+        self.carry(machine, log, clock, tell, replay=replay, planning=planning)
 
     async def setup(self) -> None:
         """Begin looking for overdue replies."""

@@ -48,6 +48,48 @@ def test_a_small_fleet_is_measured_and_nothing_is_left(tmp_path):
     assert processes_of(tmp_path) == []
 
 
+def test_members_that_share_a_process_are_measured(tmp_path):
+    options = ["--members", "", "--packed", "6", "--members-per-process", "4", "--slots", "3", "--no-day"]
+    done = subprocess.run(
+        [*COMMAND, *options, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["sizes"] == []
+    (packed,) = found["packed"]
+    assert (packed["members"], packed["members_per_process"], packed["workers"]) == (6, 4, 2)
+    assert (packed["slots"], packed["restarts"]) == (3, 0)
+    assert 0 < packed["round_s"]["median"] <= packed["round_s"]["max"]
+    assert packed["messages_per_s"] == pytest.approx(12 / packed["round_s"]["median"])
+    assert packed["alone_uss_mib"] < packed["memory"]["prosumer"]["uss_mib"]["max"]
+    grown_mib = packed["memory"]["prosumer"]["uss_mib"]["max"] - packed["alone_uss_mib"]
+    assert packed["further_member_uss_mib"] == pytest.approx(grown_mib / 3)
+    assert [aim["limit"] for aim in found["aims"]] == [1.0, 1.0]
+    assert list(tmp_path.iterdir()) == []
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--packed", "ten"], "--packed: found 'ten', expected numbers from 1 to 1000"),
+        (["--packed", "1"], "--packed: found 1, expected at least 2 members"),
+        (
+            ["--packed", "4", "--members-per-process", "1"],
+            "--members-per-process: found 1, expected at least 2",
+        ),
+    ],
+)
+def test_members_that_cannot_share_a_process_are_named(options, said):
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
 def test_ctrl_c_leaves_nothing_behind(tmp_path):
     process = subprocess.Popen(
         [*COMMAND, "--members", "2", "--slots", "1000", "--no-day"],
