@@ -15,8 +15,9 @@ import numpy as np
 from agents.bargain_terms import BargainTerms, NetCost, Proposal, Trade
 from agents.bargaining import SILENT_ROUNDS, Bargaining
 from agents.planning.planner import Planner
-from agents.planning.problem import Plan
-from agents.session import OwnSession, PlannedRound
+from agents.planning.tariff import FloatArray
+from agents.round_plans import PlannedRound
+from agents.session import OwnSession
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.protocol.bargain_bodies import AgreedTrade, BargainCall, BargainReport, TradeProposal
@@ -48,7 +49,7 @@ class Bargainer:
         self._call: tuple[Envelope, BargainCall]
         self._session: OwnSession
         self._state: Bargaining
-        self._plan: Plan | None = None
+        self._planned: PlannedRound | None = None
         self._planning_seconds = 0.0
         self._proposed = False
         self._told: defaultdict[int, dict[str, Proposal]] = defaultdict(dict)
@@ -64,14 +65,14 @@ class Bargainer:
         Raises:
             ProtocolError: the call does not fit the session, or there was one already.
         """
-        alone = session.last_plan
+        alone = session.planning.last
         if alone is None:
             raise ProtocolError("the grid's tariffs were not told yet")
         if call.session <= self._number:
             raise ProtocolError(f"session {call.session} has been bargained already")
         terms = _terms(call, self._config.name, session.horizon.slots)
         self._number, self._over, self._proposed = call.session, False, False
-        self._call, self._session, self._plan = (envelope, call), session, alone
+        self._call, self._session, self._planned = (envelope, call), session, alone
         self._planning_seconds = 0.0
         for kept in (self._told, self._unanswered, self._sent):
             kept.clear()
@@ -187,19 +188,19 @@ class Bargainer:
         """Propose, or report, by a plan that is ready."""
         if self._over and name != _closing(self._number):
             return
-        self._plan = result.plan
+        self._planned = result
         self._planning_seconds += result.planning_seconds
         if name == _closing(self._number):
             self._report(result)
         elif name == _computation(self._number, self._state.round):
-            self._propose(result.plan)
+            self._propose(result.net_kwh)
 
     def _plan_round(self) -> None:
         self._proposed = False
         self._compute(_computation(self._number, self._state.round), self._state.net_cost())
 
     def _compute(self, name: str, cost: NetCost) -> None:
-        session, last, planner, call = self._session, self._plan, self._planner, self._call[1]
+        planning, last, planner, call = self._session.planning, self._planned, self._planner, self._call[1]
         signal = PriceSignal(
             session=call.session,
             round=call.round,
@@ -208,13 +209,13 @@ class Bargainer:
             demand_charge_eur_per_kw=call.demand_charge_eur_per_kw,
         )
         work = Compute(
-            name, lambda: session.plan_at(signal, last, planner, cost.hinges), brief=session.plans_briefly
+            name, lambda: planning.plan_at(signal, last, planner, cost.hinges), brief=planning.briefly
         )
         self._machine.do(work)
 
-    def _propose(self, plan: Plan) -> None:
+    def _propose(self, net_kwh: FloatArray) -> None:
         state = self._state
-        for partner, proposal in state.propose(plan.net_kwh).items():
+        for partner, proposal in state.propose(net_kwh).items():
             purchase, sale = pair_of_net(proposal.trade_kwh)
             body = TradeProposal(
                 session=self._number,
@@ -276,8 +277,8 @@ class Bargainer:
 
     def _report(self, result: PlannedRound) -> None:
         envelope, call = self._call
-        self._session.keep(call.round, replace(result, planning_seconds=self._planning_seconds))
-        imports, exports = pair_of_net(result.plan.net_kwh)
+        self._session.planning.keep(call.round, replace(result, planning_seconds=self._planning_seconds))
+        imports, exports = pair_of_net(result.net_kwh)
         report = BargainReport(
             session=self._number,
             round=call.round,

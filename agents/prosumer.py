@@ -15,7 +15,8 @@ from agents.bargainer import Bargainer
 from agents.carry_over import CarriedOver
 from agents.operating import SlotOperation
 from agents.planning.planner import Planner, planner_for
-from agents.session import OwnSession, PlannedRound
+from agents.round_plans import PlannedRound
+from agents.session import OwnSession
 from agents.standing import standing_of
 from agents.steering import Steering
 from runtime.configuration import MemberConfig
@@ -120,8 +121,8 @@ class ProsumerMachine(Machine):
         session = self._session
         if session is None or session.number != signal.session:
             return
-        session.keep(signal.round, result)
-        imports, exports = pair_of_net(result.plan.net_kwh)
+        session.planning.keep(signal.round, result)
+        imports, exports = pair_of_net(result.net_kwh)
         limits = result.limit_price_eur_per_kwh
         position = Position(
             session=signal.session,
@@ -179,22 +180,22 @@ class ProsumerMachine(Machine):
             self._slots.refused(envelope, self._session)
 
     def _plan_at(self, envelope: Envelope, signal: PriceSignal) -> None:
-        session = self._session_of(signal.session)
-        session.check(signal)
+        planning = self._session_of(signal.session).planning
+        planning.check(signal)
         name = f"plan-{signal.session}-{signal.round}"
         self._asked_for_plan[name] = (envelope, signal)
-        last, planner = session.last_plan, self._planner
-        self.do(Compute(name, lambda: session.plan_at(signal, last, planner), brief=session.plans_briefly))
+        last, planner = planning.last, self._planner
+        self.do(Compute(name, lambda: planning.plan_at(signal, last, planner), brief=planning.briefly))
 
     def _declare(self, envelope: Envelope, body: DeclarationRequest) -> None:
         """Disclose forecast and devices to a coordinator that plans for its members."""
         session = self._session_of(body.session)
-        alone = session.last_plan
+        alone = session.planning.last
         if alone is None:
             raise ProtocolError("the grid's tariffs were not told yet")
         imports, exports = pair_of_net(alone.net_kwh)
         steered = self._config.strategy == "optimised"  # else the battery runs as it always does
-        residual_kwh = session.foreseen_residual_kwh if steered else alone.net_kwh
+        residual_kwh = session.planning.foreseen.residual_load_kwh if steered else alone.net_kwh
         declaration = DeviceDeclaration(
             session=body.session,
             round=body.round,
@@ -233,9 +234,9 @@ class ProsumerMachine(Machine):
         session = self._session_of(body.session)
         self._bargainer.settled(body.session)
         if body.schedule is None:
-            session.choose_plan(body.position_round)
+            session.planning.choose(body.position_round)
         else:
-            session.follow_schedule(body.schedule)
+            session.planning.follow_schedule(body.schedule)
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
 
     def _close(self, envelope: Envelope, body: SessionClosed) -> None:

@@ -34,7 +34,7 @@ def member_state(machine: ProsumerMachine) -> dict[str, Any]:
     }
     if session is None:
         return state
-    plan = session._plan
+    plan = session.planning.chosen
     battery = machine._config.battery
     stored = [outcome.stored_kwh for outcome in session._outcomes]
     state |= {
@@ -43,13 +43,13 @@ def member_state(machine: ProsumerMachine) -> dict[str, Any]:
         "plans": [
             {
                 "round": number,
-                "cost_eur": made.cost_eur,
+                "cost_eur": made.plan.cost_eur,
                 "import_kwh": float(made.net_kwh.clip(min=0).sum()),
                 "export_kwh": float(abs(made.net_kwh.clip(max=0).sum())),
             }
-            for number, made in sorted(session.plans.items())
+            for number, made in sorted(session.planning.rounds.items())
         ],
-        "agreed_round": session._plan_round,
+        "agreed_round": session.planning.chosen_round,
         "planned_net_kwh": None if plan is None else plan.net_kwh.tolist(),
         "planned_stored_kwh": None if plan is None or battery is None else plan.stored_energy_kwh.tolist(),
         "net_kwh": [outcome.net_kwh for outcome in session._outcomes],

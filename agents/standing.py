@@ -23,8 +23,8 @@ def standing_of(machine: ProsumerMachine) -> dict[str, Any]:
             phase = "done" if len(machine._done) == sessions else "between sessions"
         return {"phase": phase, "sessions": sessions}
     fields: dict[str, Any] = {"session": session.number, "sessions": sessions}
-    if session._plan is not None or session.passed:
+    if session.planning.chosen is not None or session.passed:
         slots = session.operated.slots
         return fields | {"phase": "operating", "slot": min(session.passed, slots - 1), "slots": slots}
     asked = [signal.round for _, signal in machine._asked_for_plan.values()]
-    return fields | {"phase": "negotiating", "round": max([*asked, *session.plans], default=None)}
+    return fields | {"phase": "negotiating", "round": max([*asked, *session.planning.rounds], default=None)}

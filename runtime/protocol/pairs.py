@@ -28,9 +28,9 @@ def rounded(energies_kwh: Array) -> list[float]:
     """What Python's ``round`` makes of each energy at ``ENERGY_DECIMALS`` decimals, in less time.
 
     numpy's own rounding is a decimal off where energies are large, or just beside the middle between two
-    decimals. Up to ``_CERTAIN_KWH`` the product with ``_UNITS_PER_KWH`` is off by 2**-12 at most: farther than
-    that from a middle the nearest whole number is the right one, and dividing it rounds correctly. Python
-    does the others.
+    decimals. Up to ``_CERTAIN_KWH`` the product with ``_UNITS_PER_KWH`` is off by 2**-12 at most: farther
+    than that from a middle the nearest whole number is the right one, and dividing it rounds correctly.
+    Python does the others.
     """
     units = energies_kwh * _UNITS_PER_KWH
     whole = np.rint(units)
