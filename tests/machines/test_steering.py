@@ -9,7 +9,6 @@ import pytest
 from agents.setpoints.machine import ControllerMachine
 from agents.setpoints.moments import Moment
 from agents.setpoints.target import Carried, TargetError
-from agents.steering import UNANSWERED, Steering
 from runtime.messagelog.reader import read_log
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.feed import LogFeed
@@ -182,18 +181,6 @@ def test_who_has_no_battery_has_nothing_to_be_asked_for():
     network, _, _ = run(made, asking)
     assert asking.heard[0].reason == f"{member} has no battery to be steered"
     assert told(network, member) == []
-
-
-def test_no_more_than_a_few_set_points_wait_for_an_answer():
-    made = community()
-    network = SteeredNetwork()
-    made.put_on(network)
-    prosumer = network.nodes[f"m0@{DOMAIN}"].machine
-    assert isinstance(prosumer._steering, Steering)
-    network.run()
-    withdrawn = {envelope.message_id for envelope in network.sent if envelope.protocol == "setpoint"}
-    assert len(withdrawn) == SLOTS * SESSIONS + 1
-    assert len(prosumer._steering._unanswered) == 0 < UNANSWERED
 
 
 def test_a_controllers_log_brings_it_back_without_writing_anything(tmp_path):
