@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from runtime.errors import FleetError, InputError
 from runtime.files import write_text_atomically
+from runtime.operations_log import last_complaint
 from runtime.rundir import METERS_PER_MEMBER, attached_meter_account
 
 ATTACH_LIMIT_S = 45.0
@@ -117,9 +118,8 @@ class MeterFiles:
         return list(_steps_in(self._printed(start)))
 
     def last_words(self, start: int = 0) -> str:
-        """The last whole line printed from byte ``start`` on."""
-        lines = self._printed(start).splitlines()
-        return lines[-1] if lines else "it said nothing"
+        """The last whole line printed from byte ``start`` on, what is merely logged left out."""
+        return last_complaint(self._printed(start)) or "it said nothing"
 
     def _printed(self, start: int) -> str:
         if not self.output.exists():
