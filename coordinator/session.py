@@ -7,21 +7,19 @@ message only from whom and when it may come, and never waits without a deadline.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from coordinator.calls import answer_of, call_body, told, told_schedule
+from coordinator.agreeing import agreements
+from coordinator.calls import answer_of, call_body
+from coordinator.closing import closings, session_record
 from coordinator.costs import CommunityTariff
-from coordinator.expected import expected_prices
 from coordinator.mechanisms import Agreed, Answers, Bargain, Call, Declare, mechanism_for
 from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
-from coordinator.rolling import operated_record, planned_slots
+from coordinator.rolling import planned_slots
 from coordinator.settlement import CounterpartSlot
 from coordinator.standing import standing_of
 from coordinator.two_communities import TwoCommunities
@@ -31,7 +29,6 @@ from runtime.protocol.bargain_bodies import BargainReport
 from runtime.protocol.bodies import (
     Acknowledged,
     Admission,
-    Agreement,
     AnyBody,
     DeliveryCorrection,
     DeliveryRequest,
@@ -40,7 +37,6 @@ from runtime.protocol.bodies import (
     MeteredDelivery,
     Position,
     Reason,
-    SessionClosed,
 )
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.machine import (
@@ -55,8 +51,7 @@ from runtime.protocol.machine import (
     StopTimer,
     Withdraw,
 )
-from runtime.protocol.pairs import pair_of_net
-from runtime.records import Bill, CoordinatorRecord, SessionRecord
+from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.rundir import check_meters_of
 
 _AFTER_FIRST_REPORT = 3
@@ -227,7 +222,6 @@ class MarketMachine(Machine):
     def _ask_round(self) -> None:
         """Ask those whose answers the running round needs now."""
         negotiation = self._negotiation
-        self._tell("round", round=negotiation.number)
         bodies: dict[str, AnyBody] = {}
         same: dict[int, AnyBody] = {}  # one body for all who are asked the same
         for member, call in negotiation.asking.items():
@@ -239,6 +233,7 @@ class MarketMachine(Machine):
         deadline_s = self._round_deadline_s()
         self._ask_all(Performative.CFP, bodies, "market", deadline_s)
         self.do(StartTimer("round", deadline_s))
+        self._tell("round", round=negotiation.number)  # last: members first, then who watches
 
     def _round_deadline_s(self) -> float:
         """How long the running round may take: members that bargain hold rounds of their own in it."""
@@ -322,31 +317,7 @@ class MarketMachine(Machine):
         agreed = negotiation.agreed
         assert agreed is not None, "the negotiation has ended"
         self._tell("agreement", round=agreed.round)
-        assert negotiation.clearing is not None, "what is agreed is cleared"
-        tariff = negotiation.mechanism.tariff
-        local = np.where(tariff.suspended, np.nan, negotiation.clearing.local_price_eur_per_kwh)
-        prices = expected_prices(negotiation.agreed_kwh, negotiation.clearing, tariff)
-        apart = {self._members[index] for index in negotiation.clearing.apart}
-        free = self._operation.free_kwh
-        bodies: dict[str, AnyBody] = {}
-        for member in self._members:
-            imports, exports = pair_of_net(negotiation.agreed_position_kwh(member))
-            schedule = negotiation.schedule(member)
-            own = tariff if member in apart else prices
-            bodies[member] = Agreement(
-                session=self.session,
-                round=agreed.round,
-                position_round=negotiation.agreed_position_round(member),
-                import_price_eur_per_kwh=told(own.import_price_eur_per_kwh),
-                export_price_eur_per_kwh=told(own.export_price_eur_per_kwh),
-                local_price_eur_per_kwh=[None if np.isnan(price) else price for price in told(local)],
-                grid_import_kwh=imports,
-                grid_export_kwh=exports,
-                schedule=None if schedule is None else told_schedule(schedule),
-                apart=member in apart,
-                free_import_kwh=[max(energy, Decimal(0)) for energy in free[member]] if free else None,
-                free_export_kwh=[max(-energy, Decimal(0)) for energy in free[member]] if free else None,
-            )
+        bodies = agreements(self.session, negotiation, self._members, self._operation.free_kwh)
         self._ask_all(Performative.ACCEPT_PROPOSAL, bodies, "market")
         self.do(StartTimer("agreement", self._config.timing.round_deadline_s))
 
@@ -444,58 +415,22 @@ class MarketMachine(Machine):
         self.phase = Phase.CLOSING
         self._tell("closing")
         bills = self._operation.bills()
-        self._done.append(self._record(bills))
-        last = self.session + 1 == len(self._config.sessions)
-        bodies: dict[str, AnyBody] = {
-            bill.member: SessionClosed(
-                session=self.session,
-                amount_eur=bill.amount_eur,
-                demand_charge_eur=bill.exact_of("demand-charge"),
-                sharing_eur=bill.exact_of("sharing"),
-                last=last,
+        communities = [] if self._beside is None else [self._beside.record(self._operation)]
+        self._done.append(
+            session_record(
+                self.session,
+                self._config.sessions[self.session],
+                self._negotiation,
+                self._operation,
+                self._members,
+                bills,
+                communities,
             )
-            for bill in bills
-        }
+        )
+        last = self.session + 1 == len(self._config.sessions)
+        bodies = closings(self.session, bills, last=last)
         self._ask_all(Performative.INFORM, bodies, "market")
         self.do(StartTimer("closing", self._config.timing.round_deadline_s))
-
-    def _record(self, bills: list[Bill]) -> SessionRecord:
-        session, negotiation, operation = (
-            self._config.sessions[self.session],
-            self._negotiation,
-            self._operation,
-        )
-        assert negotiation.agreed is not None, "a session closes after its agreement"
-        assert negotiation.clearing is not None, "what is agreed is cleared"
-        prices = expected_prices(negotiation.agreed_kwh, negotiation.clearing, negotiation.mechanism.tariff)
-        agreed_kwh = zip(self._members, negotiation.agreed_kwh.tolist(), strict=True)
-        record = SessionRecord(
-            session=self.session,
-            continues=session.continues and bool(self._done),
-            horizon=session.horizon,
-            grid_import_price_eur_per_kwh=session.import_price_eur_per_kwh,
-            grid_export_price_eur_per_kwh=session.export_price_eur_per_kwh,
-            co2_intensity_g_per_kwh=session.co2_intensity_g_per_kwh,
-            grid=session.grid,
-            rounds=negotiation.rounds,
-            bargaining_rounds=negotiation.bargaining_rounds,
-            agreed_round=negotiation.agreed.round,
-            agreed_net_kwh=dict(agreed_kwh),
-            agreed_import_price_eur_per_kwh=told(prices.import_price_eur_per_kwh),
-            agreed_export_price_eur_per_kwh=told(prices.export_price_eur_per_kwh),
-            local_price_eur_per_kwh=operation.local_price_eur_per_kwh,
-            contracts=operation.contracts,
-            shared_by_day=operation.shared_by_day,
-            opted_out=negotiation.opted_out,
-            apart=operation.apart,
-            free_kwh=operation.free_kwh,
-            suspended_slots=np.flatnonzero(negotiation.mechanism.tariff.suspended).tolist(),
-            deliveries=operation.deliveries,
-            ledger=operation.ledger,
-            bills=bills,
-            communities=[] if self._beside is None else [self._beside.record(operation)],
-        )
-        return operated_record(record, session)
 
     def _next_session(self) -> None:
         self.session += 1

@@ -1,4 +1,4 @@
-"""Plans by round: whom prices do not move proposes the same again; what that costs is worked out when asked."""
+"""Plans by round: whom prices do not move proposes the same again; what that costs is worked out on asking."""
 
 from datetime import UTC, datetime
 
