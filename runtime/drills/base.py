@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from runtime.drills.moments import STEP_OF, Moment
@@ -23,12 +24,14 @@ class Struck:
         victim: the member that is hit, where a fault hits one.
         moment: when.
         seed: for what a fault draws itself.
+        flag: a file of the run by which a fault tells agent processes that it is on.
     """
 
     children: Callable[[], list[Child]]
     victim: str
     moment: Moment
     seed: int
+    flag: Path
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to one process of the fleet.

@@ -25,6 +25,8 @@ from runtime.results import write_results
 from runtime.results.indicators import compute_indicators
 from runtime.rundir import RunDirectory
 
+FAULT_IS_ON = "fault-is-on"
+
 
 class Order(BaseModel):
     """What a drill's run is to suffer.
@@ -53,7 +55,8 @@ class DrilledFleet(Fleet):
         self._order = order
         self._has_struck = False
         if order is not None:
-            struck = Struck(lambda: self.children, order.victim, order.moment, order.seed)
+            flag = directory.path / FAULT_IS_ON
+            struck = Struck(lambda: self.children, order.victim, order.moment, order.seed, flag)
             self._fault = FAULTS[order.fault](struck)
         super().__init__(directory, self._hear_step)
 

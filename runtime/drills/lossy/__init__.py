@@ -1,0 +1,1 @@
+"""An agent process whose messages get lost, or arrive twice; started by a drill instead of it."""

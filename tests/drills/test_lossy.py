@@ -1,0 +1,49 @@
+"""The transport of a drill: drops or doubles a share of messages while its flag is there, and only then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from runtime.drills.lossy.__main__ import Lossiness, make_lossy
+from runtime.messaging.agent import ConnectedAgent
+from runtime.protocol.envelope import Envelope, Performative
+
+MESSAGES = 400
+
+
+class Played:
+    connected = True
+
+
+@pytest.mark.parametrize(("how", "each"), [("drop", 0), ("duplicate", 2)])
+def test_a_share_of_messages_fares_badly_while_the_flag_is_there(
+    how: Literal["drop", "duplicate"], each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def transmit(agent: object, envelope: Envelope) -> bool:
+        sent.append(envelope.message_id)
+        return True
+
+    monkeypatch.setattr(ConnectedAgent, "transmit", transmit)
+    flag = tmp_path / "on"
+    make_lossy(Lossiness(how=how, share=0.3, seed="1", flag=flag))
+
+    def told() -> list[int]:
+        """How often each of the messages was really sent."""
+        sent.clear()
+        for number in range(MESSAGES):
+            message = Envelope("a@x", "b@x", Performative.INFORM, "market", "s", str(number), "{}")
+            assert ConnectedAgent.transmit(Played(), message)  # type: ignore[arg-type]
+        return [sent.count(str(number)) for number in range(MESSAGES)]
+
+    assert told() == [1] * MESSAGES
+    flag.touch()
+    times = told()
+    assert {*times} == {1, each}
+    assert 0.2 < times.count(each) / MESSAGES < 0.4
+    flag.unlink()
+    assert told() == [1] * MESSAGES
