@@ -66,7 +66,7 @@ class Silent(Fault):
     """A member hangs for longer than it is waited for, and comes back."""
 
     name = "silent"
-    does = "a member's process hangs (SIGSTOP) past its deadlines in two rounds or slots, and comes back"
+    does = "a member's process hangs (SIGSTOP) past its deadline in three rounds or slots, and comes back"
     loses = True
     hits_member = True
 
@@ -78,7 +78,7 @@ class Silent(Fault):
         self._stopped = True
 
     def step(self, phase: str, detail: dict[str, Any]) -> None:
-        """Let it go on once two rounds or slots went on without it."""
+        """Let it go on once three rounds or slots went on without it."""
         if self._stopped and steps_later(self.struck.moment, phase, detail, 3):
             self.over()
 
