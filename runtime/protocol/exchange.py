@@ -16,6 +16,11 @@ SEEN_PER_SENDER = 1024
 """How many messages of one sender are remembered; a sender has far fewer under way at once."""
 
 
+RESEND_AFTER_PER_WAITING_S = 0.005
+"""What each message that waits for its reply already adds to the wait: replies to hundreds sent at once come
+one after the other, and repetitions would only delay them."""
+
+
 class Verdict(Enum):
     """What to do with a message that came in."""
 
@@ -36,7 +41,8 @@ class Exchange:
     """One agent's unanswered messages and the messages it has seen.
 
     Attributes:
-        resend_after_s: wait before the first repetition [s]; doubles up to ``resend_cap_s``.
+        resend_after_s: wait before the first repetition of a message that waits alone [s]; doubles up to
+            ``resend_cap_s``.
         resend_cap_s: longest wait between repetitions [s].
     """
 
@@ -50,7 +56,8 @@ class Exchange:
     def sent(self, envelope: Envelope, now_s: float) -> None:
         """Note a message that is sent for the first time."""
         if envelope.expects_reply:
-            self._outbox[envelope.message_id] = _Waiting(envelope, now_s, self.resend_after_s)
+            wait_s = self.resend_after_s + RESEND_AFTER_PER_WAITING_S * len(self._outbox)
+            self._outbox[envelope.message_id] = _Waiting(envelope, now_s, wait_s)
         if envelope.in_reply_to is not None:
             seen = self._seen[envelope.recipient]
             if envelope.in_reply_to in seen:
@@ -99,6 +106,7 @@ class Exchange:
 
     def unanswered(self, now_s: float) -> list[Envelope]:
         """All messages without reply, to repeat at once after a new connection."""
-        for entry in self._outbox.values():
-            entry.sent_at_s, entry.interval_s = now_s, self.resend_after_s
+        for before, entry in enumerate(self._outbox.values()):
+            entry.sent_at_s = now_s
+            entry.interval_s = self.resend_after_s + RESEND_AFTER_PER_WAITING_S * before
         return [entry.envelope for entry in self._outbox.values()]

@@ -124,6 +124,19 @@ def test_repetitions_come_after_twice_the_wait_each_time_up_to_a_limit() -> None
     assert [now for now in range(40, 50) if exchange.due(float(now))] == [42, 46]
 
 
+def test_of_many_messages_sent_at_once_the_later_ones_are_given_longer() -> None:
+    exchange = Exchange(resend_after_s=2.0, resend_cap_s=10.0)
+    asked = [message(number, recipient=f"m{number}", expects_reply=True) for number in range(1000)]
+    for each in asked:
+        exchange.sent(each, 0.0)
+    assert exchange.due(1.99) == []
+    assert exchange.due(2.0) == asked[:1]
+    assert exchange.due(2.4975) == asked[1:100]
+    assert exchange.unanswered(50.0) == asked  # after a new connection: at once, then as if sent anew
+    assert exchange.due(52.0) == asked[:1]
+    assert exchange.due(52.4975) == asked[1:100]
+
+
 def test_what_expects_no_reply_or_is_withdrawn_is_not_repeated() -> None:
     exchange = Exchange()
     exchange.sent(message(1), 0.0)
