@@ -23,6 +23,27 @@ from runtime.protocol.bodies import (
 from runtime.protocol.pairs import net_of_pair
 
 
+def call_bodies(
+    negotiation: Negotiation, session: int, members: Sequence[str], everybody: Sequence[str]
+) -> dict[str, PriceSignal | DeclarationRequest | BargainCall]:
+    """What each member that is to answer now is asked in the running round.
+
+    Args:
+        negotiation: the session's negotiation.
+        session: number of the market session.
+        members: who takes part.
+        everybody: they, and those of the other community where there are two.
+    """
+    bodies: dict[str, PriceSignal | DeclarationRequest | BargainCall] = {}
+    same: dict[int, PriceSignal | DeclarationRequest | BargainCall] = {}  # one for all who are asked the same
+    for member, call in negotiation.asking.items():
+        if id(call) not in same:
+            across = isinstance(call, Bargain) and call.across
+            same[id(call)] = call_body(call, session, negotiation, everybody if across else members)
+        bodies[member] = same[id(call)]
+    return bodies
+
+
 def call_body(
     call: Signal | Declare | Bargain, session: int, negotiation: Negotiation, members: Sequence[str]
 ) -> PriceSignal | DeclarationRequest | BargainCall:

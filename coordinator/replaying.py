@@ -60,11 +60,11 @@ def waited_for(machine: MarketMachine) -> list[str]:
         case Phase.OPERATING:
             operation = machine._operation
             settled = operation._delivered.keys() | operation._declined
-            return [name for name in machine._asked if name not in settled]
+            return [name for name in machine._asked.waiting if name not in settled]
         case Phase.DONE:
             return []
         case _:
-            return list(machine._asked)
+            return list(machine._asked.waiting)
 
 
 def _negotiation(machine: MarketMachine) -> dict[str, Any]:

@@ -6,14 +6,14 @@ message only from whom and when it may come, and never waits without a deadline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from coordinator.agreeing import agreements
-from coordinator.calls import answer_of, call_body
+from coordinator.asking import Asked
+from coordinator.calls import answer_of, call_bodies
 from coordinator.closing import closings, session_record
 from coordinator.costs import CommunityTariff
 from coordinator.mechanisms import Agreed, Answers, Bargain, Call, Declare, mechanism_for
@@ -49,7 +49,6 @@ from runtime.protocol.machine import (
     Save,
     StartTimer,
     StopTimer,
-    Withdraw,
 )
 from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.rundir import check_meters_of
@@ -96,8 +95,7 @@ class MarketMachine(Machine):
         self._new_mechanism = mechanism_for(config.mechanism, config.parameters)
         self._joined: set[str] = set()
         self._members: list[str] = []
-        # Member -> id of the message whose answer is waited for in this round, slot or phase.
-        self._asked: dict[str, str] = {}
+        self._asked = Asked(self, config.timing, self._domain)
         self._negotiation: Negotiation
         self._reported = False
         self._operation: Operation
@@ -149,7 +147,7 @@ class MarketMachine(Machine):
             case "round":
                 self._end_round()
             case "agreement":
-                self._withdraw(self._asked)
+                self._asked.withdraw(self._asked.waiting)
                 self._operate()
             case "slot-end":
                 self._request_deliveries()
@@ -158,7 +156,7 @@ class MarketMachine(Machine):
             case "corrections":
                 self._make_bills()
             case "closing":
-                self._withdraw(self._asked)
+                self._asked.withdraw(self._asked.waiting)
                 self._next_session()
             case _:
                 if self._beside is None or not self._beside.deadline(name):
@@ -222,16 +220,10 @@ class MarketMachine(Machine):
     def _ask_round(self) -> None:
         """Ask those whose answers the running round needs now."""
         negotiation = self._negotiation
-        bodies: dict[str, AnyBody] = {}
-        same: dict[int, AnyBody] = {}  # one body for all who are asked the same
-        for member, call in negotiation.asking.items():
-            if id(call) not in same:
-                across = self._beside if isinstance(call, Bargain) and call.across else None
-                members = self._members if across is None else across.everybody
-                same[id(call)] = call_body(call, self.session, negotiation, members)
-            bodies[member] = same[id(call)]
+        everybody = self._members if self._beside is None else self._beside.everybody
+        bodies = call_bodies(negotiation, self.session, self._members, everybody)
         deadline_s = self._round_deadline_s()
-        self._ask_all(Performative.CFP, bodies, "market", deadline_s)
+        self._asked.ask(self.session, Performative.CFP, bodies, "market", deadline_s)
         self.do(StartTimer("round", deadline_s))
         self._tell("round", round=negotiation.number)  # last: members first, then who watches
 
@@ -260,7 +252,7 @@ class MarketMachine(Machine):
     def _declined(self, member: str, envelope: Envelope, body: Reason) -> None:
         """A member refuses or does not understand: it is not waited for until the deadline."""
         self.do(Progress("complaint", {"member": member, "reason": body.reason}))
-        if envelope.in_reply_to is None or self._asked.get(member) != envelope.in_reply_to:
+        if not self._asked.answered_by(member, envelope):
             return
         match self.phase:
             case Phase.NEGOTIATING if self._negotiation.asking:
@@ -278,7 +270,7 @@ class MarketMachine(Machine):
         """Go on to the next member in turn, else to what the mechanism makes of the round."""
         self.do(StopTimer("round"))
         negotiation = self._negotiation
-        self._withdraw(negotiation.outstanding)
+        self._asked.withdraw(negotiation.outstanding)
         if negotiation.next_turn():
             self._ask_round()
             return
@@ -318,16 +310,16 @@ class MarketMachine(Machine):
         assert agreed is not None, "the negotiation has ended"
         self._tell("agreement", round=agreed.round)
         bodies = agreements(self.session, negotiation, self._members, self._operation.free_kwh)
-        self._ask_all(Performative.ACCEPT_PROPOSAL, bodies, "market")
+        self._asked.ask(self.session, Performative.ACCEPT_PROPOSAL, bodies, "market")
         self.do(StartTimer("agreement", self._config.timing.round_deadline_s))
 
     def _acknowledged(self, member: str, envelope: Envelope) -> None:
         if self.phase not in (Phase.AGREEING, Phase.CLOSING):
             return  # no answer to what is asked now: the member is waited for until the deadline
-        if member not in self._asked or self._asked[member] != envelope.in_reply_to:
+        if not self._asked.answered_by(member, envelope):
             return
-        del self._asked[member]
-        if self._asked:
+        del self._asked.waiting[member]
+        if self._asked.waiting:
             return
         if self.phase is Phase.AGREEING:
             self.do(StopTimer("agreement"))
@@ -357,7 +349,9 @@ class MarketMachine(Machine):
             slot_start=horizon.slot_start(slot),
             slot_end=horizon.slot_end(slot),
         )
-        self._ask_all(Performative.REQUEST, dict.fromkeys(self._members, request), "operation")
+        self._asked.ask(
+            self.session, Performative.REQUEST, dict.fromkeys(self._members, request), "operation"
+        )
         self.do(StartTimer("delivery", self._config.timing.delivery_deadline_s))
 
     def _take_delivery(self, member: str, envelope: Envelope, body: MeteredDelivery) -> None:
@@ -374,7 +368,7 @@ class MarketMachine(Machine):
 
     def _settle(self) -> None:
         self.do(StopTimer("delivery"))
-        self._withdraw(member for member in self._members if member not in self._delivering)
+        self._asked.withdraw(member for member in self._members if member not in self._delivering)
         if self._beside is None:
             self._settle_with(None)
         else:
@@ -429,7 +423,7 @@ class MarketMachine(Machine):
         )
         last = self.session + 1 == len(self._config.sessions)
         bodies = closings(self.session, bills, last=last)
-        self._ask_all(Performative.INFORM, bodies, "market")
+        self._asked.ask(self.session, Performative.INFORM, bodies, "market")
         self.do(StartTimer("closing", self._config.timing.round_deadline_s))
 
     def _next_session(self) -> None:
@@ -450,34 +444,6 @@ class MarketMachine(Machine):
         self.do(Finish())
 
     # -- talking ---------------------------------------------------------------------------------------
-
-    def _ask_all(
-        self,
-        performative: Performative,
-        bodies: Mapping[str, AnyBody],
-        protocol: str,
-        deadline_s: float | None = None,
-    ) -> None:
-        timing = self._config.timing
-        if deadline_s is None:
-            operation = protocol == "operation"
-            deadline_s = timing.delivery_deadline_s if operation else timing.round_deadline_s
-        self._asked = {
-            member: self.send(
-                f"{member}@{self._domain}",
-                performative,
-                body,
-                protocol=protocol,
-                conversation=f"session-{self.session}",
-                expects_reply=True,
-                reply_within_s=deadline_s,
-            )
-            for member, body in bodies.items()
-        }
-
-    def _withdraw(self, members: Iterable[str]) -> None:
-        for member in members:
-            self.do(Withdraw(self._asked[member]))
 
     def _tell(self, phase: str, **detail: int) -> None:
         horizon = self._config.sessions[self.session].operated

@@ -1,4 +1,4 @@
-"""Plans by round: whom prices do not move proposes the same again; what that costs is worked out on asking."""
+"""Plans by round: whom prices do not move proposes the same again; its costs are worked out when needed."""
 
 from datetime import UTC, datetime
 
