@@ -26,15 +26,11 @@ def invite(
     from runtime.deployment.address import Address
     from runtime.deployment.deployment import Deployment
     from runtime.deployment.invitation import invitation
-    from runtime.errors import InputError
     from runtime.rundir import RunDirectory
 
     made = invitation(Deployment(RunDirectory(find_run(run))), member, Address.parse(address, "--address"))
     path = out or Path(f"{member}.join.json")
-    try:
-        made.save(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    made.save(path)
     if as_json:
         facts = {"file": str(path), "member": member, "host": made.host, "port": made.port}
         typer.echo(json.dumps({**facts, "accounts": [*made.secrets]}))

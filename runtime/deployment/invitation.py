@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from runtime.configuration import MemberConfig, MetersConfig
 from runtime.deployment.address import Address
@@ -13,55 +13,28 @@ from runtime.deployment.deployment import Deployment
 from runtime.deployment.holders import accounts_of_member
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
+from runtime.handed_file import HandedFile
 from runtime.messaging.connection import Connection
 from runtime.messaging.secrets import read_secret, write_secret
 from runtime.rundir import RunDirectory
 
 
-class Invitation(BaseModel):
+class Invitation(HandedFile):
     """What a member is sent; who has it can be this member and nobody else.
 
     Attributes:
         format: of the file.
-        domain: the XMPP domain, and the name in the server's certificate.
-        host: name or address of the server to dial.
-        port: TCP port for clients (STARTTLS).
-        ca_pem: certificate of the authority that signed the server's (PEM).
         secrets: by account: the member's own, and its attached meters'.
         config: what its prosumer process is told.
         meters: what its meters are told.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    KIND = "invitation"
 
     format: Literal["peerwatt-invitation/1"] = "peerwatt-invitation/1"
-    domain: str = Field(min_length=1)
-    host: str = Field(min_length=1)
-    port: int = Field(ge=1, le=65535)
-    ca_pem: str = Field(min_length=1)
     secrets: dict[str, str] = Field(repr=False)
     config: MemberConfig
     meters: MetersConfig
-
-    @classmethod
-    def load(cls, path: Path) -> Invitation:
-        """Read an invitation.
-
-        Raises:
-            InputError: the file is missing, is not JSON, or a field is missing, unknown or out of range.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise InputError(f"{path}: cannot read the invitation: {error.strerror}") from error
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or "the whole file"
-            raise InputError(f"{path}: {field}: {first['msg']}") from error
-
-    def save(self, path: Path) -> None:
-        """Write the invitation, readable by its owner only, atomically."""
-        write_text_atomically(path, self.model_dump_json(indent=1) + "\n", 0o600)
 
 
 def invitation(deployment: Deployment, member: str, address: Address) -> Invitation:
