@@ -1,8 +1,8 @@
 """Where SunSpec devices put power and energy: model discovery and values, without I/O.
 
 Source: SunSpec Alliance, Information Model Reference (models 101–103 and 111–113 inverter, 201–204 and
-211–214 meter). A map starts with "SunS", then models one after the other: id, length, points; id 65535 is
-the end.
+211–214 meter, 802 battery). A map starts with "SunS", then models one after the other: id, length, points;
+id 65535 is the end.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.meters.energy import Kind
+from runtime.configuration import MeterRole
 
 BASES = (40000, 50000, 0)
 """Where a map may start."""
@@ -64,15 +65,26 @@ _METER_FLOAT = {
     ("register", True): Point(60, "float32"),
     ("register", False): Point(68, "float32"),
 }
+_BATTERY = {("power", True): Point(47, "int16", 63)}
 
 MODELS: dict[int, dict[tuple[str, bool], Point]] = {
     **dict.fromkeys((101, 102, 103), _INVERTER),
     **dict.fromkeys((111, 112, 113), _INVERTER_FLOAT),
     **dict.fromkeys((201, 202, 203, 204), _METER),
     **dict.fromkeys((211, 212, 213, 214), _METER_FLOAT),
+    802: _BATTERY,
 }
 """Points of each model, by kind and whether energy given is meant. An inverter gives; a meter's power is
-above zero when energy is taken, and the same point tells both."""
+above zero when energy is taken, a battery's when it is discharged, and the same point tells both."""
+
+
+def fits(model: int, role: MeterRole) -> bool:
+    """Whether a model may tell what has this role: an inverter production, a battery itself, a meter all."""
+    if model not in MODELS:
+        return False
+    if model < 200:
+        return role == "pv"
+    return model < 300 or role == "battery"
 
 
 def point_of(model: int, kind: Kind, given: bool) -> tuple[Point, float]:

@@ -1,12 +1,15 @@
-"""Telegrams from pseudo-terminals and over TCP, with right and wrong checksums, and lines that are cut."""
+"""Devices on pseudo-terminals: telegrams (over TCP too) with right and wrong checksums, cut lines, Modbus."""
 
 import asyncio
 import contextlib
 import os
 import pty
+import tty
 
 import pytest
 from live import listening
+from pymodbus.server import ModbusSerialServer
+from pymodbus.simulator import DataType, SimData, SimDevice
 from telegrams import p1_of, sml, tic
 
 from agents.meters import live
@@ -111,3 +114,49 @@ async def test_a_device_that_is_not_there_is_an_outage():
     async with listening("tic:/dev/ttyNOSUCH0") as meter:
         (lost, *_) = await meter.until("down")
     assert "/dev/ttyNOSUCH0" in lost["reason"]
+
+
+# -- Modbus
+
+
+@contextlib.asynccontextmanager
+async def modbus_line(registers, unit):
+    """A Modbus device on a serial line; the device file at the other end of the line."""
+    ends, places, loop = [], [], asyncio.get_running_loop()
+    for _ in range(2):
+        wire, terminal = pty.openpty()
+        tty.setraw(terminal)
+        ends += [wire, terminal]
+        places.append(os.ttyname(terminal))
+    for here, there in ((ends[0], ends[2]), (ends[2], ends[0])):
+        loop.add_reader(here, lambda here=here, there=there: os.write(there, os.read(here, 4096)))
+    data = SimData(40000, values=registers, datatype=DataType.REGISTERS)
+    server = ModbusSerialServer(SimDevice(unit, [data]), port=places[0], baudrate=9600)
+    serving = asyncio.create_task(server.serve_forever())
+    try:
+        await asyncio.sleep(0.1)
+        yield places[1]
+    finally:
+        await server.shutdown()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        for end in ends:
+            loop.remove_reader(end)
+            os.close(end)
+
+
+async def test_a_modbus_device_on_a_serial_line_is_read():
+    inverter = [0x5375, 0x6E53, 103, 50, *[0] * 12, 431, 1, *[0] * 36, 0xFFFF, 0]
+    async with modbus_line(inverter, unit=7) as place:
+        async with listening(f"modbus-rtu:{place}?id=7&role=pv&kind=power&every=0.1") as meter:
+            sample, *_ = await meter.until("sample")
+        async with listening(f"modbus-rtu:{place}?id=3&role=pv&kind=power&timeout=0.3") as meter:
+            lost, *_ = await meter.until("down")
+    assert sample["power_kw"] == pytest.approx(4.31)
+    assert place in lost["reason"]
+
+
+async def test_a_serial_line_that_is_not_there_is_said():
+    async with listening("modbus-rtu:/dev/ttyNONE?id=7&timeout=0.3") as meter:
+        lost, *_ = await meter.until("down")
+    assert "/dev/ttyNONE" in lost["reason"]

@@ -354,6 +354,7 @@ METER = (
         **{38: words_of(">I", 777), 46: words_of(">I", 1234567), 54: words_of(">h", 1)},
     },
 )
+BATTERY = (802, 62, {47: words_of(">h", -15), 63: [2]})
 
 
 @pytest.mark.parametrize(
@@ -367,6 +368,10 @@ METER = (
         ("direction=export&model=203", (COMMON, METER), "register_kwh", 7.77),
         ("kind=power", (COMMON, METER), "power_kw", -0.025),
         ("kind=power&role=pv", (COMMON, METER), "power_kw", 0.025),
+        ("kind=power&role=net", (COMMON, INVERTER, BATTERY, METER), "power_kw", -0.025),
+        ("kind=power&role=battery", (COMMON, INVERTER, BATTERY, METER), "power_kw", -1.5),
+        ("kind=power&role=battery&scale=-1", (COMMON, INVERTER, BATTERY), "power_kw", 1.5),
+        ("kind=power&role=battery&model=203", (COMMON, BATTERY, METER), "power_kw", 0.025),
     ],
 )
 async def test_sunspec_models_are_found_and_read(query, models, key, expected):
@@ -376,6 +381,16 @@ async def test_sunspec_models_are_found_and_read(query, models, key, expected):
         meter = await stack.enter_async_context(listening(url))
         sample, *_ = await meter.until("sample")
     assert sample[key] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("role", "expected"), [("net", [12345.67, 7.77]), ("battery", [7.77, 12345.67])])
+async def test_both_registers_of_a_sunspec_meter_are_read(role, expected):
+    async with contextlib.AsyncExitStack() as stack:
+        port = await stack.enter_async_context(modbus(sunspec(COMMON, INVERTER, METER)))
+        url = f"modbus-tcp://127.0.0.1:{port}/7?role={role}&every=0.1"
+        meter = await stack.enter_async_context(listening(url))
+        samples = await meter.until("sample", 2)
+    assert [sample["register_kwh"] for sample in samples[:2]] == pytest.approx(expected)
 
 
 async def test_sunspec_points_that_are_not_implemented_are_refused_and_missing_models_named():
@@ -448,7 +463,18 @@ async def test_a_modbus_device_that_goes_is_found_again():
         ("http://host?preset=esphome", "device: the preset esphome needs its name"),
         ("http://host/a?unit=W&token_env=NO_SUCH_VARIABLE", "no environment variable"),
         ("modbus-tcp://host/unit", "found the unit 'unit', expected 0 to 255"),
-        ("modbus-tcp://host/1?model=802", "found '802', expected auto or one of 101"),
+        ("modbus-tcp://host/1?model=999", "found '999', expected auto or one of 101"),
+        ("modbus-tcp://host/1?model=103&role=net", "model 103 does not tell the register of energy taken"),
+        (
+            "modbus-tcp://host/1?model=802&role=battery",
+            "model 802 does not tell the register",
+        ),
+        ("modbus-tcp://host/1?role=net&direction=import", "direction: role 'net' is of both"),
+        ("modbus-tcp://host/1?role=net&address=3&unit=kWh", "goes either way, found one register"),
+        ("modbus-rtu://host:502/1", "expected a serial device"),
+        ("modbus-rtu:ttyUSB0", "expected a serial device"),
+        ("modbus-rtu:/etc/hostname", "expected a serial device"),
+        ("modbus-rtu:/dev/ttyS0?id=256", "id: .*found '256'"),
         ("modbus-tcp://host/1?model=103", "model 103 does not tell the register of energy taken"),
         ("modbus-tcp://host/1?address=3", "found the unit '', expected one of"),
         ("p1://host", "expected p1://host:port"),
