@@ -52,7 +52,7 @@ lock:
 	.lock-venv/bin/python -m pip install --quiet .
 	.lock-venv/bin/python -m pip freeze --exclude peerwatt > requirements.lock
 	.lock-venv/bin/python -m pip install --quiet '.[dev]'
-	.lock-venv/bin/python -m pip freeze --exclude peerwatt > requirements-dev.lock
+	.lock-venv/bin/python -m pip freeze --all --exclude peerwatt --exclude pip > requirements-dev.lock
 	rm -rf .lock-venv build
 
 clean:

@@ -170,15 +170,15 @@ def part(screen: RunScreen, name: str) -> str:
 
 
 async def test_everything_is_on_the_screen_at_80_by_24(finished: RunDirectory) -> None:
-    async with shown(finished) as (screen, _):
+    async with shown(finished) as (screen, pilot):
         assert "village" in part(screen, "title")
+        await until(pilot, lambda: screen.query_one("#series").region.height == 7)
         for name in ("title", "counts", "members", "series", "what", "stream"):
             region = screen.query_one(f"#{name}").region
             assert region.height > 0
             assert region.right <= SIZE[0]
             assert region.bottom <= SIZE[1]
         assert screen.query_one("#stream").region.height >= 3
-        assert screen.query_one("#series").region.height == 7
         members = screen.query_one("#members", DataTable)
         assert members.virtual_size.width <= SIZE[0]
 
