@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def _carries(child: Child, name: str) -> bool:
     return child.name == name or f"--member={name}" in getattr(child, "arguments", ())
 
 
-class Fault:
+class Fault(ABC):
     """One kind of fault; an object of it strikes one run, in the process that supervises the fleet.
 
     Attributes:
@@ -78,11 +79,11 @@ class Fault:
         """Prepare; nothing is done yet."""
         self.struck = struck
 
+    @abstractmethod
     def strike(self) -> None:
         """Do it."""
-        raise NotImplementedError
 
-    def step(self, phase: str, detail: dict[str, Any]) -> None:
+    def step(self, phase: str, detail: dict[str, Any]) -> None:  # noqa: B027 - most need not
         """Take note of a step of the market after the fault struck."""
 
     def reached_at(self, server: Connection) -> Connection:
@@ -93,7 +94,7 @@ class Fault:
         """Module and arguments of an agent process."""
         return module, arguments
 
-    def over(self) -> None:
+    def over(self) -> None:  # noqa: B027 - most need not
         """Undo what still is to be undone, the run being over."""
 
 
