@@ -1,7 +1,7 @@
 """The server's own record of the messages that it carried, as it is read.
 
-``docker/xmpp/modules/mod_peerwatt_audit.lua`` says what its lines are; the embedded server writes the same
-(``runtime.xmpp.record``). It is no chain: whoever holds the server can write it anew; who holds an agent's
+``runtime/xmpp/prosody/modules/mod_peerwatt_audit.lua`` says what its lines are; the embedded server writes the
+same (``runtime.xmpp.record``). It is no chain: whoever holds the server can write it anew; who holds an agent's
 log cannot.
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from runtime.deployment.deployment import Deployment
 from runtime.messaging.connection import Connection
 
-XMPP = Path(__file__).resolve().parents[2] / "docker" / "xmpp"
+XMPP = Path(__file__).resolve().parents[2] / "runtime" / "xmpp" / "prosody"
 
 
 def free_port() -> int:

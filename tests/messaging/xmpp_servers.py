@@ -54,7 +54,7 @@ def lua_name(text):
     return "".join(sign if sign.isascii() and sign.isalnum() else f"%{ord(sign):02x}" for sign in text)
 
 
-MODULES = Path(__file__).parents[2] / "docker" / "xmpp" / "modules"
+MODULES = Path(__file__).parents[2] / "runtime" / "xmpp" / "prosody" / "modules"
 
 
 class ProsodyProcess:

@@ -4,7 +4,7 @@
 --   PEERWATT_DOMAIN      domain of all JIDs
 --   PEERWATT_HANDOUT     folder with ca.pem, server.pem, server.key.pem and accounts.json (/run/peerwatt)
 --   PEERWATT_DATA        folder for what waits for agents that are away (/var/lib/peerwatt)
---   PEERWATT_AUDIT       file of the server's own record of messages (/var/log/peerwatt/messages.jsonl)
+--   PEERWATT_AUDIT       file of the server's own record of messages (/var/log/peerwatt/messages.jsonl); none: no record
 --   PEERWATT_MODULES     folder of our modules (/etc/prosody/modules)
 --   PEERWATT_INTERFACE, PEERWATT_XMPP_PORT  where to listen (*, 5222)
 --   PEERWATT_UNLIMITED   accounts without a rate limit, by spaces (coordinator)
@@ -19,6 +19,7 @@ end
 local domain = setting("DOMAIN");
 local handout = setting("HANDOUT", "/run/peerwatt");
 local data = setting("DATA", "/var/lib/peerwatt");
+local audit = setting("AUDIT", "/var/log/peerwatt/messages.jsonl");
 local unlimited = {};
 for account in setting("UNLIMITED", "coordinator"):gmatch("%S+") do
 	unlimited[#unlimited + 1] = account .. "@" .. domain;
@@ -41,7 +42,7 @@ component_ports = {}
 http_ports = {}
 https_ports = {}
 
-modules_enabled = {
+local modules = {
 	"saslauth";
 	"tls";
 	"roster"; -- presence needs it
@@ -49,13 +50,16 @@ modules_enabled = {
 	"ping";
 	"offline"; -- a message for an agent that is away waits for it
 	"limits";
-	"peerwatt_audit";
 }
+if audit ~= "none" then
+	modules[#modules + 1] = "peerwatt_audit";
+	peerwatt_audit_file = audit
+end
+modules_enabled = modules
 modules_disabled = { "s2s"; "s2s_auth_certs"; "dialback"; "register_ibr" }
 
 authentication = "peerwatt"
 peerwatt_accounts_file = handout .. "/accounts.json"
-peerwatt_audit_file = setting("AUDIT", "/var/log/peerwatt/messages.jsonl")
 allow_registration = false
 c2s_require_encryption = true
 allow_unencrypted_plain_auth = false

@@ -1,0 +1,1 @@
+"""Prosody for one community: configuration, modules, and one that runs in a private directory."""
