@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime import operations_log
 from runtime.errors import AgentRefusedError, PeerwattError
+from runtime.signs_of_life import signs_of_life
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection as Pipe
@@ -39,6 +40,10 @@ class Served(Protocol):
     local_part: str
     finished: asyncio.Future[None]
     refused: asyncio.Future[AgentRefusedError]
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can be sent just now."""
 
     async def start(self) -> None:
         """Connect."""
@@ -106,27 +111,29 @@ async def _serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) 
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, stopped.set)
-    agents = make_agents()
-    names = [agent.local_part for agent in agents]
-    watcher.tell("", "made", {"agents": names})
-    operations_log.say("started", agents=names, pid=os.getpid())
-    stopping = asyncio.create_task(stopped.wait())
-    try:
-        if not await _unless(stopping, asyncio.gather(*(agent.start() for agent in agents))):
-            return
-        watcher.tell("", "ready", {"agents": names})
-        operations_log.say("ready", agents=names)
-        if await _unless(stopping, asyncio.gather(*(_finished_or_refused(agent) for agent in agents))):
-            watcher.tell("", "finished", {})
-            operations_log.say("finished", agents=names)
-        else:
-            operations_log.say("told-to-stop", agents=names)
-    finally:
-        stopping.cancel()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(
-                asyncio.gather(*(agent.stop() for agent in agents), return_exceptions=True), STOP_LIMIT_S
-            )
+    agents: Sequence[Served] = ()
+    async with signs_of_life(lambda: all(agent.connected for agent in agents)):
+        agents = make_agents()
+        names = [agent.local_part for agent in agents]
+        watcher.tell("", "made", {"agents": names})
+        operations_log.say("started", agents=names, pid=os.getpid())
+        stopping = asyncio.create_task(stopped.wait())
+        try:
+            if not await _unless(stopping, asyncio.gather(*(agent.start() for agent in agents))):
+                return
+            watcher.tell("", "ready", {"agents": names})
+            operations_log.say("ready", agents=names)
+            if await _unless(stopping, asyncio.gather(*(_finished_or_refused(agent) for agent in agents))):
+                watcher.tell("", "finished", {})
+                operations_log.say("finished", agents=names)
+            else:
+                operations_log.say("told-to-stop", agents=names)
+        finally:
+            stopping.cancel()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(
+                    asyncio.gather(*(agent.stop() for agent in agents), return_exceptions=True), STOP_LIMIT_S
+                )
 
 
 async def _unless(stopping: asyncio.Task[Any], work: asyncio.Future[Any]) -> bool:

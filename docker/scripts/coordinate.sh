@@ -23,6 +23,11 @@ done
 trap - TERM INT
 [ "$status" -eq 0 ] || exit "$status"
 
+# What follows takes its time and gives no signs of life: a sign of an hour hence says that nothing hangs.
+if [ -d "${PEERWATT_SIGNS_OF_LIFE:-}" ]; then
+    touch -d '1 hour' "$PEERWATT_SIGNS_OF_LIFE/alive" "$PEERWATT_SIGNS_OF_LIFE/connected"
+fi
+
 # Others write their records as they leave. Those that run elsewhere keep log and record there.
 records_missing() {
     if [ -e "$run/logs/coordinator2.jsonl" ]; then # two communities, each with a coordinator of its own

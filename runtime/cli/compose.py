@@ -16,12 +16,23 @@ from runtime.cli.manifests import as_yaml, check_members, emit, tell
 from runtime.cli.prepare import prepare_run
 from runtime.configuration import Setting
 from runtime.deployment.address import DOMAIN
-from runtime.deployment.containers import AUDIT_DIR, HANDOUT, STORED_DIR, health_command, process_command
-from runtime.deployment.holders import METERS, prosumer
+from runtime.deployment.containers import (
+    AUDIT_DIR,
+    DASHBOARD_PORT,
+    HANDOUT,
+    SIGNS_DIR,
+    STORED_DIR,
+    health_command,
+    process_command,
+    sign_command,
+)
+from runtime.deployment.holders import DASHBOARD, METERS
+from runtime.deployment.placement import Placement, placed
 from runtime.errors import InputError
 from runtime.mechanisms import has_two_communities
 from runtime.rundir import COORDINATOR, COORDINATORS
 from runtime.scenario.load import BUILTIN, find_scenario, load_scenario
+from runtime.signs_of_life import CONNECTED
 
 MARK = "# Written by `peerwatt compose`"
 """How every compose file written here begins: what begins so may be written over."""
@@ -41,13 +52,14 @@ class ContainerFleet:
 
     Attributes:
         community: its name, as people call it.
-        members: names of the members with a container here.
+        members: names of all members.
         scenario: its file, or the name of a built-in one; the run is kept under this name.
         source: the software's source tree, from which the images are built.
         runs: folder on the host in which runs are kept.
         data: folder on the host with the data that the scenario reads, or None.
         setting: instead of the scenario's setting, or None.
         coordinators: their accounts; the first leads, and makes the report.
+        placement: how members share containers, and who has none here.
     """
 
     community: str
@@ -58,6 +70,7 @@ class ContainerFleet:
     data: Path | None = None
     setting: str | None = None
     coordinators: list[str] = field(default_factory=lambda: [COORDINATOR])
+    placement: Placement = field(default_factory=Placement)
 
 
 def scalar(text: str) -> str:
@@ -95,6 +108,10 @@ def render(fleet: ContainerFleet, out: Path) -> str:
         inputs.append(_bind(fleet.data, here, "/data"))
     if fleet.setting is not None:
         prepare_command += ["--setting", fleet.setting]
+    placement = fleet.placement
+    if placement.members_per_container > 1:
+        prepare_command += ["--members-per-container", str(placement.members_per_container)]
+        prepare_command += [word for member in placement.elsewhere for word in ("--remote", member)]
 
     source, runs = _relative(fleet.source, here), _relative(fleet.runs, here)
     name = run_name(fleet.scenario)
@@ -108,18 +125,16 @@ def render(fleet: ContainerFleet, out: Path) -> str:
     def handout(holder: str) -> str:
         return mount(f"deployment/handouts/{holder}", HANDOUT, read_only=True)
 
-    others = "".join(
-        f"\n  {coordinator}:\n    <<: *agent\n"
-        f"    command: [{', '.join(_word(word) for word in process_command(coordinator, '*run'))}]\n"
-        f"    volumes:\n      - {mount('logs')}\n      - {mount('records')}\n      - {handout(coordinator)}\n"
-        for coordinator in fleet.coordinators[1:]
-    )
-    prosumers = "".join(
-        f"\n  {prosumer(member)}:\n    <<: *agent\n"
-        f"    command: [{', '.join(_word(word) for word in process_command(prosumer(member), '*run'))}]\n"
-        f"    volumes:\n      - {mount('logs')}\n      - {mount('records')}\n"
-        f"      - {handout(prosumer(member))}\n"
-        for member in fleet.members
+    served: dict[str, list[str]] = {coordinator: [] for coordinator in fleet.coordinators[1:]}
+    elsewhere = {*placement.elsewhere}
+    for holder, members in placement.prosumers(fleet.members).items():
+        if not elsewhere.issuperset(members):
+            served[holder] = members
+    agents = "".join(
+        f"\n  {holder}:\n    <<: *agent\n"
+        f"    command: [{', '.join(_word(word) for word in process_command(holder, '*run', members))}]\n"
+        f"    volumes:\n      - {mount('logs')}\n      - {mount('records')}\n      - {handout(holder)}\n"
+        for holder, members in served.items()
     )
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         mark=MARK,
@@ -143,7 +158,13 @@ def render(fleet: ContainerFleet, out: Path) -> str:
         context=scalar(source),
         prepare_command="[" + ", ".join(scalar(word) for word in prepare_command) + "]",
         inputs="".join(inputs),
-        prosumers=others + prosumers,
+        prosumers=agents,
+        connected=json.dumps(sign_command(SIGNS_DIR / CONNECTED)),
+        dashboard_logs_mount=mount("logs", read_only=True),
+        dashboard_records_mount=mount("records", read_only=True),
+        dashboard_members_mount=mount("config/members", read_only=True),
+        dashboard_mount=handout(DASHBOARD),
+        dashboard_port=DASHBOARD_PORT,
     )
 
 
@@ -196,12 +217,17 @@ def compose(
     remote: Annotated[
         list[str] | None, typer.Option(help="A member that runs on a host of its own, by invitation.")
     ] = None,
+    members_per_container: Annotated[int, typer.Option(help="Members that a container serves.")] = 1,
     swarm: Annotated[bool, typer.Option("--stack", help="Write a stack for `docker stack deploy`.")] = False,
     nodes: Annotated[str | None, typer.Option(help="With --stack: the swarm's nodes, by commas.")] = None,
     image: Annotated[str, typer.Option(help="With --stack: the image, where nodes find it.")] = "peerwatt",
     outside: Annotated[
         str, typer.Option(help="With --stack: HOST:PORT at which the server is reached from outside.")
     ] = "127.0.0.1:5222",
+    dashboard_port: Annotated[
+        int | None,
+        typer.Option(help="With --stack: a dashboard at this port of the first node, for who has its token."),
+    ] = None,
 ) -> None:
     """Write a Docker Compose file that runs SCENARIO, one container for each member, on Prosody.
 
@@ -215,14 +241,16 @@ def compose(
         raise InputError(f"--data: {data}: expected a folder")
     members = [member.name for member in loaded.members]
     elsewhere = check_members(remote or [], members, "--remote")
+    placement = placed(members_per_container, elsewhere)
     here = [member for member in members if member not in elsewhere]
     kept_as = path.stem if path.parent == BUILTIN else path
     if swarm:
         from runtime.deployment.stack import stack
 
         run = runs / run_name(kept_as, "stack")
-        deployment = prepare_run(str(path), run, None, None, outside, data, setting)
-        content = stack(deployment, out or Path("stack.yaml"), image, _named(nodes), elsewhere)
+        deployment = prepare_run(str(path), run, None, None, outside, data, setting, placement)
+        named = _named(nodes)
+        content = stack(deployment, out or Path("stack.yaml"), image, named, elsewhere, dashboard_port)
         emit(as_yaml(STACK_MARK, loaded.community.name, [content]), out, STACK_MARK)
         tell(out, f"{len(here)} members. Start it with: docker stack deploy -c {out or 'FILE'} NAME")
         return
@@ -231,13 +259,14 @@ def compose(
         coordinators = [*COORDINATORS]
     fleet = ContainerFleet(
         community=loaded.community.name,
-        members=here,
+        members=members,
         scenario=kept_as,
         source=source_tree(source),
         runs=runs,
         data=data,
         setting=setting,
         coordinators=coordinators,
+        placement=placement,
     )
     emit(render(fleet, out or Path("compose.yaml")), out, MARK)
     tell(out, f"{len(here)} members. Start it with: docker compose -f {out or 'FILE'} up")

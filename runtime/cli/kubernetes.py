@@ -38,12 +38,14 @@ def kubernetes(
     remote: Annotated[
         list[str] | None, typer.Option(help="A member that runs elsewhere, by invitation.")
     ] = None,
+    members_per_container: Annotated[int, typer.Option(help="Members that a container serves.")] = 1,
 ) -> None:
     """Write Kubernetes manifests that run SCENARIO: jobs, Prosody, secrets, volumes, policies.
 
     Certificates and secrets are made in RUNS first and are in the manifests: keep these secret too.
     """
     from runtime.deployment.kubernetes import Cluster, manifests, server_name
+    from runtime.deployment.placement import placed
 
     path = find_scenario(scenario)
     loaded = load_scenario(path)
@@ -56,7 +58,8 @@ def kubernetes(
             "and hyphens, a letter first"
         )
     run = runs / f"kubernetes-{prefix}"
-    deployment = prepare_run(str(path), run, None, server_name(prefix), outside, data, setting)
+    placement = placed(members_per_container, elsewhere)
+    deployment = prepare_run(str(path), run, None, server_name(prefix), outside, data, setting, placement)
     documents = manifests(deployment, Cluster(prefix, image, storage_class, storage), elsewhere)
     emit(as_yaml(MARK, loaded.community.name, documents), out, MARK)
     tell(out, f"{len(members) - len(elsewhere)} members. Start it with: kubectl apply -f {out or 'FILE'}")

@@ -12,6 +12,7 @@ from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from runtime.deployment.deployment import Deployment
+    from runtime.deployment.placement import Placement
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import ResolvedScenario
 
@@ -30,13 +31,20 @@ def prepare(
     ] = "127.0.0.1:5222",
     data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
     setting: Annotated[str | None, typer.Option(help="Instead of the scenario's setting.")] = None,
+    members_per_container: Annotated[int, typer.Option(help="Members that a container serves.")] = 1,
+    remote: Annotated[
+        list[str] | None, typer.Option(help="A member that shares no container; it runs elsewhere.")
+    ] = None,
 ) -> None:
     """Write the configuration of every process of a run, certificates, and a random secret for each account.
 
     A run that is there is taken up again, if it is of the same scenario and setting; its authority and its
     secrets are kept. What each process is to be handed is in the run's folder deployment/handouts.
     """
-    deployment = prepare_run(scenario, run, domain, inside, outside, data, setting)
+    from runtime.deployment.placement import placed
+
+    placement = placed(members_per_container, remote or [])
+    deployment = prepare_run(scenario, run, domain, inside, outside, data, setting, placement)
     typer.echo(f"{len(deployment.members())} members, prepared in {run}")
 
 
@@ -48,8 +56,9 @@ def prepare_run(
     outside: str,
     data: Path | None = None,
     setting: str | None = None,
+    placement: Placement | None = None,
 ) -> Deployment:
-    """Do what ``peerwatt prepare`` does; arguments as there.
+    """Do what ``peerwatt prepare`` does; arguments as there. Without a placement, each member has its own.
 
     Raises:
         InputError: the scenario or an option will not do, or the folder holds another run.
@@ -69,7 +78,7 @@ def prepare_run(
     refuse_another_run(directory, resolved)
     write_configs(resolved, directory)
     deployment = Deployment(directory)
-    deployment.make(domain, *addresses)
+    deployment.make(domain, *addresses, placement)
     return deployment
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from runtime.deployment.address import CLIENT_PORT
-from runtime.deployment.holders import METERS, prosumer
+from runtime.deployment.holders import METERS
 from runtime.rundir import COORDINATOR, COORDINATORS
 
 HANDOUT = "/run/peerwatt"
@@ -24,13 +27,26 @@ SERVER = "xmpp"
 SERVER_COMMAND = ["prosody", "-F"]
 """What the XMPP server's container runs."""
 
+DASHBOARD_PORT = 8765
+"""Where the dashboard listens in its container."""
 
-def process_command(holder: str, run: str) -> list[str]:
+SIGNS_DIR = Path("/tmp/life")
+"""Where a container's process gives signs of life, by the image's environment (``runtime.signs_of_life``)."""
+
+SIGN_FRESH_S = 30.0
+"""A process whose last sign is older than this hangs."""
+
+START_LIMIT_S = 1800
+"""How long a process may take up what its log holds, before an engine that restarts what hangs would [s]."""
+
+
+def process_command(holder: str, run: str, members: Sequence[str] = ()) -> list[str]:
     """Command of the container of a process of the fleet.
 
     Args:
-        holder: a coordinator, the meters or ``prosumer-MEMBER``.
+        holder: a coordinator, the meters, or a process that serves members.
         run: the run's folder in the container.
+        members: those that it serves.
     """
     given = ["--run", run, "--handout", HANDOUT]
     if holder == COORDINATOR:
@@ -39,7 +55,19 @@ def process_command(holder: str, run: str) -> list[str]:
         return ["python", "-m", "coordinator", "run", *given, "--account", holder]
     if holder == METERS:
         return ["python", "-m", "agents", "meters", *given]
-    return ["python", "-m", "agents", "prosumer", *given, "--member", holder.removeprefix(prosumer(""))]
+    served = [word for member in members for word in ("--member", member)]
+    return ["python", "-m", "agents", "prosumer", *given, *served]
+
+
+def dashboard_command(run: str, handout: str | None, outside: str) -> list[str]:
+    """Command of the dashboard's container.
+
+    Args:
+        run: the run's folder in the container.
+        handout: folder with the token that it asks for; without one it answers on loopback only.
+        outside: HOST:PORT at which it is reached.
+    """
+    return ["sh", "/opt/peerwatt/fleet/watch.sh", run, handout or "", outside]
 
 
 def health_command(domain: str) -> str:
@@ -49,3 +77,8 @@ def health_command(domain: str) -> str:
         f"-CAfile {HANDOUT}/ca.pem -verify_hostname {domain} -verify_return_error "
         "< /dev/null > /dev/null 2>&1"
     )
+
+
+def sign_command(sign: Path, fresh_s: float = SIGN_FRESH_S) -> str:
+    """Shell command that fails unless a sign of life was given within ``fresh_s`` [s]; costs no Python."""
+    return f"find {sign} -mmin -{fresh_s / 60:g} 2> /dev/null | grep -q ."

@@ -6,6 +6,8 @@
     operator/             ca.pem, secrets/ of all accounts: for whoever runs the deployment
     server/               what the XMPP server is handed: ca.pem, server.pem, server.key.pem, accounts.json
     handouts/HOLDER/      what a process is handed: connection.json, ca.pem, secrets/ of its accounts, config/
+    handouts/dashboard/   token, which the dashboard asks for
+    placement.json        how members share containers
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from pathlib import Path
 
 from runtime.configuration import CoordinatorConfig, MetersConfig
 from runtime.deployment.address import Address
-from runtime.deployment.holders import METERS, accounts_by_holder, prosumer
+from runtime.deployment.holders import DASHBOARD, METERS, accounts_by_holder
+from runtime.deployment.placement import Placement
 from runtime.deployment.verifiers import write_verifiers
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
@@ -70,6 +73,15 @@ class Deployment:
         """SCRAM verifiers by account; the server reads them at each login."""
         return self.server_dir / "accounts.json"
 
+    @property
+    def dashboard_token(self) -> Path:
+        """What the deployment's dashboard asks for; handed to its container."""
+        return self.handout(DASHBOARD) / "token"
+
+    @property
+    def _placement_json(self) -> Path:
+        return self.path / "placement.json"
+
     def handout(self, holder: str) -> Path:
         """Folder that a process of the fleet is handed."""
         return self.path / "handouts" / holder
@@ -102,11 +114,19 @@ class Deployment:
         """
         return load_accounts(self.run.accounts_json)
 
+    def prosumers(self) -> dict[str, list[str]]:
+        """Processes that serve members, by holder, each with its members.
+
+        Raises:
+            InputError: the run is not prepared, or its placement is damaged.
+        """
+        return Placement.kept_in(self._placement_json).prosumers(self.members())
+
     def holders(self) -> dict[str, list[str]]:
         """Accounts by the process that holds them."""
         meters = MetersConfig.load(self.run.meters_config).meters
         steered = [meter.member for meter in meters if meter.setpoint is not None]
-        return accounts_by_holder(self.coordinators(), self.members(), steered)
+        return accounts_by_holder(self.coordinators(), self.prosumers(), steered)
 
     def outside(self) -> Connection:
         """The connection as the operator sees it, from outside the fleet.
@@ -117,13 +137,16 @@ class Deployment:
         self._check_made()
         return Connection.load(self.run.connection_json)
 
-    def make(self, domain: str, inside: Address, outside: Address) -> None:
+    def make(
+        self, domain: str, inside: Address, outside: Address, placement: Placement | None = None
+    ) -> None:
         """Make what is missing, keep what is there, and hand out anew.
 
         Args:
             domain: of all JIDs.
             inside: where the fleet's processes reach the server.
             outside: where the operator and other hosts reach it.
+            placement: how members share containers; one each if None.
 
         Raises:
             InputError: the run is not prepared, or a file is there that cannot be used.
@@ -131,6 +154,7 @@ class Deployment:
         accounts = self.accounts()
         self.path.mkdir(parents=True, exist_ok=True)
         self.path.chmod(0o700)
+        (placement or Placement()).save(self._placement_json)
         credentials = ensure_credentials(self.authority_dir, domain)
         ensure_secrets(self.secrets_dir, accounts)
         _keep_only(self.secrets_dir, accounts)
@@ -158,6 +182,9 @@ class Deployment:
             handed.save(folder / "connection.json")
             for config in self._configs(holder):
                 _copy(config, folder / config.relative_to(self.run.path), 0o644)
+        _keep_only(self.path / "handouts", [*self.holders(), DASHBOARD])
+        if not self.dashboard_token.exists():
+            write_secret(self.dashboard_token.parent, self.dashboard_token.name, new_secret())
         self.hand_out_secrets()
 
     def hand_out_secrets(self) -> None:
@@ -208,7 +235,7 @@ class Deployment:
             return [self.run.coordinator_config]
         if holder == METERS:
             return [self.run.meters_config]
-        return [self.run.member_config(holder.removeprefix(prosumer("")))]
+        return [self.run.member_config(member) for member in self.prosumers()[holder]]
 
 
 def _says(path: Path, secret: str) -> bool:

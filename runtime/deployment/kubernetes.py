@@ -25,7 +25,8 @@ from runtime.deployment.containers import (
     process_command,
 )
 from runtime.deployment.deployment import Deployment
-from runtime.deployment.holders import prosumer
+from runtime.deployment.holders import DASHBOARD, prosumer
+from runtime.deployment.kubernetes_watching import dashboard, probes
 from runtime.errors import InputError
 from runtime.rundir import COORDINATOR, COORDINATORS
 
@@ -93,6 +94,7 @@ def manifests(deployment: Deployment, cluster: Cluster, remote: Sequence[str] = 
     made = [*_server(deployment, cluster, domain), *_policies(cluster)]
     run = f"{RUNS_DIR}/{deployment.run.path.resolve().name}"
     archive = archive_run(deployment)
+    prosumers = deployment.prosumers()
     for holder in deployment.holders():
         if holder in {prosumer(member) for member in remote}:
             continue
@@ -100,6 +102,9 @@ def manifests(deployment: Deployment, cluster: Cluster, remote: Sequence[str] = 
         files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
         if holder == COORDINATOR:
             files[RUN_ARCHIVE] = archive
+        command = process_command(holder, run, prosumers.get(holder, ()))
+        pod = _pod(cluster, holder, command, files, {"data": RUNS_DIR}, "OnFailure")
+        pod["spec"]["containers"][0].update(probes())
         made += [
             _secret(cluster, holder, files),
             _claim(cluster, holder),
@@ -107,14 +112,12 @@ def manifests(deployment: Deployment, cluster: Cluster, remote: Sequence[str] = 
                 "apiVersion": "batch/v1",
                 "kind": "Job",
                 "metadata": cluster.metadata(holder),
-                "spec": {
-                    "backoffLimit": 10,
-                    "template": _pod(
-                        cluster, holder, process_command(holder, run), files, {"data": RUNS_DIR}, "OnFailure"
-                    ),
-                },
+                "spec": {"backoffLimit": 10, "template": pod},
             },
         ]
+        if holder == COORDINATOR:
+            watching = dashboard(cluster.metadata(DASHBOARD), pod, run)
+    made.append(watching)
     return made
 
 
@@ -253,7 +256,8 @@ def _secret(cluster: Cluster, component: str, files: dict[str, Path]) -> Manifes
     if size > MAX_SECRET_BYTES:
         raise InputError(
             f"{component}: found {size} bytes of certificates, secrets and configuration, expected at most "
-            f"{MAX_SECRET_BYTES}, which is all that a cluster takes as one Secret; use a shorter scenario"
+            f"{MAX_SECRET_BYTES}, which is all that a cluster takes as one Secret; use a shorter scenario, "
+            "or fewer members a container"
         )
     return {
         "apiVersion": "v1",

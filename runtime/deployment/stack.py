@@ -17,18 +17,25 @@ from runtime.deployment.address import CLIENT_PORT
 from runtime.deployment.archive import RUN_ARCHIVE, archive_run
 from runtime.deployment.containers import (
     AUDIT_DIR,
+    DASHBOARD_PORT,
     HANDOUT,
     RUNS_DIR,
     SERVER,
     SERVER_COMMAND,
+    SIGNS_DIR,
+    START_LIMIT_S,
     STORED_DIR,
+    dashboard_command,
     health_command,
     process_command,
+    sign_command,
 )
 from runtime.deployment.deployment import Deployment
-from runtime.deployment.holders import prosumer
+from runtime.deployment.holders import DASHBOARD, prosumer
 from runtime.errors import InputError
+from runtime.fleet.packing import WORKER_PREFIX
 from runtime.rundir import COORDINATOR, COORDINATORS
+from runtime.signs_of_life import ALIVE
 
 MAX_FILE_BYTES = 500_000
 """Most that a swarm takes as a secret or a config (Docker's documentation: 500 kB)."""
@@ -75,7 +82,12 @@ class Files:
 
 
 def stack(
-    deployment: Deployment, out: Path, image: str, nodes: Sequence[str], remote: Sequence[str] = ()
+    deployment: Deployment,
+    out: Path,
+    image: str,
+    nodes: Sequence[str],
+    remote: Sequence[str] = (),
+    dashboard_port: int | None = None,
 ) -> dict[str, Any]:
     """Describe a swarm stack.
 
@@ -86,6 +98,8 @@ def stack(
         nodes: host names of the swarm's nodes, over which members are spread; the first runs server,
             coordinator and meters. Without one, all run on the manager.
         remote: members without a container here.
+        dashboard_port: port of the first node at which the dashboard is published, to all who reach that
+            node and know the token; without one there is no dashboard.
 
     Returns:
         The stack file's content.
@@ -103,6 +117,7 @@ def stack(
     services[SERVER]["networks"] = {"fleet": {"aliases": [outside.domain]}}
     archive = archive_run(deployment)
     elsewhere = {prosumer(member) for member in remote}
+    prosumers = deployment.prosumers()
     for holder, accounts in deployment.holders().items():
         if holder in elsewhere:
             continue
@@ -119,18 +134,24 @@ def stack(
             configs.append(files.add(archive, f"{HANDOUT}/{RUN_ARCHIVE}", secret=False))
         services[holder] = {
             **_contained(image),
-            "command": process_command(holder, run),
+            "command": process_command(holder, run, prosumers.get(holder, ())),
             "secrets": secrets,
             "configs": configs,
             "networks": {"fleet": {}},
             "volumes": [f"runs:{RUNS_DIR}"],
+            "healthcheck": _alive(),
             "deploy": {"restart_policy": {"condition": "on-failure", "delay": "2s", "max_attempts": 10}},
         }
+    if dashboard_port is not None:
+        services[DASHBOARD] = _dashboard(deployment, files, image, run, dashboard_port)
     _place(services, nodes)
     return {
         "version": "3.8",
         "services": services,
-        "networks": {"fleet": {"driver": "overlay"}},
+        "networks": {
+            "fleet": {"driver": "overlay"},
+            **({} if dashboard_port is None else {"dashboard": {"driver": "overlay"}}),
+        },
         "volumes": {"runs": {}, "stored": {}, "audit": {}},
         "secrets": files.secrets,
         "configs": files.configs,
@@ -146,6 +167,30 @@ def _contained(image: str) -> Service:
         "tmpfs": ["/tmp"],
         "init": True,
         "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
+    }
+
+
+def _alive() -> Service:
+    """A process that hangs is replaced; one without a connection is not, which would not bring it back."""
+    return {
+        "test": ["CMD-SHELL", sign_command(SIGNS_DIR / ALIVE)],
+        "interval": "20s",
+        "timeout": "10s",
+        "retries": 3,
+        "start_period": f"{START_LIMIT_S}s",
+    }
+
+
+def _dashboard(deployment: Deployment, files: Files, image: str, run: str, port: int) -> Service:
+    return {
+        **_contained(image),
+        "command": dashboard_command(run, HANDOUT, f"{deployment.outside().host}:{port}"),
+        "secrets": [files.add(deployment.dashboard_token, f"{HANDOUT}/token", secret=True)],
+        "ports": [{"target": DASHBOARD_PORT, "published": port, "protocol": "tcp", "mode": "host"}],
+        "networks": {"dashboard": {}},
+        "volumes": [f"runs:{RUNS_DIR}:ro"],
+        "healthcheck": _alive(),
+        "deploy": {"restart_policy": {"condition": "any", "delay": "2s"}},
     }
 
 
@@ -176,7 +221,7 @@ def _server(deployment: Deployment, files: Files, image: str, domain: str) -> Se
 
 def _place(services: Mapping[str, Service], nodes: Sequence[str]) -> None:
     """Keep each service on one node: what it writes is in a volume there."""
-    members = [name for name in services if name.startswith("prosumer-")]
+    members = [name for name in services if name.startswith(("prosumer-", WORKER_PREFIX))]
     for name, service in services.items():
         constraint = "node.role == manager"
         if nodes:

@@ -64,6 +64,11 @@ class Dashboard:
         """What the logs say so far."""
         return self._follower.state
 
+    @property
+    def problem(self) -> str | None:
+        """Why the logs cannot be read, or None."""
+        return self._follower.problem
+
     # -- following -------------------------------------------------------------------------------------
 
     async def _following(self, app: web.Application) -> Any:  # noqa: ANN401 - aiohttp's generator

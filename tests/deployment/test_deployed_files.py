@@ -16,6 +16,7 @@ from runtime.cli.commands import app
 from runtime.cli.prepare import prepare_run
 from runtime.deployment.address import Address
 from runtime.deployment.deployment import Deployment
+from runtime.deployment.placement import Placement
 from runtime.deployment.verifiers import load_verifiers, verifier_of
 from runtime.errors import InputError
 from runtime.messaging.connection import Connection
@@ -53,6 +54,40 @@ def test_each_process_is_handed_the_secrets_of_its_own_accounts_only(tmp_path):
     configs = [path.name for path in (deployment.handout("prosumer-house") / "config").rglob("*.json")]
     assert configs == ["house.json"]
     assert not [path for path in deployment.server_dir.rglob("*") if "ca.key" in path.name]
+
+
+def test_members_that_share_a_container_are_handed_out_together(tmp_path):
+    scenario = str(write(tmp_path))
+    packed = Placement(members_per_container=2)
+    deployment = prepare_run(scenario, tmp_path / "run", None, None, "192.0.2.7", placement=packed)
+    assert {*secrets_in(deployment.handout("prosumers-1"))} == {"house", "school"}
+    configs = {path.name for path in (deployment.handout("prosumers-1") / "config").rglob("*.json")}
+    assert configs == {"house.json", "school.json"}
+    assert not deployment.handout("prosumer-house").exists()
+    before = secrets_in(deployment.handout("prosumers-1"))
+    Deployment(deployment.run).rotate(["school"])  # as whoever comes later does, from the files alone
+    changed = secrets_in(deployment.handout("prosumers-1"))
+    assert {account for account in before if before[account] != changed[account]} == {"school"}
+    # A member that goes to a host of its own shares with nobody, and what was handed out before is gone.
+    packed = Placement(members_per_container=2, elsewhere=["school"])
+    deployment = prepare_run(scenario, tmp_path / "run", None, None, "192.0.2.7", placement=packed)
+    assert {*secrets_in(deployment.handout("prosumers-1"))} == {"house"}
+    deployment = prepare_run(scenario, tmp_path / "run", None, None, "192.0.2.7")
+    assert not deployment.handout("prosumers-1").exists()
+    assert {*secrets_in(deployment.handout("prosumer-house"))} == {"house"}
+
+
+def test_fewer_than_one_member_a_container_is_refused(tmp_path):
+    with pytest.raises(InputError, match="--members-per-container: found 0, expected at least 1"):
+        peerwatt("prepare", write(tmp_path), "--run", tmp_path / "run", "--members-per-container", 0)
+
+
+def test_the_dashboards_token_is_kept_and_the_owners_alone(tmp_path):
+    token = prepared(tmp_path).dashboard_token
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    first = token.read_text()
+    assert len(first.strip()) == 64
+    assert prepared(tmp_path).dashboard_token.read_text() == first
 
 
 def test_secrets_differ_and_only_the_owner_reads_them(tmp_path):

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from runtime.cli.commands import app
 from runtime.deployment import kubernetes, stack
+from runtime.deployment.containers import SIGNS_DIR, START_LIMIT_S, sign_command
 from runtime.errors import InputError
 from tests.scenario.scenarios import write
 
@@ -79,6 +80,40 @@ def test_a_new_secret_is_a_new_file_to_the_services_that_use_it_only(tmp_path):
     assert stack_of(tmp_path)["services"] == after
 
 
+def test_a_swarm_replaces_what_hangs_and_not_what_has_lost_its_server(tmp_path):
+    services = stack_of(tmp_path, "--dashboard-port", "8800")["services"]
+    for name in (*AGENTS, "dashboard"):
+        check = services[name]["healthcheck"]
+        assert check["test"] == ["CMD-SHELL", sign_command(SIGNS_DIR / "alive")], name
+        assert check["start_period"] == f"{START_LIMIT_S}s"
+
+
+def test_a_stack_has_a_dashboard_if_it_is_asked_for(tmp_path):
+    assert "dashboard" not in stack_of(tmp_path)["services"]
+    made = stack_of(tmp_path, "--dashboard-port", "8800", "--nodes", "one,two")
+    dashboard = made["services"]["dashboard"]
+    assert dashboard["ports"] == [{"target": 8765, "published": 8800, "protocol": "tcp", "mode": "host"}]
+    assert dashboard["volumes"] == ["runs:/runs:ro"]
+    assert [file["target"] for file in dashboard["secrets"]] == ["/run/peerwatt/token"]
+    assert dashboard["command"][-1] == "127.0.0.1:8800"
+    assert dashboard["deploy"]["placement"] == made["services"]["coordinator"]["deploy"]["placement"]
+    assert {*dashboard["networks"]}.isdisjoint(made["services"]["coordinator"]["networks"])
+
+
+def test_members_share_a_container_where_they_are_asked_to(tmp_path):
+    services = stack_of(tmp_path, "--members-per-container", "2", "--nodes", "one,two")["services"]
+    assert [name for name in services if name.startswith("prosumer")] == ["prosumers-1"]
+    assert services["prosumers-1"]["command"][-4:] == ["--member", "house", "--member", "school"]
+    assert {Path(file["target"]).name for file in services["prosumers-1"]["secrets"]} == {"house", "school"}
+    jobs = {
+        each["metadata"]["name"]: each["spec"]["template"]["spec"]["containers"][0]["command"]
+        for each in manifests_of(tmp_path, "--members-per-container", "2")
+        if each["kind"] == "Job"
+    }
+    assert [*jobs] == ["town-coordinator", "town-meters", "town-prosumers-1"]
+    assert jobs["town-prosumers-1"][-4:] == ["--member", "house", "--member", "school"]
+
+
 def test_a_file_too_large_for_a_swarm_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(stack, "MAX_FILE_BYTES", 1000)
     with pytest.raises(InputError, match=r"expected at most 1000, which is all that a swarm hands"):
@@ -129,6 +164,37 @@ def test_manifests_hand_each_job_its_own_secrets_in_a_locked_container(tmp_path)
         claim = volumes["data"]["persistentVolumeClaim"]["claimName"]
         assert ("PersistentVolumeClaim", claim) in named
     assert ("Service", "town-xmpp") in named
+
+
+def test_kubernetes_restarts_what_hangs_and_not_what_has_lost_its_server(tmp_path):
+    jobs = [each for each in manifests_of(tmp_path) if each["kind"] == "Job"]
+    assert len(jobs) == len(AGENTS)
+    for job in jobs:
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        asked = {
+            name: container[name]["exec"]["command"][-1]
+            for name in ("startupProbe", "livenessProbe", "readinessProbe")
+        }
+        alive, connected = (sign_command(SIGNS_DIR / sign) for sign in ("alive", "connected"))
+        assert asked == {"startupProbe": alive, "livenessProbe": alive, "readinessProbe": connected}
+        start = container["startupProbe"]
+        assert start["periodSeconds"] * start["failureThreshold"] == START_LIMIT_S
+
+
+def test_the_dashboard_of_a_cluster_reads_the_coordinators_volume_on_its_own_loopback(tmp_path):
+    made = {(each["kind"], each["metadata"]["name"]): each for each in manifests_of(tmp_path)}
+    pod = made["Deployment", "town-dashboard"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["restartPolicy"] == "Always"
+    assert container["command"][-2:] == ["", "127.0.0.1:8765"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert {*volumes} == {"data", "tmp"}  # it is handed nothing: no secret
+    assert volumes["data"]["persistentVolumeClaim"]["claimName"] == "town-coordinator"
+    (data,) = (mount for mount in container["volumeMounts"] if mount["name"] == "data")
+    assert data["readOnly"]
+    job = made["Job", "town-coordinator"]["spec"]["template"]["spec"]
+    assert "affinity" not in job
+    assert job["restartPolicy"] == "OnFailure"
 
 
 def test_agents_reach_the_server_only(tmp_path):

@@ -10,6 +10,8 @@ import yaml
 from runtime.cli.compose import MARK, ContainerFleet, render, scalar, source_tree
 from runtime.cli.manifests import emit
 from runtime.deployment.address import DOMAIN
+from runtime.deployment.containers import SIGNS_DIR, sign_command
+from runtime.deployment.placement import Placement
 from runtime.errors import InputError
 
 ROOT = source_tree(None)
@@ -46,7 +48,44 @@ def test_scalar_keeps_any_text(text: str) -> None:
 
 def test_one_service_for_each_member_and_one_server() -> None:
     services = loaded(fleet())["services"]
-    assert list(services) == ["prepare", "xmpp", "coordinator", "meters", "prosumer-north", "prosumer-south"]
+    agents = ["coordinator", "meters", "prosumer-north", "prosumer-south"]
+    assert list(services) == ["prepare", "xmpp", *agents, "dashboard"]
+
+
+def test_members_that_share_a_container_and_those_elsewhere() -> None:
+    placement = Placement(members_per_container=2, elsewhere=["b"])
+    services = loaded(fleet(members=["a", "b", "c", "d", "e"], placement=placement))["services"]
+    assert [name for name in services if name.startswith("prosumer")] == ["prosumers-1", "prosumers-2"]
+    assert services["prosumers-1"]["command"][-4:] == ["--member", "a", "--member", "c"]
+    assert services["prosumers-2"]["command"][-4:] == ["--member", "d", "--member", "e"]
+    assert services["prosumers-2"]["volumes"][-1].endswith("/handouts/prosumers-2:/run/peerwatt:ro")
+    # What is handed out inside is spread in the same way.
+    assert services["prepare"]["command"][3:] == ["--members-per-container", "2", "--remote", "b"]
+
+
+def test_the_dashboard_reads_only_what_it_shows_and_is_published_on_loopback_only() -> None:
+    dashboard = loaded(fleet())["services"]["dashboard"]
+    assert dashboard["ports"] == ["127.0.0.1:${PEERWATT_DASHBOARD_PORT:-8765}:8765"]
+    assert dashboard["networks"] == ["host"]
+    mounts = dict(mount.rsplit(":", 1)[0].rsplit(":/", 1) for mount in dashboard["volumes"])
+    assert all(mount.endswith(":ro") for mount in dashboard["volumes"])
+    run = "../runs/${PEERWATT_RUN:-compose-example}"
+    shown = {f"{run}/logs", f"{run}/records", f"{run}/config/members"}
+    assert {*mounts} == {*shown, f"{run}/deployment/handouts/dashboard"}
+
+
+def test_every_service_that_stays_is_asked_for_a_sign_of_life() -> None:
+    services = loaded(fleet(coordinators=["coordinator", "coordinator2"]))["services"]
+    for name, service in services.items():
+        assert ("healthcheck" in service) == (name != "prepare"), name
+    for name in services.keys() - {"prepare", "xmpp"}:
+        assert services[name]["healthcheck"]["test"] == ["CMD-SHELL", sign_command(SIGNS_DIR / "connected")]
+
+
+def test_the_image_gives_signs_where_engines_look_for_them() -> None:
+    dockerfile = (ROOT / "docker" / "Dockerfile").read_text()
+    assert f"PEERWATT_SIGNS_OF_LIFE={SIGNS_DIR} " in dockerfile
+    assert f"CMD {sign_command(SIGNS_DIR / 'connected')}\n" in dockerfile
 
 
 def test_agents_are_contained() -> None:
@@ -58,7 +97,7 @@ def test_agents_are_contained() -> None:
         if name != "prepare":
             assert service["user"].startswith("${PEERWATT_UID:-1000}"), name
         assert service["image"] == "${PEERWATT_IMAGE:-peerwatt}", name
-        if name not in ("prepare", "xmpp"):
+        if name not in ("prepare", "xmpp", "dashboard"):
             assert service["networks"] == ["fleet"], name
             assert "ports" not in service
     assert file["networks"]["fleet"] == {"internal": True}

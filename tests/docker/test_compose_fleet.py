@@ -316,7 +316,7 @@ def one_more_agent(project: Project, member: str, ca_file: Path, tmp_path: Path)
                 *("--user", ":".join([project.settings["PEERWATT_UID"]] * 2)),
                 *("--volume", f"{run_copy}:/runs/copy", "--volume", f"{handout}:{HANDOUT}:ro"),
                 *(project.settings["PEERWATT_IMAGE"], "timeout", "--kill-after", "5", "30"),
-                *process_command(prosumer(member), "/runs/copy"),
+                *process_command(prosumer(member), "/runs/copy", [member]),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,0 +1,81 @@
+"""What Kubernetes looks after an agent by, and the dashboard's deployment."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from runtime.deployment.containers import (
+    DASHBOARD_PORT,
+    RUNS_DIR,
+    SIGNS_DIR,
+    START_LIMIT_S,
+    dashboard_command,
+    sign_command,
+)
+from runtime.signs_of_life import ALIVE, CONNECTED
+
+Manifest = dict[str, Any]
+
+_START_PERIOD_S = 5
+
+
+def probes() -> Manifest:
+    """Probes of a process that gives signs of life: one that hangs is restarted, one not connected is not.
+
+    Until the first sign it may take up what its log holds.
+    """
+    return {
+        "startupProbe": _probe(ALIVE, _START_PERIOD_S, START_LIMIT_S // _START_PERIOD_S),
+        "livenessProbe": _probe(ALIVE, 20, 3),
+        "readinessProbe": _probe(CONNECTED, 20, 1),
+    }
+
+
+def dashboard(metadata: Manifest, coordinator: Manifest, run: str) -> Manifest:
+    """A deployment that shows what is in the coordinator's volume, and cannot change it.
+
+    It answers on its pod's loopback only, which ``kubectl port-forward`` reaches, and goes on when the market
+    is over. It prefers the coordinator's node: most volumes are one node's at a time.
+
+    Args:
+        metadata: name and labels of the deployment.
+        coordinator: the coordinator's pod template.
+        run: the run's folder in the container.
+    """
+    template = copy.deepcopy(coordinator)
+    pod = template["spec"]
+    labels = template["metadata"]["labels"]
+    beside = {"labelSelector": {"matchLabels": {**labels}}, "topologyKey": "kubernetes.io/hostname"}
+    preferred = [{"weight": 100, "podAffinityTerm": beside}]
+    template["metadata"] = {"labels": {**metadata["labels"]}}
+    pod["restartPolicy"] = "Always"
+    pod["affinity"] = {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
+    pod["volumes"] = [volume for volume in pod["volumes"] if volume["name"] in ("data", "tmp")]
+    (container,) = pod["containers"]
+    container["command"] = dashboard_command(run, None, f"127.0.0.1:{DASHBOARD_PORT}")
+    container["volumeMounts"] = [
+        {**mount, "readOnly": True} if mount["mountPath"] == RUNS_DIR else mount
+        for mount in container["volumeMounts"]
+        if mount["name"] in ("data", "tmp")
+    ]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": {**metadata["labels"]}},
+            "template": template,
+        },
+    }
+
+
+def _probe(sign: str, period_s: int, failures: int) -> Manifest:
+    return {
+        "exec": {"command": ["sh", "-c", sign_command(SIGNS_DIR / sign)]},
+        "timeoutSeconds": 10,
+        "periodSeconds": period_s,
+        "failureThreshold": failures,
+    }
