@@ -204,13 +204,15 @@ class Fleet:
         """Wait for something to happen, and see to it."""
         # A process is waited on until its end has been noticed here, so one that ended since the last step
         # makes this one return at once.
-        watched = [child for child in self.children if child.name not in self._left]
-        pipes.wait([item for child in watched for item in child.waitables], timeout_s)
-        for child in self.children:
+        watched = {
+            item: child for child in self.children if child.name not in self._left for item in child.waitables
+        }
+        heard = {watched[item].name: watched[item] for item in pipes.wait(watched, timeout_s)}
+        for child in heard.values():
             code = child.exit_code()
             for told in child.news():  # after the exit code: all that was told before the end is heard
                 self._hear(child, told)
-            if code is None or child.name in self._left:
+            if code is None:
                 continue
             if code == 0 and child.name in self._finished:
                 self._left.add(child.name)
