@@ -98,14 +98,15 @@ def test_an_end_between_two_looks_is_noticed(
 ) -> None:
     children = staff(fleet, **{late: [(None, ["finished"])]})
     step_within_a_second(fleet, monkeypatch)
-    look = children["server"].exit_code
+    looked_at = children["m0" if late == "coordinator" else "coordinator"]
+    look = looked_at.exit_code
 
     def look_and_let_the_other_end() -> int | None:
         if children[late].code is None:
             children[late].end(0)
         return look()
 
-    monkeypatch.setattr(children["server"], "exit_code", look_and_let_the_other_end)
+    monkeypatch.setattr(looked_at, "exit_code", look_and_let_the_other_end)
     fleet._watch()
     assert not fleet.restarts
 
