@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from runtime.cli.runs import find_run
+from runtime.rundir import RunDirectory
 
 
 def report(
@@ -17,6 +19,14 @@ def report(
     every: Annotated[
         bool, typer.Option("--all", help="Print every indicator of the community, and what it says.")
     ] = False,
+    collected: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--collect",
+            metavar="DIR",
+            help="Folder with logs and records of members that ran elsewhere; again for each further one.",
+        ),
+    ] = None,
 ) -> None:
     """Write the tables, database, indicators and figures of a finished run, and print its summary."""
     # only this command and the end of a run need these
@@ -27,7 +37,15 @@ def report(
     from runtime.results.summary import print_summary
 
     directory = find_run(run)
-    read_records(directory)  # says what is missing or damaged before a process is started
+    if collected:
+        from runtime.results.collecting import collect
+
+        found = collect(directory, collected)
+        typer.echo(f"collected {len(found.records)} records and {len(found.logs)} logs", err=as_json)
+    if not RunDirectory(
+        directory
+    ).communities_dir.is_dir():  # else there is no common record before indicators
+        read_records(directory)  # says what is missing or damaged before a process is started
     compute_indicators(directory)
     result = write_results(directory, figures=not no_figures)
     if as_json:

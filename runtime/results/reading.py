@@ -34,12 +34,12 @@ def read_records(run: Path) -> tuple[CoordinatorRecord, dict[str, MemberRecord]]
     path = directory.coordinator_record
     if not path.is_file():
         raise InputError(f"{path}: missing; the coordinator writes it when the run ends")
-    coordinator = _load(CoordinatorRecord, path)
+    coordinator = load_record(CoordinatorRecord, path)
     members = {}
     for name in coordinator.members:
         file = directory.member_record(name)
         if file.is_file():
-            members[name] = _load(MemberRecord, file)
+            members[name] = load_record(MemberRecord, file)
     return coordinator, members
 
 
@@ -88,7 +88,12 @@ def session_of(record: MemberRecord, session: SessionRecord) -> MemberSessionRec
     return own
 
 
-def _load(kind: type[R], path: Path) -> R:
+def load_record(kind: type[R], path: Path) -> R:
+    """Read a record.
+
+    Raises:
+        InputError: it is damaged, or of another version.
+    """
     try:
         return kind.load(path)
     except ValidationError as error:
