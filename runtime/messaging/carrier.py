@@ -159,7 +159,7 @@ class MachineCarrier:
         if envelope.sender == self._inspected.inspector:
             self._answer_inspector(envelope)
             return
-        verdict, cached = self._exchange.received(envelope)
+        verdict, cached = self._exchange.received(envelope, self._now_s())
         if verdict is Verdict.NEW:
             self._log.append_in(envelope)
             self._perform(self._reactions.react(envelope))

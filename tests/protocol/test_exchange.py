@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.protocol.envelope import Envelope, Performative
-from runtime.protocol.exchange import SEEN_PER_SENDER, Exchange, Verdict
+from runtime.protocol.exchange import REPLIES_KEPT, REPLY_KEPT_S, SEEN_PER_SENDER, Exchange, Verdict
 
 
 def message(number: object, sender: str = "a", recipient: str = "b", **more: object) -> Envelope:
@@ -185,3 +185,35 @@ def test_so_many_messages_of_a_sender_are_remembered(later: int, verdict: str) -
         exchange.received(message(number, sender="b", recipient="a"))
         exchange.received(message(number, sender="c", recipient="a"))
     assert exchange.received(first)[0] is Verdict[verdict]
+
+
+def answered(exchange: Exchange, number: int, now_s: float) -> None:
+    exchange.received(message(number, expects_reply=True), now_s)
+    exchange.sent(message(1000 + number, sender="b", recipient="a", in_reply_to=str(number)), now_s)
+
+
+def asked_again(exchange: Exchange, number: int, now_s: float) -> str | None:
+    verdict, reply = exchange.received(message(number, expects_reply=True), now_s)
+    assert verdict is Verdict.DUPLICATE
+    return None if reply is None else reply.message_id
+
+
+def test_replies_are_kept_while_they_may_be_asked_for_again_and_the_latest_ones_for_good() -> None:
+    exchange = Exchange()
+    for number in range(100):
+        answered(exchange, number, now_s=0.0)
+    assert asked_again(exchange, 0, now_s=REPLY_KEPT_S - 1.0) == "1000"  # so it is kept on
+    answered(exchange, 100, now_s=REPLY_KEPT_S)
+    kept = [number for number in range(101) if asked_again(exchange, number, REPLY_KEPT_S) is not None]
+    assert kept == [0, *range(100 - REPLIES_KEPT + 2, 101)]
+    answered(exchange, 101, now_s=1000.0)
+    assert asked_again(exchange, 101, now_s=1000.0) == "1101"
+
+
+def test_replies_outlast_a_lost_connection() -> None:
+    exchange = Exchange()
+    for number in range(100):
+        answered(exchange, number, now_s=0.0)
+    exchange.unanswered(3600.0)
+    answered(exchange, 100, now_s=3600.0 + REPLY_KEPT_S - 1.0)
+    assert asked_again(exchange, 0, now_s=3600.0 + REPLY_KEPT_S - 1.0) == "1000"
