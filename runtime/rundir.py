@@ -126,6 +126,11 @@ class RunDirectory:
         return self.config_dir / "packing.json"
 
     @property
+    def server_config(self) -> Path:
+        """Which XMPP server the run is on as JSON; not there where it is the embedded one."""
+        return self.config_dir / "xmpp.json"
+
+    @property
     def accounts_json(self) -> Path:
         """Local parts of the accounts to be made beforehand, a JSON list."""
         return self.config_dir / "accounts.json"
@@ -137,7 +142,7 @@ class RunDirectory:
 
     @property
     def server_dir(self) -> Path:
-        """Files of the embedded XMPP server."""
+        """Files of the XMPP server: of the run's own, or what it takes to reach one that others run."""
         return self.path / "server"
 
     @property

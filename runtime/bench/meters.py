@@ -19,7 +19,7 @@ import psutil
 from runtime.bench.memory import MIB
 from runtime.errors import FleetError
 from runtime.rundir import attached_meter_account
-from runtime.xmpp.server import CONNECTION_FILE
+from runtime.xmpp.local import CONNECTION_FILE
 
 ENTRY_MODULE = "agents.bench.metering"
 LEAVE_LIMIT_S = 20.0

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from runtime.errors import FleetError
 from runtime.fleet.entry import enter
@@ -175,6 +175,8 @@ class AgentChild:
 class ServerChild:
     """The embedded XMPP server: ``python -m runtime.xmpp``. Started again it takes the same port."""
 
+    MODULE: ClassVar[str] = "runtime.xmpp"
+
     directory: Path
     accounts_path: Path
     errors_path: Path
@@ -195,7 +197,7 @@ class ServerChild:
     def start(self) -> None:
         """Start the process; ``await_ready`` waits until it listens."""
         self.errors_path.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "runtime.xmpp", "--dir", str(self.directory)]
+        command = [sys.executable, "-m", self.MODULE, "--dir", str(self.directory)]
         command += ["--accounts", str(self.accounts_path), "--port", str(self.port)]
         with self.errors_path.open("ab") as errors:
             self._process = subprocess.Popen(

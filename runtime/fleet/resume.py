@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from runtime.configured import check_unchanged
 from runtime.errors import InputError
 from runtime.fleet.lock import logs_being_written, sole_supervisor
 from runtime.messaging.connection import Connection
 from runtime.rundir import RunDirectory
+from runtime.xmpp.local import CONNECTION_FILE, free_port
 
 LEAVING_LIMIT_S = 20.0
 """Agents leave by themselves when their supervisor has died; so long they are waited for."""
@@ -50,28 +51,23 @@ def is_finished(directory: RunDirectory) -> bool:
     return directory.coordinator_record.is_file() and directory.results_sqlite.is_file()
 
 
-def connection_again(directory: RunDirectory) -> Connection | None:
-    """Where the run's server can listen again: at its old port, which attached meters know, else a free one.
+def connection_again(directory: RunDirectory, *, own_server: bool = True) -> Connection | None:
+    """Where the run's server is reached now.
+
+    Args:
+        directory: the run.
+        own_server: the server is the run's own, started again at its old port, which attached meters know, or
+            where that is taken at a free one. One that others run is where it was.
 
     Returns:
         The connection, or None where the server was never started.
     """
-    path = directory.server_dir / "connection.json"
+    path = directory.server_dir / CONNECTION_FILE
     if not path.is_file():
         return None
     old = Connection.load(path)
     here = directory.server_dir.absolute()  # the folder of runs may have been moved
-    files = {name: here / value.name for name, value in old if isinstance(value, Path)}
-    return old.model_copy(update={"port": _free_port(old.host, old.port), **files})
-
-
-def _free_port(host: str, wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind((host, port))
-            except OSError:
-                continue
-            return int(listener.getsockname()[1])
-    raise InputError(f"{host}: found no free port for the XMPP server")
+    files: dict[str, Any] = {name: here / value.name for name, value in old if isinstance(value, Path)}
+    if own_server:
+        files["port"] = free_port(old.host, old.port)
+    return old.model_copy(update=files)

@@ -10,14 +10,16 @@ from typing import Any
 
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import FleetError
-from runtime.fleet.children import AgentChild, Child, ForkServer, ServerChild, Told
+from runtime.fleet.children import AgentChild, Child, ForkServer, Told
 from runtime.fleet.descriptors import allow_open_files
 from runtime.fleet.lock import sole_supervisor
 from runtime.fleet.packing import packing_of, workers_of
 from runtime.fleet.resume import connection_again
+from runtime.fleet.servers import ExistingServer, Server, server_of
 from runtime.messaging.connection import Connection
 from runtime.operations_log import entry_text, now_text
 from runtime.rundir import RunDirectory
+from runtime.xmpp.local import CONNECTION_FILE
 
 RESTARTS = 3
 """How often a process that crashed is started again before the run is given up."""
@@ -64,10 +66,7 @@ class Fleet:
         self._on_news = self._logging(on_news)
         self._config = CoordinatorConfig.load(directory.coordinator_config)
         self._fork_server = ForkServer()
-        errors = directory.logs_dir
-        self.server = ServerChild(
-            directory.server_dir, directory.accounts_json, errors / "xmpp-server.stderr"
-        )
+        self.server: Server = server_of(directory)
         self.coordinator, *self.further_coordinators = (
             self._agent(account, "coordinator", ["run", "--account", account])
             for account in self._config.coordinators
@@ -131,8 +130,10 @@ class Fleet:
         with sole_supervisor(self._directory):
             allow_open_files(len(self._config.members))
             try:
-                self._on_news("fleet", "starting", {"processes": len(self.children)})
-                connection = connection_again(self._directory) if resume else None
+                own_server = not isinstance(self.server, ExistingServer)
+                processes = len(self.children) - (not own_server)
+                self._on_news("fleet", "starting", {"processes": processes})
+                connection = connection_again(self._directory, own_server=own_server) if resume else None
                 if connection is None:
                     self._start()
                 else:
@@ -146,7 +147,7 @@ class Fleet:
         self.server.start()
         self._fork_server.start()
         self.server.await_ready()
-        connection = Connection.load(self._directory.server_dir / "connection.json")
+        connection = Connection.load(self._directory.server_dir / CONNECTION_FILE)
         self.reached_at(connection).save(self._directory.connection_json)
         self._start_agents()
         self._await_ready(began_s)
@@ -245,8 +246,8 @@ class Fleet:
         self.restarts[child.name] += 1
         self._on_news(child.name, "restarted", {"after": how, "restarts": self.restarts[child.name]})
         child.start()
-        if isinstance(child, ServerChild):
-            child.await_ready()
+        if child is self.server:
+            self.server.await_ready()
 
     def _stop(self) -> None:
         """End every process: meters may leave by themselves, the rest is asked, then made to."""

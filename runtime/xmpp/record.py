@@ -1,7 +1,7 @@
 """The embedded server's own record of the messages that it carries, as Prosody's module writes it.
 
-Its lines are described in ``runtime/xmpp/prosody/modules/mod_peerwatt_audit.lua``; ``peerwatt verify --server``
-holds agents' logs against them.
+Its lines are described in ``runtime/xmpp/prosody/modules/mod_peerwatt_audit.lua``;
+``peerwatt verify --server`` holds agents' logs against them.
 """
 
 from __future__ import annotations

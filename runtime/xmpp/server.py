@@ -25,13 +25,10 @@ from runtime.messaging.connection import Connection
 from runtime.messaging.secrets import ensure_secrets
 from runtime.xmpp.accounts import load_accounts
 from runtime.xmpp.authority import Credentials, ensure_credentials
+from runtime.xmpp.local import CONNECTION_FILE, LOOPBACK, connection_to
 from runtime.xmpp.protocol import ClientProtocol
 from runtime.xmpp.record import CarriedRecord
 from runtime.xmpp.routing import Router
-
-LOOPBACK = "127.0.0.1"
-CONNECTION_FILE = "connection.json"
-SECRETS_FOLDER = "secrets"
 
 
 class EmbeddedServer:
@@ -132,13 +129,7 @@ async def serve(directory: Path, domain: str, accounts: Iterable[str], port: int
         PeerwattError: the port is taken.
     """
     credentials = ensure_credentials(directory, domain)
-    connection = Connection(
-        domain=domain,
-        host=LOOPBACK,
-        port=port or 1,
-        ca_file=credentials.ca_file.absolute(),
-        secrets_dir=directory.absolute() / SECRETS_FOLDER,
-    )
+    connection = connection_to(directory, domain, credentials, port or 1)
     passwords = ensure_secrets(connection.secrets_dir, accounts)
     record_path = directory / RECORD_FILE
     with CarriedRecord(record_path) if record_path.exists() else contextlib.nullcontext() as record:
