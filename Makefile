@@ -35,16 +35,23 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 	@touch $@
 
-# The tests' other ends: a real XMPP server, a Docker engine, an image made without a registry, an MQTT broker.
-DEBIAN_PACKAGES := prosody openssl docker.io docker-compose debootstrap iptables mosquitto chromium
+# The tests' other ends: real XMPP servers, a Docker engine, an image made without a registry, an MQTT broker.
+# The XMPP servers are started by the tests: as services of the machine, which would take port 5222, they stay off.
+DEBIAN_PACKAGES := prosody ejabberd openssl docker.io docker-compose debootstrap iptables mosquitto chromium
 packages:
-	@for program in prosody openssl dockerd docker-compose debootstrap iptables mosquitto chromium; do \
+	@for program in prosody ejabberdctl openssl dockerd docker-compose debootstrap iptables mosquitto chromium; do \
 		PATH=$$PATH:/usr/sbin:/sbin command -v $$program >/dev/null || missing=yes; done; \
 	if [ -n "$$missing" ]; then \
 		command -v apt-get >/dev/null || { echo "the tests need: $(DEBIAN_PACKAGES)" >&2; exit 1; }; \
 		root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		[ ! -d /run/systemd/system ] || for server in prosody ejabberd; do \
+			systemctl cat $$server >/dev/null 2>&1 || new="$$new $$server"; done; \
+		[ -z "$$new" ] || $$root systemctl mask --runtime --quiet $$new; \
 		$$root apt-get update -qq && \
 		$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_PACKAGES); \
+		installed=$$?; \
+		[ -z "$$new" ] || { $$root systemctl unmask --runtime --quiet $$new; $$root systemctl disable --quiet $$new; }; \
+		exit $$installed; \
 	fi
 
 lock:

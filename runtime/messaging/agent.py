@@ -25,7 +25,7 @@ from runtime import operations_log  # noqa: E402
 from runtime.errors import AgentRefusedError, ProtocolError  # noqa: E402
 from runtime.messaging.client import Ending, SlimClient  # noqa: E402
 from runtime.messaging.connection import Connection  # noqa: E402
-from runtime.messaging.dialling import turn_to_connect  # noqa: E402
+from runtime.messaging.dialling import Hosts, turn_to_connect  # noqa: E402
 from runtime.messaging.spade_message import (  # noqa: E402
     envelope_of_message,
     message_of_stanza,
@@ -123,6 +123,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
         self.local_part = local_part
         self.bare_jid = str(self.jid.bare)
         self.last_ending = ""
+        self._hosts = Hosts(connection.hosts, local_part)
         self.refused = loop.create_future()
         self._receiver = EnvelopeBehaviour()
         self._dialling: asyncio.Task[None] | None = None
@@ -274,7 +275,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
     async def _hold(self, client: SlimClient, loop: asyncio.AbstractEventLoop) -> tuple[Ending, float]:
         """Dial, log in and wait for the end of the connection."""
         async with turn_to_connect():
-            client.connect(host=self.connection.host, port=self.connection.port)
+            client.connect(host=self._hosts.turn(), port=self.connection.port)
             await asyncio.wait(
                 (client.logged_in, client.ended), timeout=ATTEMPT_LIMIT_S, return_when=asyncio.FIRST_COMPLETED
             )

@@ -24,6 +24,7 @@ class Connection(BaseModel):
         port: TCP port for clients (STARTTLS).
         ca_file: certificate (PEM) of the authority that signed the server's certificate.
         secrets_dir: folder with the secrets of the accounts that this connection is for, one file each.
+        further_hosts: where else the same port is answered, of a server that is a cluster of nodes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +34,7 @@ class Connection(BaseModel):
     port: int = Field(ge=1, le=65535)
     ca_file: Path
     secrets_dir: Path
+    further_hosts: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> Connection:
@@ -56,7 +58,13 @@ class Connection(BaseModel):
 
     def save(self, path: Path) -> None:
         """Write the connection file (JSON, readable by its owner only), atomically."""
-        write_text_atomically(path, json.dumps(self.model_dump(mode="json"), indent=2) + "\n", 0o600)
+        told = self.model_dump(mode="json", exclude_defaults=True)
+        write_text_atomically(path, json.dumps(told, indent=2) + "\n", 0o600)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All names and addresses to dial."""
+        return (self.host, *self.further_hosts)
 
     def jid(self, local_part: str) -> str:
         """Return the bare JID of an account."""

@@ -12,6 +12,7 @@ import random
 
 from runtime import operations_log
 from runtime.errors import AgentRefusedError, PeerwattError, ProtocolError
+from runtime.messaging.dialling import Hosts
 from runtime.messaging.lean_link import Account, Link, LinkError
 from runtime.protocol.envelope import Envelope
 
@@ -44,6 +45,7 @@ class LeanAgent:
         self.bare_jid = account.bare_jid
         self.last_ending = ""
         self.refused: asyncio.Future[AgentRefusedError] = asyncio.get_running_loop().create_future()
+        self._hosts = Hosts((account.host, *account.further_hosts), account.local_part)
         self._link: Link | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._first_login = asyncio.Event()
@@ -133,7 +135,7 @@ class LeanAgent:
     async def _hold(self) -> tuple[LinkError, float]:
         """Dial, log in and wait for the end of the connection; also how long it held [s]."""
         loop = asyncio.get_running_loop()
-        self._link = link = Link(self.account, self.on_envelope, self.on_malformed)
+        self._link = link = Link(self.account, self._hosts.turn(), self.on_envelope, self.on_malformed)
         try:
             await link.open(ATTEMPT_LIMIT_S)
         except LinkError as error:

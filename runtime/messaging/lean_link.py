@@ -90,6 +90,7 @@ class Account:
         port: TCP port for clients (STARTTLS).
         password: read at each login.
         tls: trusts the deployment's authority alone and checks the name.
+        further_hosts: where else the same port is answered, of a server that is a cluster of nodes.
     """
 
     local_part: str
@@ -98,6 +99,7 @@ class Account:
     port: int
     password: Callable[[], str]
     tls: ssl.SSLContext
+    further_hosts: tuple[str, ...] = ()
 
     @property
     def bare_jid(self) -> str:
@@ -140,6 +142,7 @@ def account_on(connection: Connection, local_part: str) -> Account:
         connection.port,
         lambda: connection.password_for(local_part),
         tls_context(ca_pem),
+        connection.further_hosts,
     )
 
 
@@ -153,6 +156,7 @@ class Link:
     def __init__(
         self,
         account: Account,
+        host: str,
         on_envelope: Callable[[Envelope], None],
         on_malformed: Callable[[str, str], None],
     ) -> None:
@@ -160,11 +164,13 @@ class Link:
 
         Args:
             account: who logs in where.
+            host: which of its hosts to dial.
             on_envelope: takes each message, in order.
             on_malformed: told sender and reason of what is no message of the market.
         """
         self.ended: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
         self._account = account
+        self._host = host
         self._on_envelope = on_envelope
         self._on_malformed = on_malformed
         self._stream: Any = None
@@ -241,7 +247,7 @@ class Link:
         features.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._stream = stream = aioxmpp.protocol.XMLStream(to=account.domain, features_future=features)
         stream.on_closing.connect(self._closing)
-        transport, _ = await loop.create_connection(lambda: stream, account.host, account.port)
+        transport, _ = await loop.create_connection(lambda: stream, self._host, account.port)
         await features
         answer = await aioxmpp.protocol.send_and_wait_for(
             stream,

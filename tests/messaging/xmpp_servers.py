@@ -7,7 +7,10 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+
+from ejabberd_servers import EjabberdProcesses
 
 from runtime.messaging.connection import Connection
 from runtime.messaging.secrets import ensure_secrets
@@ -126,4 +129,9 @@ VirtualHost "{DOMAIN}"
         self.process.wait(10)
 
 
-SERVERS = {"embedded": EmbeddedProcess, "prosody": ProsodyProcess}
+SERVERS = {
+    "embedded": EmbeddedProcess,
+    "prosody": ProsodyProcess,
+    "ejabberd": partial(EjabberdProcesses, domain=DOMAIN, accounts=ACCOUNTS),
+    "two ejabberd nodes": partial(EjabberdProcesses, domain=DOMAIN, accounts=ACCOUNTS, nodes=2),
+}

@@ -1,0 +1,199 @@
+"""ejabberd on this machine: one node or several, each a process of its own on a loopback address of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtime.errors import FleetError
+from runtime.files import write_text_atomically
+from runtime.messaging.connection import Connection
+from runtime.xmpp.ejabberd.node import COOKIE_FILE, Node
+
+READY_LIMIT_S = 60.0
+STOP_LIMIT_S = 20.0
+
+
+def ensure_cookie(handout: Path) -> None:
+    """Make the secret by which the nodes of a cluster know each other (256 random bits), unless it is there."""
+    path = handout / COOKIE_FILE
+    if not path.exists():
+        write_text_atomically(path, secrets.token_hex(32) + "\n", 0o600)
+
+
+def loopback_hosts(count: int) -> list[str]:
+    """An address of this machine for each node, from 127.0.0.1 on."""
+    return [f"127.0.0.{number}" for number in range(1, count + 1)]
+
+
+def free_port(hosts: Sequence[str]) -> int:
+    """A TCP port that is free now at all ``hosts``.
+
+    Raises:
+        FleetError: none was found.
+    """
+    for _ in range(100):
+        with socket.socket() as first:
+            first.bind((hosts[0], 0))
+            port: int = first.getsockname()[1]
+            try:
+                for host in hosts[1:]:
+                    with socket.socket() as other:
+                        other.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise FleetError(f"found no port that is free at {', '.join(hosts)}")
+
+
+def local_nodes(
+    directory: Path,
+    handout: Path,
+    domain: str,
+    count: int,
+    port: int,
+    audit: Path,
+    unlimited: Sequence[str] = ("coordinator",),
+) -> list[Node]:
+    """Describe the nodes of a server on this machine.
+
+    Args:
+        directory: keeps what each node keeps, in folders of their own.
+        handout: ca.pem, server.pem, server.key.pem and accounts.json; the nodes' cookie is made there.
+        domain: of all JIDs.
+        count: of nodes; one alone is no cluster and listens for no other.
+        port: for clients, the same at each node's address.
+        audit: record of messages, which all nodes append to.
+        unlimited: accounts without a rate limit.
+
+    Raises:
+        FleetError: no port is free for the nodes among themselves.
+    """
+    hosts = loopback_hosts(count)
+    names = tuple(f"ejabberd@{host}" for host in hosts) if count > 1 else ()
+    if names:
+        ensure_cookie(handout)
+    nodes_port = free_port(hosts)
+    return [
+        Node(
+            domain=domain,
+            handout=handout.absolute(),
+            data=(directory / host / "stored").absolute(),
+            audit=audit.absolute(),
+            work=(directory / host / "work").absolute(),
+            interface=host,
+            port=port,
+            unlimited=tuple(unlimited),
+            name=f"ejabberd@{host}" if names else "",
+            nodes=names,
+            nodes_port=nodes_port,
+            nodes_interface=host,
+        )
+        for host in hosts
+    ]
+
+
+def spread_over(connection: Connection, count: int) -> Connection:
+    """The connection of a server of ``count`` nodes on this machine: agents are spread over all of them."""
+    first, *further = loopback_hosts(count)
+    return connection.model_copy(update={"host": first, "further_hosts": tuple(further)})
+
+
+@dataclass
+class NodeProcess:
+    """A node that runs on this machine.
+
+    Attributes:
+        node: what it is told.
+        log: file that its output is appended to.
+        process: the latest one.
+    """
+
+    node: Node
+    log: Path
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Start it, again if it has ended; ``await_ready`` waits until it takes logins."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "runtime.xmpp.ejabberd"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.node.environment()},
+                start_new_session=True,
+            )
+
+    def await_ready(self) -> None:
+        """Wait until it takes logins, as a node of the cluster if it is one.
+
+        Raises:
+            FleetError: it ended, or was not ready in time.
+        """
+        deadline_s = time.monotonic() + READY_LIMIT_S
+        while True:
+            try:
+                socket.create_connection((self.node.interface, self.node.port), 1).close()
+            except OSError as error:
+                if self.process is None or self.process.poll() is not None:
+                    raise FleetError(f"ejabberd did not start, see {self.log}") from error
+                if time.monotonic() > deadline_s:
+                    raise FleetError(
+                        f"ejabberd was not ready within {READY_LIMIT_S:g} s, see {self.log}"
+                    ) from error
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Ask it to end, and wait; one that does not is killed."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(STOP_LIMIT_S)
+
+
+@dataclass
+class LocalServer:
+    """All nodes of a server on this machine, by their ``local_nodes``."""
+
+    nodes: list[NodeProcess]
+
+    @classmethod
+    def of(cls, nodes: Sequence[Node], log_dir: Path) -> LocalServer:
+        """Prepare the processes of nodes, each with a log of its own."""
+        return cls([NodeProcess(node, log_dir / f"ejabberd-{node.interface}.log") for node in nodes])
+
+    def start(self) -> None:
+        """Start all and wait until they take logins.
+
+        Raises:
+            FleetError: one did not come up.
+        """
+        for each in self.nodes:
+            each.start()
+        for each in self.nodes:
+            each.await_ready()
+
+    def stop(self) -> None:
+        """Stop all."""
+        for each in self.nodes:
+            each.stop()

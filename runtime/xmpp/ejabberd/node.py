@@ -1,0 +1,255 @@
+"""One node of ejabberd: what it is told, the files made of that, and the command that runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from runtime.errors import InputError
+from runtime.files import write_text_atomically
+
+COOKIE_FILE = "cookie"
+"""In the handout of a cluster's nodes: what they know each other by."""
+
+LIBRARIES = Path("/usr/lib")
+"""Below it, in a folder of the machine's architecture, is Debian's ejabberd."""
+
+_LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node of the server is told; the environment has each as ``PEERWATT_…``.
+
+    Attributes:
+        domain: of all JIDs (``DOMAIN``).
+        handout: folder with ca.pem, server.pem, server.key.pem and accounts.json; of a cluster's nodes also
+            cookie (``HANDOUT``: /run/peerwatt).
+        data: folder for what waits for agents that are away (``DATA``: /var/lib/peerwatt).
+        audit: file of the server's own record of messages (``AUDIT``: /var/log/peerwatt/messages.jsonl).
+        work: folder for files made at each start; private (``WORK``: /tmp/ejabberd).
+        interface: address to listen on (``INTERFACE``: ``::``, which is all).
+        port: for clients (``XMPP_PORT``: 5222).
+        unlimited: accounts without a rate limit (``UNLIMITED``, by spaces: coordinator).
+        log_level: least important level to log (``XMPP_LOG``: info).
+        name: of this node, ``ejabberd@HOST`` with a host that the other nodes find; empty without a cluster
+            (``NODE``).
+        nodes: names of all nodes of the cluster, this one among them (``NODES``, by spaces).
+        nodes_port: at which nodes reach each other, the same for all (``NODES_PORT``: 5210).
+        nodes_interface: address to listen on for other nodes (``NODES_INTERFACE``; all).
+    """
+
+    domain: str
+    handout: Path = Path("/run/peerwatt")
+    data: Path = Path("/var/lib/peerwatt")
+    audit: Path = Path("/var/log/peerwatt/messages.jsonl")
+    work: Path = Path("/tmp/ejabberd")
+    interface: str = "::"
+    port: int = 5222
+    unlimited: tuple[str, ...] = ("coordinator",)
+    log_level: str = "info"
+    name: str = ""
+    nodes: tuple[str, ...] = ()
+    nodes_port: int = 5210
+    nodes_interface: str = ""
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str]) -> Node:
+        """Read ``PEERWATT_…`` variables; empty ones are as if they were not there.
+
+        Raises:
+            InputError: one is missing, or is not what it should be.
+        """
+        found = {
+            name.removeprefix("PEERWATT_"): value
+            for name, value in variables.items()
+            if name.startswith("PEERWATT_") and value
+        }
+        if "DOMAIN" not in found:
+            raise InputError("PEERWATT_DOMAIN is not set: expected the domain of all JIDs")
+        nodes = tuple(found.get("NODES", "").split())
+        name = found.get("NODE", "")
+        if nodes and name not in nodes:
+            raise InputError(
+                f"PEERWATT_NODE: found {name!r}, expected one of PEERWATT_NODES: {', '.join(nodes)}"
+            )
+        level = found.get("XMPP_LOG", cls.log_level)
+        if level not in _LEVELS:
+            raise InputError(f"PEERWATT_XMPP_LOG: found {level!r}, expected one of {', '.join(_LEVELS)}")
+        return cls(
+            domain=found["DOMAIN"],
+            handout=Path(found.get("HANDOUT", cls.handout)),
+            data=Path(found.get("DATA", cls.data)),
+            audit=Path(found.get("AUDIT", cls.audit)),
+            work=Path(found.get("WORK", cls.work)),
+            interface=found.get("INTERFACE", cls.interface),
+            port=_port(found, "XMPP_PORT", cls.port),
+            unlimited=tuple(found["UNLIMITED"].split()) if "UNLIMITED" in found else cls.unlimited,
+            log_level=_LEVELS[level],
+            name=name if nodes else "",
+            nodes=nodes,
+            nodes_port=_port(found, "NODES_PORT", cls.nodes_port),
+            nodes_interface=found.get("NODES_INTERFACE", ""),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """What ``from_environment`` reads this node from again."""
+        told = {
+            "DOMAIN": self.domain,
+            "HANDOUT": self.handout,
+            "DATA": self.data,
+            "AUDIT": self.audit,
+            "WORK": self.work,
+            "INTERFACE": self.interface,
+            "XMPP_PORT": self.port,
+            "UNLIMITED": " ".join(self.unlimited),
+            "XMPP_LOG": self.log_level,
+            "NODE": self.name,
+            "NODES": " ".join(self.nodes),
+            "NODES_PORT": self.nodes_port,
+            "NODES_INTERFACE": self.nodes_interface,
+        }
+        return {f"PEERWATT_{name}": str(value) for name, value in told.items()}
+
+    def prepare(self) -> list[str]:
+        """Make the files of a start and return the command that runs the node.
+
+        Raises:
+            InputError: ejabberd is not installed, or something that was to be handed is not there.
+        """
+        libraries = installed_libraries()
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.work.chmod(0o700)
+        write_text_atomically(self.work / "ejabberd.yml", self.configuration(), 0o600)
+        modules = compile_modules(self.work / "modules", libraries)
+        self.data.mkdir(parents=True, exist_ok=True)
+        command = [_erl(), "+K", "true", "+P", "250000", "+Q", "65536", *_QUIET_SCHEDULERS, "-noinput"]
+        command += ["-pa", str(modules), "-mnesia", "dir", json.dumps(str(self.data / "mnesia"))]
+        if self.nodes:
+            command += self._joined()
+        return [*command, "-s", "peerwatt_cluster"]
+
+    def variables(self) -> dict[str, str]:
+        """Environment of the command."""
+        return {
+            **os.environ,
+            **self.environment(),
+            "HOME": str(self.work),
+            "ERL_LIBS": str(installed_libraries()),
+            "ERL_CRASH_DUMP_BYTES": "0",  # a dump would hold secrets of sessions
+            "EJABBERD_CONFIG_PATH": str(self.work / "ejabberd.yml"),
+            "EJABBERD_LOG_PATH": str(self.work / "ejabberd.log"),
+        }
+
+    def configuration(self) -> str:
+        """Text of ejabberd.yml."""
+        template = Template(_resource("ejabberd.yml.template"))
+        values = {
+            "domain": self.domain,
+            "log_level": self.log_level,
+            "certificate": str(self.handout / "server.pem"),
+            "key": str(self.handout / "server.key.pem"),
+            "authority": str(self.handout / "ca.pem"),
+            "interface": self.interface,
+            "port": self.port,
+            "unlimited": [f"{account}@{self.domain}" for account in self.unlimited],
+        }
+        return template.substitute({name: json.dumps(value) for name, value in values.items()})
+
+    def _joined(self) -> list[str]:
+        """Arguments for a node of a cluster: TLS both ways between nodes, one port, no epmd."""
+        handed = self.handout / COOKIE_FILE
+        try:
+            cookie = handed.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise InputError(f"{handed}: nodes of a cluster are handed a cookie: {error.strerror}") from error
+        # In a file, since arguments of a process are for everybody to see.
+        write_text_atomically(self.work / ".erlang.cookie", cookie, 0o400)
+        write_text_atomically(self.work / "nodes-tls.conf", self._nodes_tls(), 0o600)
+        arguments = ["-name", self.name, "-proto_dist", "inet_tls"]
+        arguments += ["-ssl_dist_optfile", str(self.work / "nodes-tls.conf")]
+        arguments += ["-start_epmd", "false", "-erl_epmd_port", str(self.nodes_port)]
+        if self.nodes_interface:
+            address = ",".join(self.nodes_interface.split("."))
+            arguments += ["-kernel", "inet_dist_use_interface", f"{{{address}}}"]
+        return arguments
+
+    def _nodes_tls(self) -> str:
+        """Both ends have to hold a key that the community's authority signed, which the servers alone do."""
+        files = [
+            ("certfile", self.handout / "server.pem"),
+            ("keyfile", self.handout / "server.key.pem"),
+            ("cacertfile", self.handout / "ca.pem"),
+        ]
+        own = ", ".join(f"{{{name}, {json.dumps(str(path))}}}" for name, path in files)
+        own_check = "{verify_fun, {fun peerwatt_cluster:peer_is_of_the_authority/3, none}}"
+        both = f"{own}, {{verify, verify_peer}}, {own_check}, {{versions, ['tlsv1.3']}}"
+        server = f"{{server, [{both}, {{fail_if_no_peer_cert, true}}]}}"
+        return f"[{server}, {{client, [{both}]}}].\n"
+
+
+_QUIET_SCHEDULERS = ("+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none")
+"""Waiting schedulers sleep: agents on the same machine have a use for the processor."""
+
+
+def installed_libraries() -> Path:
+    """Folder with ejabberd's and its libraries' folders.
+
+    Raises:
+        InputError: ejabberd is not installed.
+    """
+    found = sorted(LIBRARIES.glob("*/ejabberd-*/ebin/ejabberd.app"))
+    if not found or shutil.which("erl") is None:
+        raise InputError(
+            f"found no ejabberd below {LIBRARIES}, expected Debian's: "
+            "apt-get install --no-install-recommends ejabberd"
+        )
+    return found[-1].parents[2]
+
+
+def compile_modules(folder: Path, libraries: Path) -> Path:
+    """Compile our modules for the ejabberd that is installed into ``folder``, anew at each start.
+
+    Raises:
+        InputError: they do not compile.
+    """
+    folder.mkdir(exist_ok=True)
+    sources = []
+    for source in resources.files(__package__).joinpath("modules").iterdir():
+        if source.name.endswith(".erl"):
+            write_text_atomically(folder / source.name, source.read_text(encoding="utf-8"), 0o600)
+            sources.append(str(folder / source.name))
+    made = subprocess.run(
+        ["erlc", "-Werror", "-o", str(folder), *sorted(sources)],
+        env={**os.environ, "ERL_LIBS": str(libraries)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        raise InputError(f"modules for ejabberd do not compile: {made.stdout}{made.stderr}")
+    return folder
+
+
+def _resource(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _erl() -> str:
+    found = shutil.which("erl")
+    assert found is not None, "ejabberd is there, and with it Erlang"
+    return found
+
+
+def _port(found: Mapping[str, str], name: str, default: int) -> int:
+    text = found.get(name, str(default))
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise InputError(f"PEERWATT_{name}: found {text!r}, expected a port, 1 to 65535")
+    return int(text)
