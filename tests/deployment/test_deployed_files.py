@@ -208,3 +208,12 @@ def test_addresses(text, host, port):
 def test_addresses_that_are_none(text):
     with pytest.raises(InputError, match="--address: found"):
         Address.parse(text, "--address")
+
+
+def test_a_file_without_a_token_is_named_before_anything_is_served(tmp_path):
+    run = prepared(tmp_path).run
+    run.logs_dir.mkdir()
+    (tmp_path / "empty").touch()
+    for file in ("empty", "missing"):
+        with pytest.raises(InputError, match=f"--token-file: .*{file}: "):
+            peerwatt("dashboard", run.path, "--port", 0, "--token-file", tmp_path / file)

@@ -142,3 +142,25 @@ def test_report_collects_before_it_reports(tmp_path: Path) -> None:
 
     assert load_kwh() is None
     assert load_kwh("--collect", str(elsewhere.path)) > 0
+
+
+def test_a_second_coordinators_books_come_before_they_are_joined(tmp_path: Path) -> None:
+    path = save_run(tmp_path / "day", *make_run(4, slots=24, slot_minutes=60))
+    run, elsewhere = RunDirectory(path), RunDirectory(tmp_path / "there")
+    member = next(run.member_record("any").parent.glob("*.json")).stem
+    for mine, theirs in (
+        (run.member_record(member), elsewhere.member_record(member)),
+        (run.coordinator_record, elsewhere.community_record("coordinator2")),
+    ):
+        theirs.parent.mkdir(parents=True)
+        mine.rename(theirs)
+    with pytest.raises(InputError, match=r"records/coordinator\.json: missing"):
+        collect(run.path, [moved_nothing(tmp_path)])
+    found = collect(run.path, [elsewhere.path])
+    assert {*found.records.values()} == {run.community_record("coordinator2"), run.member_record(member)}
+    assert run.community_record("coordinator2").is_file()
+
+
+def moved_nothing(folder: Path) -> Path:
+    (folder / "nothing" / "logs").mkdir(parents=True)
+    return folder / "nothing"
