@@ -159,6 +159,8 @@ class Bargainer:
         if self._over or body.round < state.round:
             self._machine.reply(envelope, Performative.CONFIRM, Acknowledged())
             return
+        if partner in self._told[body.round]:
+            raise ProtocolError(f"{partner} has proposed in round {body.round}: its first proposal counts")
         self._unanswered[partner].append(envelope)
         self._told[body.round][partner] = Proposal(
             trade_kwh=net_of_pair(body.purchase_kwh, body.sale_kwh),

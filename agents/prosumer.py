@@ -22,6 +22,7 @@ from agents.steering import Steering
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
+from runtime.messagelog.speakers import check_allowed
 from runtime.protocol.bargain_bodies import BargainCall
 from runtime.protocol.bodies import (
     Acknowledged,
@@ -92,6 +93,7 @@ class ProsumerMachine(Machine):
 
     def on_message(self, envelope: Envelope, body: AnyBody) -> None:
         """Take a message of the coordinator, of one of the member's own meters, or of a partner."""
+        check_allowed(envelope, body.type)
         if envelope.sender == self._coordinator:
             self._from_coordinator(envelope, body)
         elif envelope.sender in (self._slots.meters.own, *self._slots.meters.further):

@@ -121,6 +121,10 @@ class Negotiation:
         """Whether nobody is waited for any more."""
         return not self._waiting
 
+    def waits_for(self, member: str) -> bool:
+        """Whether a member is asked at present and has neither answered nor declined."""
+        return member in self._waiting
+
     @property
     def outstanding(self) -> list[str]:
         """Members that are asked at present and have neither answered nor declined."""

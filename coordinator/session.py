@@ -14,6 +14,7 @@ from typing import Any
 from coordinator.agreeing import agreements
 from coordinator.asking import Asked
 from coordinator.calls import answer_of, call_bodies
+from coordinator.closed_sessions import ClosedSessions
 from coordinator.closing import closings, session_record
 from coordinator.costs import CommunityTariff
 from coordinator.mechanisms import Agreed, Answers, Bargain, Call, Declare, mechanism_for
@@ -25,6 +26,7 @@ from coordinator.standing import standing_of
 from coordinator.two_communities import TwoCommunities
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
+from runtime.messagelog.speakers import check_allowed
 from runtime.protocol.bargain_bodies import BargainReport
 from runtime.protocol.bodies import (
     Acknowledged,
@@ -50,7 +52,7 @@ from runtime.protocol.machine import (
     StartTimer,
     StopTimer,
 )
-from runtime.records import CoordinatorRecord, SessionRecord
+from runtime.records import CoordinatorRecord
 from runtime.rundir import check_meters_of
 
 _AFTER_FIRST_REPORT = 3
@@ -100,7 +102,7 @@ class MarketMachine(Machine):
         self._reported = False
         self._operation: Operation
         self._delivering: dict[str, Envelope] = {}
-        self._done: list[SessionRecord] = []
+        self._done = ClosedSessions()
 
     def standing(self) -> dict[str, Any]:
         """Say how it stands; see ``Machine.standing``."""
@@ -115,6 +117,7 @@ class MarketMachine(Machine):
 
     def on_message(self, envelope: Envelope, body: AnyBody) -> None:
         """Take a member's message, or another coordinator's, if it may say this now."""
+        check_allowed(envelope, body.type)
         if self._beside is not None and envelope.sender == self._beside.jid:
             self._beside.hear(envelope, body)
             return
@@ -127,12 +130,14 @@ class MarketMachine(Machine):
             ) if member not in self._members:
                 raise ProtocolError(f"{member} has no part in a session that is running")
             case Position() | DeviceDeclaration() | BargainReport():
-                self._take_answer(member, body)
+                self._take_answer(member, envelope, body)
             case MeteredDelivery():
                 self._take_delivery(member, envelope, body)
             case DeliveryCorrection():
                 self._correct(member, envelope, body)
             case Acknowledged():
+                if not self._asked.answered_by(member, envelope):
+                    raise ProtocolError(f"{member} was asked nothing that this acknowledges")
                 self._acknowledged(member, envelope)
             case Reason():
                 self._declined(member, envelope, body)
@@ -233,15 +238,25 @@ class MarketMachine(Machine):
         rounds = call.max_rounds + 1 if isinstance(call, Bargain) else 1
         return rounds * self._config.timing.round_deadline_s
 
-    def _take_answer(self, member: str, body: Position | DeviceDeclaration | BargainReport) -> None:
+    def _take_answer(
+        self, member: str, envelope: Envelope, body: Position | DeviceDeclaration | BargainReport
+    ) -> None:
+        """Take a member's answer to the running round: its first one counts."""
         negotiation = self._negotiation
         now = (Phase.NEGOTIATING, self.session, negotiation.number)
         if (self.phase, body.session, body.round) != now or not negotiation.asking:
-            return  # an answer to a round that closed without it: the member was named late there
+            # Of a round that closed without it the member was named late.
+            raise ProtocolError(f"round {body.round} of session {body.session} is not open")
         call = negotiation.asking.get(member)
         asked = (isinstance(call, Declare), isinstance(call, Bargain))
         if call is None or asked != (isinstance(body, DeviceDeclaration), isinstance(body, BargainReport)):
             raise ProtocolError(f"{member} was not asked for a {body.type} in round {body.round}")
+        if not self._asked.answered_by(member, envelope):
+            raise ProtocolError(
+                f"this {body.type} answers nothing that {member} was asked in round {body.round}"
+            )
+        if not negotiation.waits_for(member):
+            raise ProtocolError(f"{member} has answered round {body.round}: its first answer counts")
         negotiation.answer(member, answer_of(body, self._config.sessions[self.session].horizon.slots))
         if negotiation.complete:
             self._end_round()
@@ -355,11 +370,15 @@ class MarketMachine(Machine):
         self.do(StartTimer("delivery", self._config.timing.delivery_deadline_s))
 
     def _take_delivery(self, member: str, envelope: Envelope, body: MeteredDelivery) -> None:
-        now = (self.phase, body.session, body.slot)
-        if now != (Phase.OPERATING, self.session, self._operation.slot) or self._operation.counted:
-            reason = f"slot {body.slot} was settled without this delivery: its deadline had passed"
-            self.reply(envelope, Performative.REFUSE, Reason(reason=reason))
-            return
+        place = (self.session, self._operation.slot)
+        if (body.session, body.slot) < place or self._operation.counted:
+            raise ProtocolError(
+                f"slot {body.slot} was settled without this delivery: its deadline had passed"
+            )
+        if (body.session, body.slot) > place or not self._asked.answered_by(member, envelope):
+            raise ProtocolError(f"slot {body.slot} of session {body.session} is not asked for")
+        if member in self._delivering:
+            raise ProtocolError(f"slot {body.slot} is delivered: what is known better by now is a correction")
         check_meters_of(member, body.meters)
         self._delivering[member] = envelope
         self._operation.deliver(member, body)
@@ -378,6 +397,7 @@ class MarketMachine(Machine):
         for member, line in self._operation.settle(counterpart).items():
             if member in self._delivering:
                 self.reply(self._delivering[member], Performative.INFORM, line)
+        self._asked.waiting = {}
         if self._operation.passed and self._beside is None:
             self._close()
         elif self._operation.passed and self._beside is not None:
@@ -438,7 +458,7 @@ class MarketMachine(Machine):
             mechanism=self._config.mechanism,
             members=self._members,
             absent=[name for name in self._expected if name not in self._joined],
-            sessions=self._done,
+            sessions=list(self._done),
         )
         self.do(Save(self._record_path, record))
         self.do(Finish())

@@ -6,7 +6,6 @@ What a member and its own meter say to each other stays in its house.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from runtime.errors import LogError
 from runtime.messagelog.chain import complete_lines
+from runtime.messagelog.facts import body_facts
 from runtime.messagelog.record import NOTE_RESENT, RecordKind, decode, instant
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.rundir import COORDINATOR, COORDINATORS, RunDirectory
@@ -129,10 +129,10 @@ def _sent(path: Path, agent: str) -> Iterable[tuple[str, Envelope]]:
 
 
 def _count(disclosed: Counter[str], envelope: Envelope) -> None:
-    body = json.loads(envelope.body)
-    numbers = numbers_in(body)
+    facts = body_facts(envelope)  # a member may say what is no JSON
+    numbers = numbers_in(facts.fields)
     if numbers:
-        disclosed[str(body.get("type"))] += numbers
+        disclosed[str(facts.type)] += numbers
 
 
 def _local(jid: str) -> str:

@@ -11,9 +11,11 @@ from coordinator.verification.findings import Findings
 from runtime.errors import ProtocolError
 from runtime.messagelog.reader import read_log
 from runtime.messagelog.record import NOTE_RESENT, LogRecord, RecordKind
+from runtime.messagelog.speakers import why_not
+from runtime.protocol.bargain_bodies import BargainReport
 from runtime.protocol.bodies import Agreement, AnyBody, BillLine, MeteredDelivery, SessionClosed, parse_body
 from runtime.protocol.envelope import Envelope
-from runtime.rundir import COORDINATORS
+from runtime.rundir import COORDINATORS, meter_accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,9 @@ class SessionEvidence:
 def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
     """The sessions of a coordinator's log, one after the other.
 
-    A delivery counts if it came while its slot was open: after it was asked for and before the first bill
-    line of the slot or the deadline; of several by one member the last.
+    A delivery counts if it answers what its member was asked, while its slot was open: after it was asked for
+    and before the first bill line of the slot or the deadline; of several by one member the first. A report
+    counts likewise.
 
     Args:
         path: the coordinator's log.
@@ -175,6 +178,7 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
     open_slot: SlotEvidence | None = None
     place = (-1, -1)
     asked: dict[tuple[str, str], Said] = {}
+    questions: dict[str, str] = {}  # by member, id of what it was asked last
     ahead: dict[int, list[Said]] = {}  # what another coordinator said of a session before this one began it
     for said in said_in(path, findings):
         if isinstance(said, TimerRanOut):
@@ -199,8 +203,9 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
             continue
         (session.across.sent if sent else session.across.received)(said.envelope, body)
         if not sent:
-            if body.type == "bargain-report":
-                session.reports[said.sender] = said
+            if isinstance(body, BargainReport):
+                if _answers(said, questions):
+                    session.reports.setdefault(said.sender, said)
             elif body.type == "delivery-correction":
                 asked[said.sender, said.envelope.message_id] = said
             elif (
@@ -209,9 +214,13 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
                 and not open_slot.settled
                 and (body.session, body.slot) == place
                 and said.sender in session.agreements
+                and _answers(said, questions)
+                and set(body.meters) <= {*meter_accounts(said.sender)}
             ):
-                open_slot.deliveries[said.sender] = said
+                open_slot.deliveries.setdefault(said.sender, said)  # later ones were refused
             continue
+        if said.envelope.expects_reply:
+            questions[said.recipient] = said.envelope.message_id
         match body.type:
             case "price-signal" if getattr(body, "round", None) == 0:
                 session.signals[said.recipient] = said
@@ -236,3 +245,11 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
                 session.closed[said.recipient] = said
     if session is not None:
         yield session
+
+
+def _answers(said: Said, questions: dict[str, str]) -> bool:
+    """Whether a member says what it may, and answers what it was asked last."""
+    envelope = said.envelope
+    if why_not(envelope.sender, envelope.recipient, envelope.performative.value, said.body.type) is not None:
+        return False
+    return envelope.in_reply_to is not None and questions.get(said.sender) == envelope.in_reply_to

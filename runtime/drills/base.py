@@ -26,6 +26,8 @@ class Struck:
         moment: when.
         seed: for what a fault draws itself.
         flag: a file of the run by which a fault tells agent processes that it is on.
+        members: all of them.
+        coordinators: accounts of the coordinators: one, or those of two communities.
     """
 
     children: Callable[[], list[Child]]
@@ -33,6 +35,8 @@ class Struck:
     moment: Moment
     seed: int
     flag: Path
+    members: tuple[str, ...]
+    coordinators: tuple[str, ...]
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to one process of the fleet.
@@ -67,6 +71,7 @@ class Fault(ABC):
         loses: whether something is really lost, so that the ledger may differ as the stated rule says.
         breaks_off: whether the run ends by it, to go on by being resumed.
         hits_member: whether it hits one member alone.
+        says_nonsense: whether that member says what all have to refuse.
     """
 
     name: ClassVar[str]
@@ -74,6 +79,7 @@ class Fault(ABC):
     loses: ClassVar[bool] = False
     breaks_off: ClassVar[bool] = False
     hits_member: ClassVar[bool] = False
+    says_nonsense: ClassVar[bool] = False
 
     def __init__(self, struck: Struck) -> None:
         """Prepare; nothing is done yet."""

@@ -15,6 +15,7 @@ from typing import Any
 from runtime.configuration import Timing
 from runtime.drills.base import Fault
 from runtime.drills.judging import Judgement, judge
+from runtime.drills.madness import Refused, refused_of
 from runtime.drills.moments import STEP_OF, MarketPhase, Moment, Step, draw_moment
 from runtime.drills.worker import Order
 from runtime.errors import PeerwattError
@@ -74,6 +75,7 @@ class Case:
         broken_off: why it was broken off, as it said itself; None if it was not, or could not say.
         judgement: how it ended; None if it has no results.
         failures: what should not be; empty if all is as it has to be.
+        nonsense: what became of the nonsense that a mad member said; None for other faults.
     """
 
     fault: str
@@ -84,6 +86,7 @@ class Case:
     broken_off: str | None
     judgement: Judgement | None
     failures: list[str]
+    nonsense: Refused | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give it as a JSON object."""
@@ -161,6 +164,14 @@ class Drill:
         else:
             judgement = judge(path, self.folder / UNDISTURBED)
             failures += failures_of(judgement, may_lose=kind.loses)
+            if kind.hits_member:
+                failures += strangers_in(judgement, order.victim)
+        nonsense = None
+        if kind.says_nonsense:
+            nonsense = refused_of(RunDirectory(path).logs_dir, order.victim)
+            failures += nonsense.passed
+            if struck and not nonsense.said:
+                failures.append("the member was asked nothing while it was mad")
         if not struck:
             failures.append(f"the fault did not strike: the run had no {STEP_OF[phase]} {order.moment}")
         case = Case(
@@ -172,6 +183,7 @@ class Drill:
             broken_off,
             judgement,
             failures,
+            nonsense,
         )
         self.cases.append(case)
         return case
@@ -206,6 +218,17 @@ def failures_of(judgement: Judgement, *, may_lose: bool) -> list[str]:
     if judgement.ledger == "by rule" and not may_lose:
         failures += [f"nothing was to be lost, but {each}" for each in judgement.differences]
     return failures
+
+
+def strangers_in(judgement: Judgement, hit: str) -> list[str]:
+    """Members beside the one that was hit that a rule for missing members was applied to."""
+    named = {"late": judgement.late, "missing": judgement.missing, "estimated": judgement.estimated}
+    return [
+        f"{each}: {what}, though {hit} alone was hit"
+        for what, places in named.items()
+        for each in places
+        if each.partition(" ")[0] != hit
+    ]
 
 
 def run_worker(path: Path, *options: str) -> Heard:

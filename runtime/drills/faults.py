@@ -5,6 +5,7 @@ from __future__ import annotations
 from runtime.drills.base import Fault
 from runtime.drills.connections import Cut, Delay
 from runtime.drills.disk import DiskFull
+from runtime.drills.madness import Mad
 from runtime.drills.messages import Drop, Duplicate
 from runtime.drills.processes import KillCoordinator, KillFleet, KillMember, KillServer, Silent
 from runtime.errors import InputError
@@ -19,6 +20,7 @@ _ALL: tuple[type[Fault], ...] = (
     Drop,
     Duplicate,
     Silent,
+    Mad,
     DiskFull,
 )
 

@@ -9,7 +9,7 @@ from runtime.drills.judging import Judgement
 
 HEADER = (
     *("fault", "when", "started again", "reconnects", "repeated", "rounds", "late", "missing", "estimated"),
-    *("EUR", "ledger", "logs"),
+    *("refused", "EUR", "ledger", "logs"),
 )
 
 _NONE = "–"
@@ -22,13 +22,14 @@ def drill_lines(undisturbed: Judgement, cases: Sequence[Case]) -> list[str]:
         undisturbed: the run without a fault.
         cases: those with one.
     """
-    rows = [HEADER, _row(UNDISTURBED, "", "", undisturbed)]
+    rows = [HEADER, _row(UNDISTURBED, "", "", undisturbed, "")]
     for case in cases:
         fault = f"{case.fault} ({case.hit})" if case.hit else case.fault
         again = [f"{name} ×{times}" if times > 1 else name for name, times in case.restarts.items()]
         if case.resumed:
             again.append("all, by resume")
-        rows.append(_row(fault, str(case.moment), ", ".join(again), case.judgement))
+        refused = "" if case.nonsense is None else f"{case.nonsense.refused} of {case.nonsense.said}"
+        rows.append(_row(fault, str(case.moment), ", ".join(again), case.judgement, refused))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -53,15 +54,16 @@ def _place(case: Case) -> str:
     return f"{case.fault}, {case.moment.phase}"
 
 
-def _row(fault: str, when: str, again: str, judgement: Judgement | None) -> tuple[str, ...]:
+def _row(fault: str, when: str, again: str, judgement: Judgement | None, refused: str) -> tuple[str, ...]:
     begin = (fault, when or _NONE, again or _NONE)
     if judgement is None:
-        return (*begin, *[_NONE] * 7, "none", _NONE)
+        return (*begin, *[_NONE] * 6, refused or _NONE, _NONE, "none", _NONE)
     names = (judgement.late, judgement.missing, judgement.estimated)
     counted = (judgement.reconnects, judgement.repeated, judgement.rounds, *map(len, names))
     return (
         *begin,
         *(str(number) if number else _NONE for number in counted),
+        refused or _NONE,
         f"{judgement.cost_eur:.2f}",
         {"equal": "equal", "by rule": "by rule", "wrong": "WRONG"}[judgement.ledger],
         f"{len(judgement.findings)} findings" if judgement.findings else "proven",

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from runtime.configuration import CoordinatorConfig
 from runtime.drills.base import Fault, Struck
 from runtime.drills.faults import FAULTS
 from runtime.drills.moments import Moment
@@ -56,7 +57,16 @@ class DrilledFleet(Fleet):
         self._has_struck = False
         if order is not None:
             flag = directory.path / FAULT_IS_ON
-            struck = Struck(lambda: self.children, order.victim, order.moment, order.seed, flag)
+            config = CoordinatorConfig.load(directory.coordinator_config)
+            struck = Struck(
+                lambda: self.children,
+                order.victim,
+                order.moment,
+                order.seed,
+                flag,
+                tuple(config.members),
+                tuple(config.coordinators),
+            )
             self._fault = FAULTS[order.fault](struck)
         super().__init__(directory, self._hear_step)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import InputError
+from runtime.errors import InputError, ProtocolError
+from runtime.messagelog.facts import body_facts
 from runtime.messagelog.reader import read_log
 from runtime.messagelog.record import NOTE_RESENT
+from runtime.messagelog.speakers import why_not
+from runtime.protocol.bodies import parse_body
+from runtime.protocol.envelope import Envelope
 from runtime.records import CoordinatorRecord, MemberRecord
 from runtime.rundir import RunDirectory
 
@@ -21,7 +24,7 @@ def session_horizons(log: Path) -> list[dict[str, Any]]:
     """The horizons that a member was told when it was admitted; none if it was not."""
     for record in read_log(log, check_hashes=False):
         if record.envelope is not None and record.envelope.performative == "agree":
-            body = json.loads(record.envelope.body)
+            body = _body_of(record.envelope)
             if body.get("type") == "admission":
                 found: list[dict[str, Any]] = body["sessions"]
                 return found
@@ -49,7 +52,7 @@ def story_of(directory: RunDirectory, member: str, session: int, slot: int) -> S
         note = record.note or ""
         if envelope is None or note.startswith(NOTE_RESENT) or (record.kind == "in" and note):
             continue
-        body = json.loads(envelope.body)
+        body = _body_of(envelope)
         if body.get("session") != session:
             continue
         kind, here = body.get("type"), body.get("slot") == slot
@@ -58,7 +61,9 @@ def story_of(directory: RunDirectory, member: str, session: int, slot: int) -> S
             told["import_price_eur_per_kwh"] = body["import_price_eur_per_kwh"][slot]
             told["export_price_eur_per_kwh"] = body["export_price_eur_per_kwh"][slot]
         elif kind == "position" and record.kind == "out" and body["round"] in rounds:
-            rounds[body["round"]]["net_kwh"] = body["grid_import_kwh"][slot] - body["grid_export_kwh"][slot]
+            if rounds[body["round"]]["net_kwh"] is None:  # of several the first counts
+                net_kwh = body["grid_import_kwh"][slot] - body["grid_export_kwh"][slot]
+                rounds[body["round"]]["net_kwh"] = net_kwh
         elif kind == "agreement":
             story["agreement"] = {
                 "round": body["round"],
@@ -76,7 +81,7 @@ def story_of(directory: RunDirectory, member: str, session: int, slot: int) -> S
                 reading["later"] = True
             story["readings"].append(reading)
         elif kind == "delivery" and here:
-            story["delivery"] = body
+            story["delivery"] = story["delivery"] or body
         elif kind in ("setpoint", "setpoint-outcome") and here:
             story["steering"].append(body)
         elif kind == "bill-line" and here:
@@ -89,6 +94,18 @@ def story_of(directory: RunDirectory, member: str, session: int, slot: int) -> S
     story["forecast"] = _forecast(directory, member, session, slot)
     story["community"] = _community(directory, session, slot)
     return story
+
+
+def _body_of(envelope: Envelope) -> dict[str, Any]:
+    """Body of a message; empty for what its sender may not say, or nobody can read: it was refused."""
+    facts = body_facts(envelope)
+    if why_not(envelope.sender, envelope.recipient, envelope.performative.value, facts.type) is not None:
+        return {}
+    try:
+        parse_body(envelope.body)
+    except ProtocolError:
+        return {}
+    return facts.fields
 
 
 def _forecast(directory: RunDirectory, member: str, session: int, slot: int) -> dict[str, Any] | None:

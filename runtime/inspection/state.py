@@ -18,6 +18,13 @@ from runtime.rundir import COORDINATORS
 SILENT_AFTER_S = 10.0
 """An agent that has not answered for so long is named."""
 
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number that an agent takes")
+
+
+_BODIES = json.JSONDecoder(parse_constant=_no_number)
+
 MOST_ALARMS = 200
 _REFUSALS = frozenset({"refuse", "failure", "not-understood"})
 _PHASES = {
@@ -91,7 +98,7 @@ class RunState:
                 self._event(at, agent, fields)
             else:
                 self._message(at, agent, fields)
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             self._alarm(at, agent, "wrote a line that cannot be read")
 
     # -- what happens ----------------------------------------------------------------------------------
@@ -120,7 +127,7 @@ class RunState:
             )
             return
         self.messages += 1
-        body = json.loads(fields["body"])
+        body = _BODIES.decode(fields["body"])
         kind = str(body.get("type"))
         if fields["re"] is not None:
             asked = self._asked.get((recipient, sender))

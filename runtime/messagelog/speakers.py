@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from runtime.errors import ProtocolError
+from runtime.protocol.envelope import Envelope
 from runtime.rundir import COORDINATORS, controller_account, meter_accounts
 
 _METERS = tuple(meter_accounts(""))
@@ -123,3 +125,14 @@ def why_not(sender: str, recipient: str, performative: str, body_type: str | Non
     if performative not in allowed:
         return f"{body_type} goes with {' or '.join(sorted(allowed))}, not with {performative}"
     return None
+
+
+def check_allowed(envelope: Envelope, body_type: str) -> None:
+    """Check that the sender of a message may say it to its recipient.
+
+    Raises:
+        ProtocolError: it may not: the body is another role's to say, or goes with another performative.
+    """
+    reason = why_not(envelope.sender, envelope.recipient, envelope.performative.value, body_type)
+    if reason is not None:
+        raise ProtocolError(reason)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from runtime.drills.drill import Case, failures_of
+from runtime.drills.drill import Case, failures_of, strangers_in
 from runtime.drills.faults import FAULTS, chosen_faults
 from runtime.drills.judging import Judgement, done_twice_or_lost, explained
 from runtime.drills.moments import Moment, draw_moment
@@ -116,8 +117,8 @@ def test_the_table_says_what_came_of_each_fault() -> None:
     bad = Case("kill-fleet", moment, "", {}, True, "killed", None, ["no results"])
     lines = drill_lines(judgement("equal", []), [good, bad])
     assert lines[2].split() == [
-        *("kill-member", "(home)", "slot", "4", "+20", "ms", "home", "1", "2", "3", "–", "–", "–", "1.50"),
-        *("equal", "proven"),
+        *("kill-member", "(home)", "slot", "4", "+20", "ms", "home", "1", "2", "3", "–", "–", "–", "–"),
+        *("1.50", "equal", "proven"),
     ]
     assert "all, by resume" in lines[3]
     assert lines[-3:] == [
@@ -125,6 +126,11 @@ def test_the_table_says_what_came_of_each_fault() -> None:
         "FAILED kill-fleet, operating: no results",
         "1 of 2 faults did harm",
     ]
+
+
+def test_a_rule_may_be_applied_to_the_member_that_was_hit_alone() -> None:
+    here = replace(judgement("by rule", ["m1 late"]), late=["m1 round 2"], missing=["m1 slot 3", "m2 slot 3"])
+    assert strangers_in(here, "m1") == ["m2 slot 3: missing, though m1 alone was hit"]
 
 
 def test_moments_are_seeded_and_fall_within_their_phase() -> None:

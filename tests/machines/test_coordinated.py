@@ -150,4 +150,5 @@ def test_a_declaration_nobody_asked_for_is_refused() -> None:
 def said(name: str, body: AnyBody, message_id: str) -> Envelope:
     to = f"coordinator@{DOMAIN}"
     sender = f"{name}@{DOMAIN}"
-    return Envelope(sender, to, Performative.INFORM, "market", "session-0", message_id, body.to_json())
+    act = Performative.REQUEST if isinstance(body, Join) else Performative.INFORM
+    return Envelope(sender, to, act, "market", "session-0", message_id, body.to_json())
