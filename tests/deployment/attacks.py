@@ -29,6 +29,18 @@ def hung_up_for_its_length(said):
     return not said or "policy-violation" in said or "stanza-too-big" in said
 
 
+def answer(client, mark):
+    """All up to ``mark``, or until the server hangs up, as ejabberd does where Prosody answers."""
+    with contextlib.suppress(AssertionError):
+        return client.until(mark)
+    return client.received.decode(errors="replace")
+
+
+def says_one_of(said, *words):
+    """Prosody's words, and ejabberd's."""
+    return any(word in said for word in words)
+
+
 def talks_without_tls(connection, member):
     with Outsider(connection) as client:
         client.send(client.header)
@@ -37,7 +49,7 @@ def talks_without_tls(connection, member):
         assert "<required" in features
         assert "mechanism" not in features
         client.message(f"{member}@{connection.domain}", "buy!")
-        assert "service-unavailable" in client.until("</message>")
+        assert says_one_of(answer(client, "</message>"), "service-unavailable", "Use of STARTTLS required")
 
 
 def logs_in_without_tls(connection, member):
@@ -92,7 +104,7 @@ def registers(connection, member):
     with Outsider(connection) as client:
         client.offered()
         client.send(form)
-        assert "service-unavailable" in client.until("</iq>")
+        assert says_one_of(answer(client, "</iq>"), "service-unavailable", "<not-authorized")
     with Outsider(connection) as client:
         assert "<not-authorized/>" in client.authenticate("stranger", "x")
 
@@ -138,17 +150,21 @@ def forges_the_sender(connection, member, neighbour="inspector"):
         jid = victim.log_in(neighbour, present=False)
         client.log_in(member, present=False)
         client.send(f"<message from='coordinator@{domain}' to='{jid}'><body>pay me</body></message>")
-        client.send(f"<message to='{jid}'><body>end</body></message>")
-        heard = victim.until("end</body>")
+        with contextlib.suppress(*CLOSED):
+            client.send(f"<message to='{jid}'><body>end</body></message>")
+            client.send(f"<iq type='get' id='over' to='{domain}'><ping xmlns='urn:xmpp:ping'/></iq>")
+        said = answer(client, "over")
+        heard = victim.ping()
         assert f"coordinator@{domain}" not in heard
-        assert "invalid-from" in client.received.decode() or f"{member}@{domain}/outsider" in heard
+        assert "invalid-from" in said or f"{member}@{domain}/outsider" in heard
 
 
 def leaves_the_domain(connection, member):
     with Outsider(connection) as client:
         client.log_in(member, present=False)
         client.message("agent@elsewhere.example", "hello")
-        assert "Communication with remote domains is not enabled" in client.until("</message>")
+        refusal = "Communication with remote domains is not enabled", "Access denied by service policy"
+        assert says_one_of(client.until("</message>"), *refusal)
 
 
 def sends_too_much_before_login(connection, member):

@@ -1,4 +1,4 @@
-"""A real ejabberd on loopback addresses, as deployments run it: one node, or two that agents are spread over."""
+"""A real ejabberd on loopback addresses, as deployments run it: one node, or two with agents on both."""
 
 from pathlib import Path
 

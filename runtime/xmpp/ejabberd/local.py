@@ -1,4 +1,4 @@
-"""ejabberd on this machine: one node or several, each a process of its own on a loopback address of its own."""
+"""ejabberd on this machine: each node a process of its own, on a loopback address of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STOP_LIMIT_S = 20.0
 
 
 def ensure_cookie(handout: Path) -> None:
-    """Make the secret by which the nodes of a cluster know each other (256 random bits), unless it is there."""
+    """Make the secret by which a cluster's nodes know each other (256 random bits), unless it is there."""
     path = handout / COOKIE_FILE
     if not path.exists():
         write_text_atomically(path, secrets.token_hex(32) + "\n", 0o600)
