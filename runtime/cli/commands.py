@@ -32,6 +32,7 @@ from runtime.cli.setpoint import app as setpoint
 from runtime.cli.top import top
 from runtime.cli.verify import verify
 from runtime.cli.why import why
+from runtime.cli.xmpp import app as xmpp
 
 app = typer.Typer(
     name="peerwatt",
@@ -69,6 +70,7 @@ app.command()(prepare)
 app.command()(invite)
 app.command()(join)
 app.add_typer(secrets, name="secrets")
+app.add_typer(xmpp, name="xmpp")
 app.add_typer(bench, name="bench")
 
 

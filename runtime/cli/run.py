@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from runtime.cli.server_choice import ACCOUNTS_HELP, XMPP_HELP, chosen_server
 from runtime.errors import InputError
 
 
@@ -41,6 +42,8 @@ def run(
         int,
         typer.Option(help="Members that a process serves; all messages still go over XMPP."),
     ] = 1,
+    xmpp: Annotated[str, typer.Option(help=XMPP_HELP)] = "embedded",
+    accounts: Annotated[Path | None, typer.Option(help=ACCOUNTS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a community: XMPP server, coordinator, one process a prosumer, meters; then settle and report."""
@@ -52,11 +55,14 @@ def run(
     from runtime.scenario.summary import notices
 
     check_members_per_process(members_per_process)
+    server = chosen_server(xmpp, accounts, server_record=server_record)
     resolved = resolve(scenario, data, setting, start=start)
+    server.check(resolved)
     directory = RunDirectory(new_directory(runs, name, resolved.name))
     for notice in notices(resolved):
         typer.echo(f"notice: {notice}", err=True)
     keep_packing(directory, members_per_process)
+    server.keep(directory)
     write_configs(resolved, directory)
     if server_record:  # the server continues the record that it finds
         directory.server_dir.mkdir(parents=True, exist_ok=True)

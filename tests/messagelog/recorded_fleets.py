@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
+from runtime.fleet.servers import ServerKind, keep_server
 from runtime.fleet.supervisor import Fleet
 from runtime.messagelog.reader import read_log
 from runtime.messagelog.record import FIRST_PREV, LogRecord, encode_event, encode_message
@@ -16,7 +14,6 @@ from runtime.results import write_results
 from runtime.results.indicators import compute_indicators
 from runtime.rundir import RunDirectory
 from runtime.scenario.resolve import resolve, write_configs
-from tests.messaging.xmpp_servers import ProsodyProcess
 
 SCENARIO = """
 seed = 3
@@ -42,62 +39,16 @@ pv = { production = { constant = 3.5, unit = "kW" } }
 """
 
 
-class ProsodyChild:
-    """A real Prosody as the server of a fleet."""
-
-    def __init__(self, directory: RunDirectory, folder: Path) -> None:
-        self.name = "xmpp server"
-        self._directory = directory
-        accounts = json.loads(directory.accounts_json.read_text())
-        self._server = ProsodyProcess(folder, accounts, directory.server_dir / RECORD_FILE)
-        self.waitables: list[Any] = []
-
-    @property
-    def pid(self) -> int | None:
-        return None if self._server.process is None else int(self._server.process.pid)
-
-    def start(self) -> None:
-        self._server.start().save(self._directory.server_dir / "connection.json")
-
-    def await_ready(self) -> None:
-        pass
-
-    def news(self) -> list[Any]:
-        return []
-
-    def exit_code(self) -> int | None:
-        return None if self._server.process is None else self._server.process.poll()
-
-    def terminate(self) -> None:
-        if self._server.process is not None:
-            self._server.process.terminate()
-
-    def wait(self, timeout_s: float) -> bool:
-        if self._server.process is None:
-            return True
-        try:
-            self._server.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def kill(self) -> None:
-        self._server.kill()
-
-
-def run_recorded(folder: Path, server: str) -> RunDirectory:
+def run_recorded(folder: Path, server: ServerKind) -> RunDirectory:
     """Run a fleet of two members to its end on a server that keeps a record."""
     scenario = folder / "lane.toml"
     scenario.write_text(SCENARIO)
     directory = RunDirectory(folder / "run")
+    keep_server(directory, server)
     write_configs(resolve(str(scenario)), directory)
     directory.server_dir.mkdir(parents=True, exist_ok=True)
     (directory.server_dir / RECORD_FILE).touch()
-    fleet = Fleet(directory, lambda *_: None)
-    if server == "prosody":
-        (folder / "prosody").mkdir()
-        fleet.server = ProsodyChild(directory, folder / "prosody")  # type: ignore[assignment]
-    fleet.run()
+    Fleet(directory, lambda *_: None).run()
     compute_indicators(directory.path)
     write_results(directory.path, figures=False)
     return directory

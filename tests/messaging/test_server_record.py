@@ -9,6 +9,7 @@ import pytest
 
 from runtime.messagelog.server_record import RECORD_FILE
 from runtime.xmpp.routing import Router
+from tests.deployment.outsider import Outsider
 from tests.messaging.xmpp_servers import DOMAIN, EmbeddedProcess, ProsodyProcess
 from tests.xmpp.raw_client import RawClient
 
@@ -79,6 +80,7 @@ class Recording:
 
     def __init__(self, kind, directory):
         self.path = directory / RECORD_FILE
+        self.client = RawClient if kind == "embedded" else Outsider
         if kind == "embedded":
             self.path.touch()
             self.server = EmbeddedProcess(directory)
@@ -93,9 +95,6 @@ class Recording:
 def recording(request, tmp_path_factory):
     recording = Recording(request.param, tmp_path_factory.mktemp(request.param))
     recording.connection = recording.server.start()
-    awaited(
-        lambda: recording.path.exists() and recording.lines()
-    )  # Prosody may listen before it has loaded all modules
     yield recording
     recording.server.kill()
 
@@ -113,7 +112,7 @@ def test_what_is_said_is_recorded_alike(recording, what):
     stanza, expected = STANZAS[what]
     before = len(recording.lines())
     began_s = time.time()
-    with RawClient(recording.connection) as client:
+    with recording.client(recording.connection) as client:
         client.log_in("member-000")
         client.send(stanza)
         line = awaited(lambda: recording.lines()[before:])[0]
@@ -133,7 +132,7 @@ def awaited(look):
 
 def test_a_forged_sender_is_recorded_as_the_account_that_logged_in(recording):
     before = len(recording.lines())
-    with RawClient(recording.connection) as client:
+    with recording.client(recording.connection) as client:
         client.log_in("member-000")
         client.send(f'<message {TO} from="member-002@{DOMAIN}/agent"><body>b</body></message>')
         time.sleep(0.2)
@@ -143,11 +142,11 @@ def test_a_forged_sender_is_recorded_as_the_account_that_logged_in(recording):
 
 def test_a_message_that_waits_for_its_recipient_is_there_once(recording):
     before = len(recording.lines())
-    with RawClient(recording.connection) as client:
+    with recording.client(recording.connection) as client:
         client.log_in("member-000")
         client.send(f'<message to="member-050@{DOMAIN}" type="chat"><body>waits</body></message>')
         awaited(lambda: recording.lines()[before:])
-    with RawClient(recording.connection) as client:
+    with recording.client(recording.connection) as client:
         client.log_in("member-050")
         client.send("<presence/>")
         assert "waits" in client.until("waits")

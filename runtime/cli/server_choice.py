@@ -1,0 +1,202 @@
+"""Which XMPP server a command's fleets are on: what ``--xmpp`` and ``--accounts`` say."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from runtime.deployment.address import Address
+    from runtime.rundir import RunDirectory
+    from runtime.scenario.resolve import ResolvedScenario
+
+XMPP_HELP = (
+    "XMPP server: embedded, prosody (an installed one, in a private directory), or HOST[:PORT] of one that "
+    "you run, with --accounts."
+)
+
+ACCOUNTS_HELP = "Accounts on a server that you run; `peerwatt xmpp accounts` writes such a file."
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """A server that the fleet starts itself.
+
+    Attributes:
+        prosody: an installed Prosody; else the embedded one.
+    """
+
+    prosody: bool = False
+
+    def check(self, resolved: ResolvedScenario) -> None:
+        """See that it can be started.
+
+        Raises:
+            InputError: Prosody is not installed.
+        """
+        if self.prosody:
+            from runtime.xmpp.prosody.private import installed_prosody
+
+            installed_prosody()
+
+    def keep(self, directory: RunDirectory) -> None:
+        """Have a run's fleet be on it; its configuration is not complete yet."""
+        from runtime.fleet.servers import keep_server
+
+        keep_server(directory, "prosody" if self.prosody else "embedded")
+
+
+class ServerOfOthers:
+    """A server that somebody else runs, with accounts as a file says."""
+
+    def __init__(self, address: Address, accounts_path: Path) -> None:
+        """Read the accounts.
+
+        Raises:
+            InputError: as ``ServerAccounts.load``.
+        """
+        from runtime.xmpp.existing.accounts_file import ServerAccounts
+
+        self.address = address
+        self.accounts_path = accounts_path
+        self.accounts = ServerAccounts.load(accounts_path)
+
+    def check(self, resolved: ResolvedScenario) -> None:
+        """See that all accounts are there, and log in with each; what waited for them is dropped.
+
+        Raises:
+            InputError: accounts are missing, or cannot be used.
+        """
+        from runtime.xmpp.existing.needed import known_accounts, needed_accounts
+
+        coordinator = resolved.coordinator_config()
+        needed = needed_accounts(coordinator, resolved.meters_config())
+        known = known_accounts(coordinator)
+        self.accounts.check_complete(self.accounts_path, needed)
+        if others := [account for account in self.accounts.passwords if account not in known]:
+            typer.echo(
+                f"notice: {self.accounts_path}: not of this community, not used: {', '.join(others)}",
+                err=True,
+            )
+        self.accounts = self.accounts.only(known)
+        self.log_in(takes_messages=True)
+
+    def log_in(self, *, takes_messages: bool) -> None:
+        """Log in with every account, and leave again.
+
+        Args:
+            takes_messages: drop what waits for them.
+
+        Raises:
+            InputError: as ``check_logins``.
+        """
+        from runtime.xmpp.existing.joining import check_logins, lay_out
+
+        with tempfile.TemporaryDirectory(prefix="peerwatt-") as folder:
+            connection = lay_out(Path(folder), self.address, self.accounts, self.accounts_path)
+            waited = check_logins(connection, [*self.accounts.passwords], takes_messages=takes_messages)
+        if waited:
+            typer.echo(f"notice: dropped {waited} messages that waited from an earlier run", err=True)
+
+    def keep(self, directory: RunDirectory) -> None:
+        """Have a run's fleet be on it; its configuration is not complete yet."""
+        from runtime.fleet.servers import keep_server
+        from runtime.xmpp.existing.joining import lay_out
+
+        lay_out(directory.server_dir, self.address, self.accounts, self.accounts_path)
+        keep_server(directory, "existing")
+
+
+def chosen_server(
+    xmpp: str, accounts: Path | None = None, *, server_record: bool = False
+) -> OwnServer | ServerOfOthers:
+    """Read the options.
+
+    Args:
+        xmpp: ``embedded``, ``prosody`` or ``HOST[:PORT]``.
+        accounts: file of accounts.
+        server_record: whether the server is to keep a record.
+
+    Raises:
+        InputError: they do not go together, or the file cannot be used.
+    """
+    if xmpp in ("embedded", "prosody"):
+        if accounts is not None:
+            raise InputError(
+                f"--accounts: found {accounts}, expected --xmpp HOST[:PORT] with it: of --xmpp {xmpp} a run "
+                "makes the accounts itself"
+            )
+        return OwnServer(prosody=xmpp == "prosody")
+    from runtime.deployment.address import Address
+
+    address = Address.parse(xmpp, "--xmpp (embedded, prosody, or a server)")
+    if server_record:
+        raise InputError(
+            f"--server-record: expected --xmpp embedded or prosody with it, found {xmpp}, which keeps what "
+            "its configuration says; where it has our mod_peerwatt_audit, see `verify --server-record`"
+        )
+    if accounts is None:
+        raise InputError(
+            f"--xmpp {xmpp}: expected embedded, prosody, or a server with --accounts FILE; "
+            "`peerwatt xmpp accounts SCENARIO --domain DOMAIN` writes one"
+        )
+    return ServerOfOthers(address, accounts)
+
+
+def check_server_again(
+    directory: RunDirectory, xmpp: str | None = None, accounts: Path | None = None
+) -> None:
+    """See that the server that a run was made with can be gone on with.
+
+    Args:
+        directory: the run, which none of its processes is at work on.
+        xmpp: where a server of others is reached now, if that has changed.
+        accounts: its accounts, if passwords have changed.
+
+    Raises:
+        InputError: it cannot, or the options are not for it.
+    """
+    from runtime.fleet.resume import connection_again
+    from runtime.fleet.servers import server_kind_of
+
+    kind = server_kind_of(directory)
+    if kind != "existing":
+        if xmpp is not None or accounts is not None:
+            raise InputError(
+                f"--xmpp, --accounts: this run is on a server of its own ({kind}), expected neither"
+            )
+        if kind == "prosody":
+            from runtime.xmpp.prosody.private import installed_prosody
+
+            installed_prosody()
+        return
+    from runtime.deployment.address import Address
+    from runtime.xmpp.existing.accounts_file import ServerAccounts
+    from runtime.xmpp.existing.joining import check_logins, lay_out
+    from runtime.xmpp.existing.needed import needed_by
+    from runtime.xmpp.local import CONNECTION_FILE
+
+    needed = needed_by(directory)
+    connection = connection_again(directory, own_server=False)
+    if connection is None:
+        raise InputError(f"{directory.server_dir / CONNECTION_FILE}: missing; the run began with it")
+    if xmpp is not None:
+        address = Address.parse(xmpp, "--xmpp")
+        connection = connection.model_copy(update={"host": address.host, "port": address.port})
+    if accounts is not None:
+        given = ServerAccounts.load(accounts)
+        if given.domain != connection.domain:
+            raise InputError(
+                f"{accounts}: domain: found {given.domain}, expected the run's: {connection.domain}"
+            )
+        given.check_complete(accounts, needed)
+        at = Address(connection.host, connection.port)
+        connection = lay_out(directory.server_dir, at, given, accounts)
+    check_logins(connection, needed, takes_messages=False)
+    connection.save(directory.server_dir / CONNECTION_FILE)
