@@ -6,8 +6,6 @@ which says what is wrong with it.
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,28 +13,39 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import LogError
-from runtime.messagelog.canonical import FROM, HEAD, PERFORMATIVES, REST, TAIL_LENGTH, is_plain, message_end
-from runtime.messagelog.chain import ChainCheck, complete_lines
+from runtime.messagelog.canonical import (
+    FRACTION_DIGITS,
+    ID_KEY,
+    REST,
+    TAIL_LENGTH,
+    TYPE_KEY,
+    Route,
+    is_plain,
+    message_end,
+    route_of,
+    second_of,
+)
+from runtime.messagelog.chain import ChainCheck, blocks_of_lines
 from runtime.messagelog.filters import is_agent
 from runtime.messagelog.pairing import is_duplicate
+from runtime.messagelog.parsed import checked, type_of, words_of
 from runtime.messagelog.record import (
     EVENT_CONTINUED,
-    EVENT_KEYS,
     EVENT_TORN_LINE,
-    HASH_KEY,
     HASH_TAIL_LENGTH,
-    MESSAGE_KEYS,
-    MESSAGE_KEYS_WITH_NOTE,
     NOTE_RESENT,
 )
 from runtime.messagelog.speakers import why_not
-from runtime.messagelog.tally import Tally
-from runtime.protocol.envelope import Performative
+from runtime.messagelog.tally import ALLOWED, GAP, ODD, RECEIVED, SENT, TAKEN_IN, Tally
 
-_BODY_TYPE = re.compile(rb'\\"type\\":\s*\\"([a-z-]+)\\"')
-_PERFORMATIVES = frozenset(performative.value for performative in Performative)
 _REFUSALS = frozenset({"refuse", "not-understood"})
-_REFUSED_WITH = frozenset(name.encode() for name in _REFUSALS)
+_RESENT = NOTE_RESENT.encode()
+_LINE_TAIL_LENGTH = len('"') + TAIL_LENGTH + len("\n")
+_SEALED_TAIL_LENGTH = HASH_TAIL_LENGTH + len("\n")
+_CLOSING_BRACE, _ZERO = ord("}"), ord("0")
+
+_MOST_ROUTES = 20_000
+"""So many are kept: a long run has them anew in each session."""
 
 
 @dataclass(slots=True)
@@ -90,9 +99,7 @@ class Audit:
     tally: Tally = field(default_factory=Tally)
     misspoken: dict[tuple[str, str, str], str] = field(default_factory=dict)
     refused: set[tuple[str, str, str]] = field(default_factory=set)
-    _own: str | None = None
-    _texts: dict[bytes, str] = field(default_factory=dict)
-    _reasons: dict[tuple[str, str, str, bytes], str | None] = field(default_factory=dict)
+    _routes: dict[bytes, Route] = field(default_factory=dict)
 
     def read(self, path: Path) -> None:
         """Read one log.
@@ -101,108 +108,176 @@ class Audit:
             LogError: the file cannot be read.
         """
         seen = LogPass(path)
-        self._own = None
         self.logs.append(seen)
         check = ChainCheck(path)
-        for line in complete_lines(path):
-            if check.next_seq and self._canonical(line, check):
-                continue
-            try:
-                fields = _checked(line, check)
-            except LogError as error:
-                seen.broken = str(error)
+        for lines in blocks_of_lines(path):
+            taken = self._canonical(lines, 0, check)
+            while taken < len(lines) and seen.broken is None:
+                self._any(lines[taken][:-1], check, seen)
+                taken = self._canonical(lines, taken + 1, check)
+            if seen.broken is not None:
                 break
-            if fields["kind"] == "event":
-                seen.events[fields["name"]] += 1
-            else:
-                self._message(fields, line, check.agent)
         seen.agent, seen.records = check.agent or path.stem, check.next_seq
         if seen.broken is None:
             seen.torn_bytes = path.stat().st_size - check.checked_bytes
 
-    def _canonical(self, line: bytes, check: ChainCheck) -> bool:
-        """Take a line if it is exactly as the writer makes that of a message, and follows; else False."""
-        head = HEAD.match(line)
-        if head is None or len(line) < head.end() + TAIL_LENGTH:
-            return False
-        seq, kind, sender_text, recipient_text, performative, _, _, id_text = head.groups()
-        digest = sha256(line[:-HASH_TAIL_LENGTH] + b"}").hexdigest()
-        tail = f'","prev":"{check.head}","hash":"{digest}"}}'.encode()
-        spoken = PERFORMATIVES.get(performative)
-        if not line.endswith(tail) or int(seq) != check.next_seq or spoken is None:
-            return False
-        end, note = message_end(line)
-        if note is not None and not is_plain(note):
-            return False
-        texts = self._texts
-        sender = texts.get(sender_text) or self._text(sender_text)
-        recipient = texts.get(recipient_text) or self._text(recipient_text)
-        said = hash(line[head.start(3) - len(FROM) : end + 1])
-        number = int(id_text) if id_text.isdigit() and len(id_text) < 10 and id_text[0] != 48 else 0
-        tally = self.tally
-        place = tally.find(sender, id_text, number)
-        alike = place >= 0 and tally.digest(place) == said
-        # Words that the other end wrote alike were looked at there.
-        if not alike and not _rest_is_plain(line, head.end(), end):
-            return False
-        if place < 0:
-            place = tally.add(sender, recipient, id_text, said)
-        elif not alike:
-            tally.note_odd(place)
-        if kind == b"out":
-            own = sender
-            self.tally.note_sent(place, again=note is not None and note.startswith(NOTE_RESENT.encode()))
+    def _any(self, line: bytes, check: ChainCheck, seen: LogPass) -> None:
+        """Take a line of any kind, without its newline."""
+        try:
+            fields = checked(line, check)
+        except LogError as error:
+            seen.broken = str(error)
+            return
+        if fields["kind"] == "event":
+            seen.events[fields["name"]] += 1
+        else:
+            self._message(fields, line, check.agent)
+
+    def _canonical(self, lines: list[bytes], first: int, check: ChainCheck) -> int:
+        """Take lines as long as they are exactly as the writer makes those of messages, and follow.
+
+        Args:
+            lines: of a log, with their newlines.
+            first: place of the first to take.
+            check: of the log up to there; a log's first line is never taken.
+
+        Returns:
+            Place of the first that is not taken.
+        """
+        # One long loop on purpose: a call or a look-up for each line is what it would cost most.
+        if not check.next_seq:
+            return first
+        tally, routes = self.tally, self._routes
+        states, digests = tally.states, tally.digests
+        prev, second, own = check.head.encode(), b"no second", ""
+        seq = check.next_seq
+        for line in lines[first:] if first else lines:
+            start = b'{"seq":%d,"at":"%b' % (seq, second)
+            if not line.startswith(start):
+                second = second_of(line) or second
+                start = b'{"seq":%d,"at":"%b' % (seq, second)
+                if not line.startswith(start):
+                    break
+            at_end = len(start) + FRACTION_DIGITS
+            id_key = line.find(ID_KEY, at_end)
+            text = line[at_end:id_key]
+            route = routes.get(text) or self._route(text)
+            digest = sha256(line[:-_SEALED_TAIL_LENGTH] + b"}").hexdigest().encode()
             if (
-                performative in _REFUSED_WITH
-                and (rest := REST.match(line, head.end()))
-                and rest[1] is not None
+                route is None
+                or not line[len(start) : at_end].isdigit()
+                or not line.endswith(b'","prev":"%b","hash":"%b"}\n' % (prev, digest))
             ):
-                self.refused.add((sender, recipient, rest[1].decode()))
+                break
+            id_start = id_key + len(ID_KEY)
+            id_end = line.find(b'"', id_start)
+            id_text = line[id_start:id_end]
+            number = int(id_text) if id_text.isdigit() and len(id_text) < 10 and id_text[0] != _ZERO else 0
+            numbers = route.numbers
+            place = numbers[number] - 1 if number < len(numbers) else -1
+            end, note = len(line) - _LINE_TAIL_LENGTH, None
+            if line[end - 1] != _CLOSING_BRACE:
+                end, note = message_end(line[:-1])
+                if note is not None and not is_plain(note):
+                    break
+            said = hash(line[at_end + route.from_start : end])
+            # Words that the other end wrote alike were looked at there.
+            if place < 0 or digests[place] != said:
+                place = self._words(route, line, id_text, number, id_end, end, said)
+                if place < 0:
+                    break
+            if route.sent:
+                jid = route.sender
+                if note is None and not states[place] & SENT:
+                    states[place] |= SENT
+                else:
+                    tally.note_sent(place, again=note is not None and note.startswith(_RESENT))
+                if route.refuses:
+                    self._refuses(route, line, id_end)
+            else:
+                jid = route.recipient
+                if note is None and states[place] & (TAKEN_IN | ALLOWED) == ALLOWED:
+                    states[place] |= TAKEN_IN | RECEIVED
+                else:
+                    tally.note_received(place, again=is_duplicate(None if note is None else note.decode()))
+                    if note is None and not states[place] & ALLOWED:
+                        self._speaks(jid, route.sender, route.performative, id_text.decode(), line[:-1])
+            if jid is not own:
+                if is_agent(check.agent, jid):
+                    own = jid
+                else:
+                    tally.note_odd(place)
+            seq += 1
+            prev = digest
+        taken = seq - check.next_seq
+        check.checked_bytes += sum(map(len, lines[first : first + taken]))
+        check.next_seq, check.head = seq, prev.decode()
+        return first + taken
+
+    def _route(self, text: bytes) -> Route | None:
+        route = route_of(text, self.tally)
+        if route is not None:
+            if len(self._routes) >= _MOST_ROUTES:
+                self._routes.clear()
+            self._routes[text] = route
+        return route
+
+    def _words(
+        self, route: Route, line: bytes, id_text: bytes, number: int, id_end: int, end: int, said: int
+    ) -> int:
+        """Look at words that are not, at the place known by the id's number, those of the other end.
+
+        Args:
+            route: the line's.
+            line: a message's.
+            id_text: its id.
+            number: that id, if it is a number that counts; else 0.
+            id_end: where the id ends in the line.
+            end: where the body ends.
+            said: the words' digest.
+
+        Returns:
+            Place of the message in the tally; -1 if the writer makes no such line.
+        """
+        rest = REST.match(line, id_end)
+        if rest is None or not is_plain(line[rest.end() : end]) or not (number or is_plain(id_text)):
+            return -1
+        tally, numbers = self.tally, route.numbers
+        place = numbers[number] - 1 if number < len(numbers) else -1
+        if place < 0 and (not number or tally.others):
+            place = tally.find(route.sender, id_text, number)
+        if place >= 0:
+            if tally.digests[place] != said:
+                tally.states[place] = tally.states[place] & ~ALLOWED | ODD
+            return place
+        if number and number < len(numbers) + GAP:
+            place = tally.add_counting(numbers, number, route.pair, said)
         else:
-            own = recipient
-            self.tally.note_received(place, again=is_duplicate(None if note is None else note.decode()))
-            if note is None:
-                self._speaks(sender, recipient, spoken, id_text, line)
-        if own is not self._own and not self._is_own(check.agent, own):
-            self.tally.note_odd(place)
-        check.next_seq += 1
-        check.head = digest
-        check.checked_bytes += len(line) + 1
-        return True
+            place = tally.add(route.sender, route.recipient, id_text, said)
+        kind = rest[4]
+        if kind is not None and line.find(TYPE_KEY, rest.end(), end) < 0:
+            allowed = route.may_say.get(kind)
+            if allowed is None:
+                reason = why_not(route.sender, route.recipient, route.performative, kind.decode())
+                allowed = route.may_say[kind] = reason is None
+            if allowed:
+                tally.states[place] |= ALLOWED
+        return place
 
-    def _is_own(self, agent: str, jid: str) -> bool:
-        """Whether a log's agent has this JID; which is remembered, as one text, until the next log."""
-        if not is_agent(agent, jid):
-            return False
-        self._own = jid
-        return True
+    def _refuses(self, route: Route, line: bytes, id_end: int) -> None:
+        rest = REST.match(line, id_end)
+        if rest is not None and rest[1] is not None:
+            self.refused.add((route.sender, route.recipient, rest[1].decode()))
 
-    def _text(self, text: bytes) -> str:
-        known = self._texts.get(text)
-        if known is None:
-            known = self._texts[text] = text.decode()
-        return known
-
-    def _speaks(self, sender: str, recipient: str, performative: str, message_id: bytes, line: bytes) -> None:
-        types = _BODY_TYPE.findall(line)
-        kind = types[0] if len(types) == 1 else None
-        if kind is None:
-            known = _type_of(json.loads(line)["body"])
-            reason = why_not(sender, recipient, performative, known)
-        else:
-            said = (sender, recipient, performative, kind)
-            if said not in self._reasons:
-                self._reasons[said] = why_not(sender, recipient, performative, kind.decode())
-            reason = self._reasons[said]
+    def _speaks(self, recipient: str, sender: str, performative: str, message_id: str, line: bytes) -> None:
+        reason = why_not(sender, recipient, performative, type_of(line))
         if reason is not None:
-            self.misspoken[recipient, sender, message_id.decode()] = reason
+            self.misspoken[recipient, sender, message_id] = reason
 
     def _message(self, fields: dict[str, Any], line: bytes, agent: str) -> None:
         sender, recipient, message_id = fields["from"], fields["to"], fields["id"]
-        # What both ends wrote of it is the same to the byte, from the sender's name to the body.
-        digest = hash(
-            line[line.index(b'"from":') : line.rindex(b',"note":' if "note" in fields else b',"prev":')]
-        )
+        start, end = words_of(line)
+        digest = hash(line[start:end])
         note = fields.get("note")
         if fields["kind"] == "out":
             again = note is not None and note.startswith(NOTE_RESENT)
@@ -214,64 +289,6 @@ class Audit:
             self.tally.received(sender, recipient, message_id, digest, again=is_duplicate(note))
             own = recipient
             if note is None:
-                self._speaks(sender, recipient, fields["performative"], message_id.encode(), line)
+                self._speaks(recipient, sender, fields["performative"], message_id, line)
         if agent != own and agent != own.partition("@")[0]:
             self.tally.odd(sender, recipient, message_id, digest)
-
-
-def _rest_is_plain(line: bytes, start: int, end: int) -> bool:
-    """Whether what follows a message's id, up to its body's end, is as the writer makes it."""
-    rest = REST.match(line, start)
-    return rest is not None and is_plain(line[rest.end() : end])
-
-
-def _type_of(body: str) -> str | None:
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    kind = fields.get("type") if isinstance(fields, dict) else None
-    return kind if isinstance(kind, str) else None
-
-
-def _checked(line: bytes, check: ChainCheck) -> dict[str, Any]:
-    """The fields of a log's next line.
-
-    Raises:
-        LogError: the line is no record, was changed, or does not follow the one before.
-    """
-    if check.next_seq and line[-HASH_TAIL_LENGTH:-66] == HASH_KEY:
-        digest = sha256(line[:-HASH_TAIL_LENGTH] + b"}").hexdigest()
-        try:
-            fields: dict[str, Any] = json.loads(line)
-            good = (
-                fields["hash"] == digest
-                and fields["prev"] == check.head
-                and fields["seq"] == check.next_seq
-                and _well_formed(fields)
-                and line.isascii()
-            )
-        except (ValueError, LookupError, TypeError, AttributeError):
-            good = False
-        if good:
-            check.next_seq += 1
-            check.head = digest
-            check.checked_bytes += len(line) + 1
-            return fields
-    check.feed(line)
-    known: dict[str, Any] = json.loads(line)
-    return known
-
-
-def _well_formed(fields: dict[str, Any]) -> bool:
-    keys = tuple(fields)
-    if keys == MESSAGE_KEYS or (keys == MESSAGE_KEYS_WITH_NOTE and type(fields["note"]) is str):
-        return (
-            fields["kind"] in ("in", "out")
-            and fields["performative"] in _PERFORMATIVES
-            and type(fields["expects_reply"]) is bool
-            and len(fields["at"]) == 27
-            and {type(fields[key]) for key in ("from", "to", "protocol", "conversation", "id", "body")}
-            == {str}
-        )
-    return keys == EVENT_KEYS and fields["kind"] == "event" and type(fields["name"]) is str

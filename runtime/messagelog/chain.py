@@ -38,6 +38,22 @@ def complete_lines(path: Path, *, start: int = 0, end: int | None = None) -> Ite
             yield line[:-1]
 
 
+def blocks_of_lines(path: Path) -> Iterator[list[bytes]]:
+    """The lines of ``complete_lines``, many at a time, with their newlines.
+
+    Raises:
+        LogError: the file cannot be read.
+    """
+    position = 0
+    while block := _read_block(path, position):
+        if not block[-1].endswith(b"\n"):
+            block.pop()
+            if not block:
+                return
+        position += sum(map(len, block))
+        yield block
+
+
 def _read_block(path: Path, position: int) -> list[bytes]:
     try:
         with path.open("rb") as file:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 SENT, TAKEN_IN, RECEIVED, ODD = 1, 2, 4, 8
 """What a message's records say: it was sent; it arrived and took effect; it arrived; something is wrong."""
+ALLOWED = 16
+"""The words that were counted first are known to be such as this sender may send to this recipient."""
+_RECORDED = SENT | TAKEN_IN | RECEIVED | ODD
 
 _NUMBERED = re.compile(r"(.*?)([1-9][0-9]{0,8})")
-_GAP = 65_536
+GAP = 65_536
 """Numbers this far beyond those before are not taken for counting: they are kept by their whole id."""
 
 
@@ -38,23 +42,25 @@ class Tally:
     Attributes:
         resends: records of sending a message again.
         duplicates: records of receiving one again.
+        states: what each message's records say, by its place.
+        digests: digest of each message's words as they were counted first, by its place.
+        others: places of messages whose ids do not count, by sender and id.
     """
 
     def __init__(self) -> None:
         self.resends = 0
         self.duplicates = 0
+        self.states = bytearray()
+        self.digests = array("q")
         self._names: list[str] = []
         self._index: dict[str, int] = {}
-        self._digests = array("q")
-        self._states = bytearray()
         self._ends = array("L")
         self._series: dict[tuple[str, str], _Series] = {}
-        self._counting: dict[str, array[int]] = {}
         self._numbers_of_ends: dict[tuple[str, str], int] = {}
-        self._others: dict[tuple[str, str], int] = {}
+        self.others: dict[tuple[str, str], int] = {}
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self.states)
 
     def find(self, sender: str, message_id: bytes, number: int) -> int:
         """Place of a message; -1 if it is not known.
@@ -64,20 +70,56 @@ class Tally:
             message_id: its id, ASCII.
             number: the id, if it is a number that counts; else 0.
         """
-        series = self._counting.get(sender)
-        if series is not None and 0 < number < len(series):
-            place = series[number] - 1
+        prefix, text = "", message_id.decode()
+        if not number:
+            prefix, number = _prefix_and_number(text)
+        series = self._series.get((sender, prefix))
+        if series is not None and 0 < number < len(series.places):
+            place = series.places[number] - 1
             if place >= 0:
                 return place
-        return self._others.get((sender, message_id.decode()), -1) if self._others or not number else -1
+        return self.others.get((sender, text), -1)
 
     def digest(self, place: int) -> int:
         """Digest of the words of the message at a place."""
-        return self._digests[place]
+        return self.digests[place]
+
+    def counting(self, sender: str) -> array[int]:
+        """Of a sender's messages whose ids are numbers, the place plus 1 by number; 0 where there is none.
+
+        It grows as messages are added.
+        """
+        return self._series.setdefault((sender, ""), _Series()).places
 
     def add(self, sender: str, recipient: str, message_id: bytes, digest: int) -> int:
         """Place of a message that is not known yet."""
         return self._place(sender, recipient, message_id.decode(), digest)
+
+    def pair(self, sender: str, recipient: str) -> int:
+        """Number of a sender and a recipient, as ``add_counting`` takes it."""
+        ends = self._numbers_of_ends.get((sender, recipient))
+        if ends is None:
+            ends = (self._name(sender) << 24) + self._name(recipient)
+            self._numbers_of_ends[sender, recipient] = ends
+        return ends
+
+    def add_counting(self, numbers: array[int], number: int, pair: int, digest: int) -> int:
+        """Place of a message that is not known yet, and whose id is a number.
+
+        Args:
+            numbers: of its sender, from ``counting``.
+            number: its id, less than ``GAP`` beyond those known.
+            pair: its ends, from ``pair``.
+            digest: of its words.
+        """
+        new = len(self.states)
+        if number >= len(numbers):
+            numbers.extend([0] * (number + 1 - len(numbers)))
+        numbers[number] = new + 1
+        self.digests.append(digest)
+        self.states.append(0)
+        self._ends.append(pair)
+        return new
 
     def sent(self, sender: str, recipient: str, message_id: str, digest: int, *, again: bool) -> None:
         """Count a record of sending; ``again`` if it is marked as a repetition."""
@@ -85,11 +127,11 @@ class Tally:
 
     def note_sent(self, place: int, *, again: bool) -> None:
         """Count a record of sending the message at a place."""
-        if self._states[place] & SENT:
+        if self.states[place] & SENT:
             self.resends += 1
             if not again:
-                self._states[place] |= ODD
-        self._states[place] |= SENT
+                self.states[place] |= ODD
+        self.states[place] |= SENT
 
     def received(self, sender: str, recipient: str, message_id: str, digest: int, *, again: bool) -> None:
         """Count a record of receipt; ``again`` if it is marked as one without further effect."""
@@ -97,14 +139,14 @@ class Tally:
 
     def note_received(self, place: int, *, again: bool) -> None:
         """Count a record of receiving the message at a place."""
-        state = self._states[place]
+        state = self.states[place]
         if again:
             self.duplicates += 1
         elif state & TAKEN_IN:
             state |= ODD
         else:
             state |= TAKEN_IN
-        self._states[place] = state | RECEIVED
+        self.states[place] = state | RECEIVED
 
     def odd(self, sender: str, recipient: str, message_id: str, digest: int) -> None:
         """Note that something is wrong with a message."""
@@ -112,13 +154,19 @@ class Tally:
 
     def note_odd(self, place: int) -> None:
         """Note that something is wrong with the message at a place."""
-        self._states[place] |= ODD
+        self.states[place] |= ODD
 
     def ends(self) -> Iterator[tuple[str, str, int]]:
         """Sender, recipient and state of every message."""
-        for place, state in enumerate(self._states):
-            sender, recipient = divmod(self._ends[place], 1 << 24)
-            yield self._names[sender], self._names[recipient], state
+        for place, state in enumerate(self.states):
+            yield *self._pair(self._ends[place]), state & _RECORDED
+
+    def counted_ends(self) -> Counter[tuple[str, str, int]]:
+        """How many messages have which sender, recipient and state."""
+        counted: Counter[tuple[str, str, int]] = Counter()
+        for (ends, state), count in Counter(zip(self._ends, self.states, strict=True)).items():
+            counted[*self._pair(ends), state & _RECORDED] += count
+        return counted
 
     def keys(self, places: set[int]) -> set[tuple[str, str]]:
         """Sender and id of the messages at these places of ``ends``."""
@@ -126,7 +174,7 @@ class Tally:
 
     def named(self, places: set[int]) -> dict[int, tuple[str, str]]:
         """Sender and id of the messages at these places of ``ends``, by place."""
-        found = {place: key for key, place in self._others.items() if place in places}
+        found = {place: key for key, place in self.others.items() if place in places}
         for (sender, prefix), series in self._series.items():
             for number, place in enumerate(series.places):
                 if place and place - 1 in places:
@@ -134,38 +182,36 @@ class Tally:
         return found
 
     def _place(self, sender: str, recipient: str, message_id: str, digest: int) -> int:
-        new = len(self._states)
+        new = len(self.states)
         place = self._place_of(sender, message_id, new)
         if place == new:
             self._begin(sender, recipient, digest)
-        elif self._digests[place] != digest:
-            self._states[place] |= ODD
+        elif self.digests[place] != digest:
+            self.states[place] |= ODD
         return place
 
     def _begin(self, sender: str, recipient: str, digest: int) -> None:
-        self._digests.append(digest)
-        self._states.append(0)
-        ends = self._numbers_of_ends.get((sender, recipient))
-        if ends is None:
-            ends = (self._name(sender) << 24) + self._name(recipient)
-            self._numbers_of_ends[sender, recipient] = ends
-        self._ends.append(ends)
+        self.digests.append(digest)
+        self.states.append(0)
+        self._ends.append(self.pair(sender, recipient))
 
     def _place_of(self, sender: str, message_id: str, new: int) -> int:
         prefix, number = _prefix_and_number(message_id)
-        if number:
+        if number and (sender, message_id) not in self.others:
             return self._numbered(sender, prefix, number, new)
-        return self._others.setdefault((sender, message_id), new)
+        return self.others.setdefault((sender, message_id), new)
 
     def _numbered(self, sender: str, prefix: str, number: int, new: int) -> int:
         series = self._series.get((sender, prefix))
         if series is None:
             series = self._series[sender, prefix] = _Series()
-            if not prefix:
-                self._counting[sender] = series.places
-        if number < len(series.places) + _GAP:
+        if number < len(series.places) + GAP:
             return series.place(number, new)
-        return self._others.setdefault((sender, f"{prefix}{number}"), new)
+        return self.others.setdefault((sender, f"{prefix}{number}"), new)
+
+    def _pair(self, ends: int) -> tuple[str, str]:
+        sender, recipient = divmod(ends, 1 << 24)
+        return self._names[sender], self._names[recipient]
 
     def _name(self, jid: str) -> int:
         index = self._index.get(jid)

@@ -130,6 +130,11 @@ def _wrong_messages(audit: Audit, agents: set[str], incomplete: set[str]) -> tup
     places: set[int] = set()
     more = 0
     expecting = _Expecting(agents, incomplete)
+    if not any(
+        state & ODD or expecting[sender, recipient] & ~state
+        for sender, recipient, state in audit.tally.counted_ends()
+    ):
+        return set(), 0
     for place, (sender, recipient, state) in enumerate(audit.tally.ends()):
         if state & ODD or expecting[sender, recipient] & ~state:
             if len(places) < MOST_NAMED:
@@ -178,7 +183,7 @@ def _owner(jid: str, agents: set[str]) -> str | None:
 def _agents_without_log(audit: Audit, agents: set[str]) -> list[Finding]:
     to: Counter[str] = Counter()
     of: Counter[str] = Counter()
-    for (sender, recipient), count in Counter(ends[:2] for ends in audit.tally.ends()).items():
+    for (sender, recipient, _), count in audit.tally.counted_ends().items():
         if _owner(recipient, agents) is None:
             to[recipient] += count
         if _owner(sender, agents) is None:
