@@ -162,7 +162,7 @@ class AgentChild:
 
     def last_words(self) -> str:
         """What it complained of last on standard error."""
-        return _last_complaint_in(self.errors_path)
+        return last_complaint_in(self.errors_path)
 
     def _close(self) -> None:
         for pipe in (self._news, self._lifeline):
@@ -258,10 +258,11 @@ class ServerChild:
 
     def last_words(self) -> str:
         """What it complained of last on standard error."""
-        return _last_complaint_in(self.errors_path)
+        return last_complaint_in(self.errors_path)
 
 
-def _last_complaint_in(path: Path) -> str:
+def last_complaint_in(path: Path) -> str:
+    """What a process complained of last in the file of its standard error; empty if that cannot be read."""
     try:
         with path.open("rb") as errors:
             errors.seek(-min(4096, os.fstat(errors.fileno()).st_size), os.SEEK_END)

@@ -7,16 +7,22 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+from pydantic import Field
+
 from runtime.configuration import Configuration
 from runtime.errors import FleetError
 from runtime.fleet.children import SERVER_READY_LIMIT_S, Child, ServerChild, Told
+from runtime.fleet.ejabberd import EjabberdChildren
 from runtime.messaging.connection import Connection
 from runtime.rundir import RunDirectory
 from runtime.xmpp.handshake import serves
 from runtime.xmpp.local import CONNECTION_FILE, free_port
 
-ServerKind = Literal["embedded", "prosody", "existing"]
-"""The embedded server, an installed Prosody in a private directory, or one that somebody else runs."""
+ServerKind = Literal["embedded", "prosody", "ejabberd", "existing"]
+"""The embedded server, an installed Prosody or ejabberd in a private directory, or one that others run."""
+
+MOST_NODES = 16
+"""Of a cluster on one machine."""
 
 _LOOK_EVERY_S = 0.05
 
@@ -124,20 +130,23 @@ class ServerChoice(Configuration):
 
     Attributes:
         kind: of server; where an existing one is reached is in the run's ``server`` folder.
+        nodes: of how many it is, if it is ejabberd.
     """
 
     kind: ServerKind
+    nodes: int = Field(default=1, ge=1, le=MOST_NODES)
 
 
-def keep_server(directory: RunDirectory, kind: ServerKind) -> None:
+def keep_server(directory: RunDirectory, kind: ServerKind, nodes: int = 1) -> None:
     """Have a run's fleet, now and when it is resumed, be on such a server.
 
     Args:
         directory: a run whose configuration is not complete yet. The embedded server needs no file.
         kind: of server.
+        nodes: of how many it is, if it is ejabberd.
     """
     if kind != "embedded":
-        ServerChoice(kind=kind).save(directory.server_config)
+        ServerChoice(kind=kind, nodes=nodes).save(directory.server_config)
 
 
 def server_kind_of(directory: RunDirectory) -> ServerKind:
@@ -163,5 +172,7 @@ def server_of(directory: RunDirectory, errors_name: str = "xmpp-server") -> Serv
     kind = server_kind_of(directory)
     if kind == "existing":
         return ExistingServer()
-    child = ProsodyChild if kind == "prosody" else ServerChild
-    return child(directory.server_dir, directory.accounts_json, directory.logs_dir / f"{errors_name}.stderr")
+    given = directory.server_dir, directory.accounts_json, directory.logs_dir / f"{errors_name}.stderr"
+    if kind == "ejabberd":
+        return EjabberdChildren(*given, count=ServerChoice.load(directory.server_config).nodes)
+    return (ProsodyChild if kind == "prosody" else ServerChild)(*given)

@@ -123,9 +123,11 @@ def test_who_holds_no_key_of_the_servers_is_no_node(server, tmp_path, whose):
     if whose == "a stranger's":
         made = ensure_credentials(tmp_path, server.connection.domain)
         context.load_cert_chain(made.certificate_file, made.key_file)
-    with socket.create_connection(nodes_address(server), 5) as plain:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            talk_to_a_node(context, plain)
+    with (
+        socket.create_connection(nodes_address(server), 5) as plain,
+        pytest.raises((ssl.SSLError, ConnectionError)),
+    ):
+        talk_to_a_node(context, plain)
 
 
 def talk_to_a_node(context, plain):

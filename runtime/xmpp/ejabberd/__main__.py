@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 
 from runtime.errors import InputError
-from runtime.xmpp.ejabberd.node import Node
+from runtime.xmpp.ejabberd.node import WITH_PARENT, Node
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Be asked to stop when the parent ends, however it does."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+    if os.getppid() == 1:  # it has ended before that was asked for
+        raise InputError("the process that started this one is gone")
 
 
 def main() -> None:
     """Prepare the node and run it in this process's place."""
     try:
+        if WITH_PARENT in sys.argv[1:]:
+            end_with_parent()
         node = Node.from_environment(os.environ)
         command = node.prepare()
         os.execve(command[0], command, node.variables())

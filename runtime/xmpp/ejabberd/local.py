@@ -11,11 +11,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from runtime.errors import FleetError
 from runtime.files import write_text_atomically
 from runtime.messaging.connection import Connection
-from runtime.xmpp.ejabberd.node import COOKIE_FILE, Node
+from runtime.xmpp.ejabberd.node import COOKIE_FILE, WITH_PARENT, Node
 
 READY_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
@@ -59,8 +60,9 @@ def local_nodes(
     domain: str,
     count: int,
     port: int,
-    audit: Path,
+    audit: Path | None,
     unlimited: Sequence[str] = ("coordinator",),
+    log_level: str = "info",
 ) -> list[Node]:
     """Describe the nodes of a server on this machine.
 
@@ -70,8 +72,9 @@ def local_nodes(
         domain: of all JIDs.
         count: of nodes; one alone is no cluster and listens for no other.
         port: for clients, the same at each node's address.
-        audit: record of messages, which all nodes append to.
+        audit: record of messages, which all nodes append to; None: there is none.
         unlimited: accounts without a rate limit.
+        log_level: least important level to log.
 
     Raises:
         FleetError: no port is free for the nodes among themselves.
@@ -86,11 +89,12 @@ def local_nodes(
             domain=domain,
             handout=handout.absolute(),
             data=(directory / host / "stored").absolute(),
-            audit=audit.absolute(),
+            audit=audit.absolute() if audit else None,
             work=(directory / host / "work").absolute(),
             interface=host,
             port=port,
             unlimited=tuple(unlimited),
+            log_level=log_level,
             name=f"ejabberd@{host}" if names else "",
             nodes=names,
             nodes_port=nodes_port,
@@ -114,24 +118,37 @@ class NodeProcess:
         node: what it is told.
         log: file that its output is appended to.
         process: the latest one.
+        end: readable, at its end, once that one and all that it started have gone.
     """
 
     node: Node
     log: Path
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    end: BinaryIO | None = field(default=None, repr=False)
 
     def start(self) -> None:
         """Start it, again if it has ended; ``await_ready`` waits until it takes logins."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.end is not None:
+            self.end.close()
+        read, write = os.pipe()
+        self.end = os.fdopen(read, "rb")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "runtime.xmpp.ejabberd"],
+                [sys.executable, "-m", "runtime.xmpp.ejabberd", WITH_PARENT],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.node.environment()},
+                pass_fds=[write],
                 start_new_session=True,
             )
+        os.close(write)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the latest process, negative if a signal killed it; None while it runs, or before."""
+        return self.process.poll() if self.process else None
 
     def await_ready(self) -> None:
         """Wait until it takes logins, as a node of the cluster if it is one.

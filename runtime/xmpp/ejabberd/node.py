@@ -18,6 +18,9 @@ from runtime.files import write_text_atomically
 COOKIE_FILE = "cookie"
 """In the handout of a cluster's nodes: what they know each other by."""
 
+WITH_PARENT = "--with-parent"
+"""Argument of a node that is to end when the process that started it does."""
+
 LIBRARIES = Path("/usr/lib")
 """Below it, in a folder of the machine's architecture, is Debian's ejabberd."""
 
@@ -33,7 +36,8 @@ class Node:
         handout: folder with ca.pem, server.pem, server.key.pem and accounts.json; of a cluster's nodes also
             cookie (``HANDOUT``: /run/peerwatt).
         data: folder for what waits for agents that are away (``DATA``: /var/lib/peerwatt).
-        audit: file of the server's own record of messages (``AUDIT``: /var/log/peerwatt/messages.jsonl).
+        audit: file of the server's own record of messages (``AUDIT``: /var/log/peerwatt/messages.jsonl, or
+            none).
         work: folder for files made at each start; private (``WORK``: /tmp/ejabberd).
         interface: address to listen on (``INTERFACE``: ``::``, which is all).
         port: for clients (``XMPP_PORT``: 5222).
@@ -49,7 +53,7 @@ class Node:
     domain: str
     handout: Path = Path("/run/peerwatt")
     data: Path = Path("/var/lib/peerwatt")
-    audit: Path = Path("/var/log/peerwatt/messages.jsonl")
+    audit: Path | None = Path("/var/log/peerwatt/messages.jsonl")
     work: Path = Path("/tmp/ejabberd")
     interface: str = "::"
     port: int = 5222
@@ -87,7 +91,7 @@ class Node:
             domain=found["DOMAIN"],
             handout=Path(found.get("HANDOUT", cls.handout)),
             data=Path(found.get("DATA", cls.data)),
-            audit=Path(found.get("AUDIT", cls.audit)),
+            audit=None if found.get("AUDIT") == "none" else Path(found.get("AUDIT", str(cls.audit))),
             work=Path(found.get("WORK", cls.work)),
             interface=found.get("INTERFACE", cls.interface),
             port=_port(found, "XMPP_PORT", cls.port),
@@ -105,7 +109,7 @@ class Node:
             "DOMAIN": self.domain,
             "HANDOUT": self.handout,
             "DATA": self.data,
-            "AUDIT": self.audit,
+            "AUDIT": self.audit or "none",
             "WORK": self.work,
             "INTERFACE": self.interface,
             "XMPP_PORT": self.port,

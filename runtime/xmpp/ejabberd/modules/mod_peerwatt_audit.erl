@@ -3,7 +3,7 @@
 %% (docker/xmpp/modules/mod_peerwatt_audit.lua), whose head says what is in them; the body itself is never written.
 %% Of a cluster, each node has a record of what it took from its own sessions.
 %%
-%% PEERWATT_AUDIT: where to append; moved away (rotated) it is opened anew with `ejabberdctl reload_config`.
+%% PEERWATT_AUDIT: where to append, or none; moved away (rotated) it is opened anew with `ejabberdctl reload_config`.
 
 -module(mod_peerwatt_audit).
 -behaviour(gen_mod).
@@ -17,12 +17,24 @@
                  <<"reply-by">>, <<"expects-reply">>]).
 
 start(Host, Options) ->
-    ejabberd_hooks:add(user_send_packet, Host, ?MODULE, sent, 10),
-    gen_mod:start_child(?MODULE, Host, Options).
+    case path() of
+        "none" ->
+            ok;
+        _ ->
+            ejabberd_hooks:add(user_send_packet, Host, ?MODULE, sent, 10),
+            gen_mod:start_child(?MODULE, Host, Options)
+    end.
 
 stop(Host) ->
-    ejabberd_hooks:delete(user_send_packet, Host, ?MODULE, sent, 10),
-    gen_mod:stop_child(?MODULE, Host).
+    case path() of
+        "none" ->
+            ok;
+        _ ->
+            ejabberd_hooks:delete(user_send_packet, Host, ?MODULE, sent, 10),
+            gen_mod:stop_child(?MODULE, Host)
+    end.
+
+path() -> os:getenv("PEERWATT_AUDIT").
 
 reload(Host, _New, _Old) ->
     gen_server:call(gen_mod:get_module_proc(Host, ?MODULE), reopen).
@@ -116,7 +128,7 @@ handle_cast(_Request, File) ->
     {noreply, File}.
 
 open(Reopened) ->
-    Path = os:getenv("PEERWATT_AUDIT"),
+    Path = path(),
     %% Half a line that a crash left is ended, so that it does not spoil the next.
     Torn = case file:open(Path, [read, raw, binary]) of
                {ok, Before} ->
