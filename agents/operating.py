@@ -61,6 +61,12 @@ class SlotOperation:
         self._reading: SlotReadings | None = None
         self._delivered = DeliveredSlots()
         self._late: deque[str] = deque()
+        self._unanswered: set[str] = set()
+
+    @property
+    def all_answered(self) -> bool:
+        """Whether everything told of slots was answered, in sessions that are closed too."""
+        return not self._unanswered
 
     @property
     def gathering(self) -> bool:
@@ -149,17 +155,20 @@ class SlotOperation:
         )
         message_id = self._machine.reply(slot.request, Performative.INFORM, delivery, expects_reply=True)
         self._delivered.sent(slot.slot, message_id, known)
+        self._unanswered.add(message_id)
 
     def settled(
         self, envelope: Envelope, body: BillLine | AdjustmentLine, session: OwnSession | None
     ) -> None:
         """Take note that a delivery was settled with, or a correction taken."""
+        self._unanswered.discard(envelope.in_reply_to or "")
         slot = self._delivered.answered(envelope.in_reply_to, refused=False)
         if slot is not None and session is not None and session.number == body.session:
             self._correct(slot, session)
 
     def refused(self, envelope: Envelope, session: OwnSession | None) -> None:
         """Take note of a refusal: what a slot was settled without may be told as its correction."""
+        self._unanswered.discard(envelope.in_reply_to or "")
         slot = self._delivered.answered(envelope.in_reply_to, refused=True)
         if slot is not None and session is not None:
             self._correct(slot, session)
@@ -185,10 +194,11 @@ class SlotOperation:
             expects_reply=True,
         )
         self._delivered.sent(slot, message_id, known)
+        self._unanswered.add(message_id)
 
     def end_session(self) -> None:
         """Forget the session's slots: nothing of them can be corrected any more."""
-        for request in self._late:
+        for request in [*self._late, *(self._reading.asked.values() if self._reading else ())]:
             self._machine.do(Withdraw(request))
         self._reading, self._delivered, self._late = None, DeliveredSlots(), deque()
 

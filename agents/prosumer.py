@@ -48,9 +48,17 @@ from runtime.protocol.machine import (
     Machine,
     Progress,
     Save,
+    StartTimer,
+    StopTimer,
 )
 from runtime.protocol.pairs import pair_of_net
 from runtime.records import MemberRecord, MemberSessionRecord
+
+FAREWELL = "farewell"
+"""Timer, while answers that were lost are waited for before the last session's close is confirmed."""
+
+FAREWELL_SHARE = 0.5
+"""So much of the deadline for that confirmation."""
 
 
 class ProsumerMachine(Machine):
@@ -73,6 +81,7 @@ class ProsumerMachine(Machine):
         self._session: OwnSession | None = None
         self._carried: CarriedOver | None = None
         self._done: list[MemberSessionRecord] = []
+        self._last_close: tuple[Envelope, SessionClosed] | None = None
 
     def standing(self) -> dict[str, Any]:
         """Say how it stands; see ``Machine.standing``."""
@@ -96,6 +105,7 @@ class ProsumerMachine(Machine):
         check_allowed(envelope, body.type)
         if envelope.sender == self._coordinator:
             self._from_coordinator(envelope, body)
+            self._leave_if_answered()
         elif envelope.sender in (self._slots.meters.own, *self._slots.meters.further):
             self._slots.hear(envelope, body, self._session, len(self._done))
         elif envelope.sender == self._steering.controller:
@@ -108,6 +118,9 @@ class ProsumerMachine(Machine):
         """Go on without the readings, or the proposals, that did not come."""
         if name == bargainer.TIMER:
             self._bargainer.deadline()
+            return
+        if name == FAREWELL:
+            self._leave()
             return
         if name != operating.TIMER:
             super().on_timer(name)
@@ -242,10 +255,30 @@ class ProsumerMachine(Machine):
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
 
     def _close(self, envelope: Envelope, body: SessionClosed) -> None:
+        """Confirm that a session is closed; the last one once nothing is unanswered any more.
+
+        The coordinator is there until then: an answer that was lost comes again when it is asked for again.
+        """
+        session = self._session_of(body.session)
+        if body.last:
+            self._last_close = (envelope, body)
+            if not self._slots.all_answered:
+                self.do(StartTimer(FAREWELL, FAREWELL_SHARE * self._config.timing.round_deadline_s))
+            return
+        self._end_session(session)
+        self.reply(envelope, Performative.CONFIRM, Acknowledged())
+
+    def _leave_if_answered(self) -> None:
+        if self._last_close is not None and self._slots.all_answered:
+            self.do(StopTimer(FAREWELL))
+            self._leave()
+
+    def _leave(self) -> None:
+        """Confirm the close of the last session, and leave."""
+        assert self._last_close is not None, "the last session is closed"
+        (envelope, body), self._last_close = self._last_close, None
         self._end_session(self._session_of(body.session))
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
-        if not body.last:
-            return
         record = MemberRecord(
             member=self._config.name,
             kind=self._config.kind,

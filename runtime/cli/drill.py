@@ -61,7 +61,11 @@ def drill(
     resolved = resolve(builtin if scenario is None else scenario)
     folder = _folder(keep)
     one = Drill(resolved, folder, seed, deadline_s)
-    cases = [(fault, phase) for fault in chosen for phase in when]
+    cases = [
+        (fault, phase)
+        for fault in chosen
+        for phase in [each for each in when if each in fault.phases] or fault.phases
+    ]
 
     def say(number: int, text: str) -> None:
         if not as_json:

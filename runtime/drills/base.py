@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
-from runtime.drills.moments import STEP_OF, Moment
+from runtime.drills.moments import STEP_OF, MarketPhase, Moment, Step, draw_moment
 from runtime.errors import FleetError
 from runtime.fleet.children import Child
 from runtime.messaging.connection import Connection
@@ -72,6 +73,7 @@ class Fault(ABC):
         breaks_off: whether the run ends by it, to go on by being resumed.
         hits_member: whether it hits one member alone.
         says_nonsense: whether that member says what all have to refuse.
+        phases: of the market, in which it can strike.
     """
 
     name: ClassVar[str]
@@ -80,10 +82,20 @@ class Fault(ABC):
     breaks_off: ClassVar[bool] = False
     hits_member: ClassVar[bool] = False
     says_nonsense: ClassVar[bool] = False
+    phases: ClassVar[tuple[MarketPhase, ...]] = get_args(MarketPhase)
 
     def __init__(self, struck: Struck) -> None:
         """Prepare; nothing is done yet."""
         self.struck = struck
+
+    @classmethod
+    def moment(cls, steps: Sequence[Step], phase: MarketPhase, rng: random.Random) -> Moment:
+        """When it strikes, of an undisturbed run's rounds, or slots.
+
+        Raises:
+            PeerwattError: there are none.
+        """
+        return draw_moment(steps, phase, rng)
 
     @abstractmethod
     def strike(self) -> None:

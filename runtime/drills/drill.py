@@ -16,7 +16,7 @@ from runtime.configuration import Timing
 from runtime.drills.base import Fault
 from runtime.drills.judging import Judgement, judge
 from runtime.drills.madness import Refused, refused_of
-from runtime.drills.moments import STEP_OF, MarketPhase, Moment, Step, draw_moment
+from runtime.drills.moments import STEP_OF, MarketPhase, Moment, Step
 from runtime.drills.worker import Order
 from runtime.errors import PeerwattError
 from runtime.fleet.resume import check_resumable
@@ -141,7 +141,7 @@ class Drill:
         order = Order(
             fault=kind.name,
             victim=rng.choice(self._victims()),
-            moment=draw_moment(steps, phase, rng),
+            moment=kind.moment(steps, phase, rng),
             seed=rng.randrange(2**31),
         )
         path = self.folder / f"{kind.name}-{phase}"

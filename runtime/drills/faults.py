@@ -6,7 +6,7 @@ from runtime.drills.base import Fault
 from runtime.drills.connections import Cut, Delay
 from runtime.drills.disk import DiskFull
 from runtime.drills.madness import Mad
-from runtime.drills.messages import Drop, Duplicate
+from runtime.drills.messages import Drop, DropLast, Duplicate
 from runtime.drills.processes import KillCoordinator, KillFleet, KillMember, KillServer, Silent
 from runtime.errors import InputError
 
@@ -18,6 +18,7 @@ _ALL: tuple[type[Fault], ...] = (
     Cut,
     Delay,
     Drop,
+    DropLast,
     Duplicate,
     Silent,
     Mad,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from runtime.drills.base import Fault
 from runtime.drills.lossy.__main__ import Lossiness
+from runtime.drills.moments import MarketPhase, Moment, Step
 
 SHARE, SECONDS = 0.3, 3.0
+
+LAST_WORDS = ("bill-line", "session-closed")
+"""What a coordinator says last."""
 
 
 class _Lossy(Fault):
@@ -47,3 +53,32 @@ class Duplicate(_Lossy):
 
     name = how = "duplicate"
     does = f"of all agents' messages {SHARE:.0%} arrive twice, for {SECONDS:g} s"
+
+
+class DropLast(Fault):
+    """What members are told last gets lost, when nobody speaks any more."""
+
+    name = "drop-last"
+    phases = ("operating",)
+    does = "the last slot's bill lines and the bills get lost once each, as the market closes"
+
+    def program(self, name: str, module: str, arguments: list[str]) -> tuple[str, list[str]]:
+        """Start the agent's program by way of one that spoils its transport."""
+        settings = Lossiness(
+            how="drop-once", share=1.0, types=LAST_WORDS, seed=name, flag=self.struck.flag.absolute()
+        )
+        return "runtime.drills.lossy", [settings.model_dump_json(), module, *arguments]
+
+    @classmethod
+    def moment(cls, steps: Sequence[Step], phase: MarketPhase, rng: random.Random) -> Moment:
+        """The last slot but one, so that the last is hit whole."""
+        session, number = steps[max(0, len(steps) - 2)]
+        return Moment(phase=phase, session=session, number=number, delay_s=0.0)
+
+    def strike(self) -> None:
+        """Begin; it ends with the run."""
+        self.struck.flag.touch()
+
+    def over(self) -> None:
+        """End."""
+        self.struck.flag.unlink(missing_ok=True)

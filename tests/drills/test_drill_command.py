@@ -16,7 +16,7 @@ COMMUNITY = Path(__file__).parents[2] / "runtime" / "drills" / "community.toml"
 
 
 def test_a_drill_kills_and_silences_and_says_what_came_of_it(tmp_path: Path) -> None:
-    faults = "kill-coordinator,kill-fleet,cut,silent"
+    faults = "kill-coordinator,kill-fleet,cut,silent,drop-last"
     done = call(
         *("drill", "--faults", faults, "--phases", "operating", "--keep", tmp_path / "kept", "--json"),
         timeout_s=240.0,
@@ -24,7 +24,10 @@ def test_a_drill_kills_and_silences_and_says_what_came_of_it(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert not told["harmed"]
-    killed, gone, cut, silent = told["cases"]
+    killed, gone, cut, silent, dropped = told["cases"]
+    assert dropped["judgement"]["ledger"] == "equal"
+    assert dropped["judgement"]["findings"] == [], "no bill line is missing in any log"
+    assert dropped["judgement"]["repeated"] >= 8, "the last bill lines and the bills, once more each"
     assert killed["restarts"] == {"coordinator": 1}
     assert killed["judgement"]["ledger"] == "equal"
     assert gone["resumed"]

@@ -47,3 +47,26 @@ def test_a_share_of_messages_fares_badly_while_the_flag_is_there(
     assert 0.2 < times.count(each) / MESSAGES < 0.4
     flag.unlink()
     assert told() == [1] * MESSAGES
+
+
+def test_words_of_some_types_are_dropped_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    def transmit(agent: object, envelope: Envelope) -> bool:
+        sent.append(envelope.message_id)
+        return True
+
+    monkeypatch.setattr(ConnectedAgent, "transmit", transmit)
+    flag = tmp_path / "on"
+    make_lossy(Lossiness(how="drop-once", share=1.0, types=("bill-line",), seed="1", flag=flag))
+    messages = [
+        Envelope("a@x", "b@x", Performative.INFORM, "market", "s", str(number), f'{{"type": "{kind}"}}')
+        for number, kind in enumerate(("bill-line", "agreement", "bill-line"))
+    ]
+    for on in (False, True, True):
+        if on:
+            flag.touch()
+        for message in messages:
+            assert ConnectedAgent.transmit(Played(), message)  # type: ignore[arg-type]
+        sent.append("")
+    assert "".join(f"{each or '|'}" for each in sent) == "012|1|012|"

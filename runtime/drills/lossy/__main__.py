@@ -6,6 +6,7 @@ connection, and so was logged as sent, like what is lost on the way.
 
 from __future__ import annotations
 
+import json
 import random
 from importlib import import_module
 from pathlib import Path
@@ -22,16 +23,18 @@ class Lossiness(BaseModel):
     """How messages fare.
 
     Attributes:
-        how: whether they are dropped, or sent twice.
-        share: of messages, drawn one by one.
+        how: whether they are dropped, or sent twice, or dropped once and carried when they are repeated.
+        share: of messages, drawn one by one; of those to be dropped once all.
+        types: of bodies that are dropped once.
         seed: draws them; each process has one of its own.
         flag: file that is there while messages fare so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    how: Literal["drop", "duplicate"]
+    how: Literal["drop", "duplicate", "drop-once"]
     share: float = Field(ge=0, le=1)
+    types: tuple[str, ...] = ()
     seed: str
     flag: Path
 
@@ -40,8 +43,15 @@ def make_lossy(settings: Lossiness) -> None:
     """Have all agents of this process send so from now on."""
     rng = random.Random(settings.seed)
     transmit = ConnectedAgent.transmit
+    dropped: set[tuple[str, str]] = set()
 
     def transmit_badly(agent: ConnectedAgent, envelope: Envelope) -> bool:
+        if settings.how == "drop-once":
+            message = envelope.sender, envelope.message_id
+            if message in dropped or not settings.flag.exists() or not _is_one_of(envelope, settings.types):
+                return transmit(agent, envelope)
+            dropped.add(message)
+            return agent.connected
         if not settings.flag.exists() or rng.random() >= settings.share:
             return transmit(agent, envelope)
         if settings.how == "drop":
@@ -49,6 +59,10 @@ def make_lossy(settings: Lossiness) -> None:
         return transmit(agent, envelope) and transmit(agent, envelope)
 
     setattr(ConnectedAgent, "transmit", transmit_badly)  # noqa: B010 - a method, by a function
+
+
+def _is_one_of(envelope: Envelope, types: tuple[str, ...]) -> bool:
+    return json.loads(envelope.body).get("type") in types
 
 
 def main(arguments: list[str], watcher: Watcher) -> int:
