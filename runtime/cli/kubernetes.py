@@ -39,8 +39,14 @@ def kubernetes(
         list[str] | None, typer.Option(help="A member that runs elsewhere, by invitation.")
     ] = None,
     members_per_container: Annotated[int, typer.Option(help="Members that a container serves.")] = 1,
+    xmpp_nodes: Annotated[
+        int,
+        typer.Option(
+            min=1, max=16, help="Nodes of an ejabberd cluster that carries the community; 1: Prosody does."
+        ),
+    ] = 1,
 ) -> None:
-    """Write Kubernetes manifests that run SCENARIO: jobs, Prosody, secrets, volumes, policies.
+    """Write Kubernetes manifests that run SCENARIO: jobs, XMPP server, secrets, volumes, policies.
 
     Certificates and secrets are made in RUNS first and are in the manifests: keep these secret too.
     """
@@ -60,7 +66,7 @@ def kubernetes(
     run = runs / f"kubernetes-{prefix}"
     placement = placed(members_per_container, elsewhere)
     deployment = prepare_run(str(path), run, None, server_name(prefix), outside, data, setting, placement)
-    documents = manifests(deployment, Cluster(prefix, image, storage_class, storage), elsewhere)
+    documents = manifests(deployment, Cluster(prefix, image, storage_class, storage, xmpp_nodes), elsewhere)
     emit(as_yaml(MARK, loaded.community.name, documents), out, MARK)
     tell(out, f"{len(members) - len(elsewhere)} members. Start it with: kubectl apply -f {out or 'FILE'}")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli.server_choice import ACCOUNTS_HELP, XMPP_HELP, chosen_server
+from runtime.cli.server_choice import ACCOUNTS_HELP, NODES_HELP, XMPP_HELP, chosen_server
 from runtime.errors import InputError
 
 
@@ -43,6 +43,7 @@ def run(
         typer.Option(help="Members that a process serves; all messages still go over XMPP."),
     ] = 1,
     xmpp: Annotated[str, typer.Option(help=XMPP_HELP)] = "embedded",
+    xmpp_nodes: Annotated[int, typer.Option(help=NODES_HELP)] = 1,
     accounts: Annotated[Path | None, typer.Option(help=ACCOUNTS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -55,7 +56,7 @@ def run(
     from runtime.scenario.summary import notices
 
     check_members_per_process(members_per_process)
-    server = chosen_server(xmpp, accounts, server_record=server_record)
+    server = chosen_server(xmpp, accounts, server_record=server_record, nodes=xmpp_nodes)
     resolved = resolve(scenario, data, setting, start=start)
     server.check(resolved)
     directory = RunDirectory(new_directory(runs, name, resolved.name))

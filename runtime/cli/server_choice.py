@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from runtime.scenario.resolve import ResolvedScenario
 
 XMPP_HELP = (
-    "XMPP server: embedded, prosody (an installed one, in a private directory), or HOST[:PORT] of one that "
-    "you run, with --accounts."
+    "XMPP server: embedded, prosody or ejabberd (installed, here in a private directory), or HOST[:PORT] of "
+    "one that you run, with --accounts."
 )
+
+NODES_HELP = "Nodes of a cluster that ejabberd is to be; agents are spread over them."
 
 ACCOUNTS_HELP = "Accounts on a server that you run; `peerwatt xmpp accounts` writes such a file."
 
@@ -29,27 +31,26 @@ class OwnServer:
     """A server that the fleet starts itself.
 
     Attributes:
-        prosody: an installed Prosody; else the embedded one.
+        kind: the embedded one, or an installed one.
+        nodes: of how many it is, if it is ejabberd.
     """
 
-    prosody: bool = False
+    kind: Literal["embedded", "prosody", "ejabberd"] = "embedded"
+    nodes: int = 1
 
     def check(self, resolved: ResolvedScenario) -> None:
         """See that it can be started.
 
         Raises:
-            InputError: Prosody is not installed.
+            InputError: it is not installed.
         """
-        if self.prosody:
-            from runtime.xmpp.prosody.private import installed_prosody
-
-            installed_prosody()
+        _check_installed(self.kind)
 
     def keep(self, directory: RunDirectory) -> None:
         """Have a run's fleet be on it; its configuration is not complete yet."""
         from runtime.fleet.servers import keep_server
 
-        keep_server(directory, "prosody" if self.prosody else "embedded")
+        keep_server(directory, self.kind, self.nodes)
 
 
 class ServerOfOthers:
@@ -113,37 +114,66 @@ class ServerOfOthers:
         keep_server(directory, "existing")
 
 
+def _check_installed(kind: str) -> None:
+    """See that a server that a run starts itself is on this machine.
+
+    Raises:
+        InputError: it is not.
+    """
+    if kind == "prosody":
+        from runtime.xmpp.prosody.private import installed_prosody
+
+        installed_prosody()
+    if kind == "ejabberd":
+        from runtime.xmpp.ejabberd.node import installed_libraries
+
+        installed_libraries()
+
+
 def chosen_server(
-    xmpp: str, accounts: Path | None = None, *, server_record: bool = False
+    xmpp: str, accounts: Path | None = None, *, server_record: bool = False, nodes: int = 1
 ) -> OwnServer | ServerOfOthers:
     """Read the options.
 
     Args:
-        xmpp: ``embedded``, ``prosody`` or ``HOST[:PORT]``.
+        xmpp: ``embedded``, ``prosody``, ``ejabberd`` or ``HOST[:PORT]``.
         accounts: file of accounts.
         server_record: whether the server is to keep a record.
+        nodes: of how many nodes ejabberd is to be.
 
     Raises:
         InputError: they do not go together, or the file cannot be used.
     """
-    if xmpp in ("embedded", "prosody"):
+    from runtime.fleet.servers import MOST_NODES
+
+    if nodes != 1 and (xmpp != "ejabberd" or not 1 <= nodes <= MOST_NODES):
+        raise InputError(
+            f"--xmpp-nodes: found {nodes} with --xmpp {xmpp}, expected 1, or up to {MOST_NODES} with "
+            "--xmpp ejabberd"
+        )
+    own: dict[str, Literal["embedded", "prosody", "ejabberd"]] = {
+        "embedded": "embedded",
+        "prosody": "prosody",
+        "ejabberd": "ejabberd",
+    }
+    if kind := own.get(xmpp):
         if accounts is not None:
             raise InputError(
                 f"--accounts: found {accounts}, expected --xmpp HOST[:PORT] with it: of --xmpp {xmpp} a run "
                 "makes the accounts itself"
             )
-        return OwnServer(prosody=xmpp == "prosody")
+        return OwnServer(kind, nodes)
     from runtime.deployment.address import Address
 
-    address = Address.parse(xmpp, "--xmpp (embedded, prosody, or a server)")
+    address = Address.parse(xmpp, "--xmpp (embedded, prosody, ejabberd, or a server)")
     if server_record:
         raise InputError(
-            f"--server-record: expected --xmpp embedded or prosody with it, found {xmpp}, which keeps what "
-            "its configuration says; where it has our mod_peerwatt_audit, see `verify --server-record`"
+            f"--server-record: expected --xmpp embedded, prosody or ejabberd with it, found {xmpp}, which "
+            "keeps what its configuration says; if that has mod_peerwatt_audit, see `verify --server-record`"
         )
     if accounts is None:
         raise InputError(
-            f"--xmpp {xmpp}: expected embedded, prosody, or a server with --accounts FILE; "
+            f"--xmpp {xmpp}: expected embedded, prosody, ejabberd, or a server with --accounts FILE; "
             "`peerwatt xmpp accounts SCENARIO --domain DOMAIN` writes one"
         )
     return ServerOfOthers(address, accounts)
@@ -171,10 +201,7 @@ def check_server_again(
             raise InputError(
                 f"--xmpp, --accounts: this run is on a server of its own ({kind}), expected neither"
             )
-        if kind == "prosody":
-            from runtime.xmpp.prosody.private import installed_prosody
-
-            installed_prosody()
+        _check_installed(kind)
         return
     from runtime.deployment.address import Address
     from runtime.xmpp.existing.accounts_file import ServerAccounts

@@ -27,6 +27,9 @@ SERVER = "xmpp"
 SERVER_COMMAND = ["prosody", "-F"]
 """What the XMPP server's container runs."""
 
+NODE_COMMAND = ["python", "-m", "runtime.xmpp.ejabberd"]
+"""What the container of a node of ejabberd runs, where one server is not enough."""
+
 DASHBOARD_PORT = 8765
 """Where the dashboard listens in its container."""
 

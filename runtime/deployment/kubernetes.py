@@ -17,6 +17,7 @@ from runtime.deployment.archive import RUN_ARCHIVE, archive_run
 from runtime.deployment.containers import (
     AUDIT_DIR,
     HANDOUT,
+    NODE_COMMAND,
     RUNS_DIR,
     SERVER,
     SERVER_COMMAND,
@@ -26,9 +27,11 @@ from runtime.deployment.containers import (
 )
 from runtime.deployment.deployment import Deployment
 from runtime.deployment.holders import DASHBOARD, prosumer
+from runtime.deployment.kubernetes_nodes import server_nodes
 from runtime.deployment.kubernetes_watching import dashboard, probes
 from runtime.errors import InputError
 from runtime.rundir import COORDINATOR, COORDINATORS
+from runtime.xmpp.ejabberd.node import COOKIE_FILE, ensure_cookie
 
 MAX_SECRET_BYTES = 1_000_000
 """Most that a cluster takes as one Secret (1 MiB, with the names of its keys)."""
@@ -51,12 +54,14 @@ class Cluster:
         image: the image, where the cluster finds it.
         storage_class: of the volumes; the cluster's default if None.
         storage: size of each volume.
+        xmpp_nodes: nodes of ejabberd that carry the community together; 1: Prosody does alone.
     """
 
     name: str
     image: str
     storage_class: str | None = None
     storage: str = "1Gi"
+    xmpp_nodes: int = 1
 
     def labels(self, component: str) -> dict[str, str]:
         """Labels of one component of the fleet (Kubernetes' recommended ones)."""
@@ -122,8 +127,15 @@ def manifests(deployment: Deployment, cluster: Cluster, remote: Sequence[str] = 
 
 
 def _server(deployment: Deployment, cluster: Cluster, domain: str) -> list[Manifest]:
-    files = {path.name: path for path in sorted(deployment.server_dir.iterdir()) if path.is_file()}
-    pod = _pod(cluster, SERVER, SERVER_COMMAND, files, {"stored": STORED_DIR, "audit": AUDIT_DIR}, "Always")
+    if cluster.xmpp_nodes > 1:
+        ensure_cookie(deployment.server_dir)
+    files = {
+        path.name: path
+        for path in sorted(deployment.server_dir.iterdir())
+        if path.is_file() and (cluster.xmpp_nodes > 1 or path.name != COOKIE_FILE)
+    }
+    command = NODE_COMMAND if cluster.xmpp_nodes > 1 else SERVER_COMMAND
+    pod = _pod(cluster, SERVER, command, files, {"stored": STORED_DIR, "audit": AUDIT_DIR}, "Always")
     (container,) = pod["spec"]["containers"]
     container["env"] = [
         {"name": "PEERWATT_DOMAIN", "value": domain},
@@ -133,18 +145,23 @@ def _server(deployment: Deployment, cluster: Cluster, domain: str) -> list[Manif
     probe = {"exec": {"command": ["sh", "-c", health_command(domain)]}, "timeoutSeconds": 5}
     container["readinessProbe"] = {**probe, "periodSeconds": 5}
     container["livenessProbe"] = {**probe, "periodSeconds": 20, "initialDelaySeconds": 20}
+    reached = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": cluster.metadata(SERVER),
+        "spec": {
+            "selector": cluster.labels(SERVER),
+            "ports": [{"name": "xmpp-client", "port": CLIENT_PORT, "targetPort": "xmpp-client"}],
+        },
+    }
+    claim = _claim(cluster, SERVER)
+    if cluster.xmpp_nodes > 1:
+        nodes = server_nodes(cluster.metadata(SERVER), pod, claim["spec"], cluster.xmpp_nodes)
+        return [_secret(cluster, SERVER, files), reached, *nodes]
     return [
         _secret(cluster, SERVER, files),
-        _claim(cluster, SERVER),
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": cluster.metadata(SERVER),
-            "spec": {
-                "selector": cluster.labels(SERVER),
-                "ports": [{"name": "xmpp-client", "port": CLIENT_PORT, "targetPort": "xmpp-client"}],
-            },
-        },
+        claim,
+        reached,
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",

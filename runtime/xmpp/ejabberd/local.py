@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -14,19 +13,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runtime.errors import FleetError
-from runtime.files import write_text_atomically
 from runtime.messaging.connection import Connection
-from runtime.xmpp.ejabberd.node import COOKIE_FILE, WITH_PARENT, Node
+from runtime.xmpp.ejabberd.node import WITH_PARENT, Node, ensure_cookie
 
 READY_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
-
-
-def ensure_cookie(handout: Path) -> None:
-    """Make the secret by which a cluster's nodes know each other (256 random bits), unless it is there."""
-    path = handout / COOKIE_FILE
-    if not path.exists():
-        write_text_atomically(path, secrets.token_hex(32) + "\n", 0o600)
 
 
 def loopback_hosts(count: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ from runtime.files import write_text_atomically
 
 COOKIE_FILE = "cookie"
 """In the handout of a cluster's nodes: what they know each other by."""
+
+NODES_PORT = 5210
+"""Where the nodes of a cluster reach each other."""
 
 WITH_PARENT = "--with-parent"
 """Argument of a node that is to end when the process that started it does."""
@@ -39,7 +43,7 @@ class Node:
         audit: file of the server's own record of messages (``AUDIT``: /var/log/peerwatt/messages.jsonl, or
             none).
         work: folder for files made at each start; private (``WORK``: /tmp/ejabberd).
-        interface: address to listen on (``INTERFACE``: ``::``, which is all).
+        interface: address to listen on (``INTERFACE``: 0.0.0.0; ``::`` for IPv6 too).
         port: for clients (``XMPP_PORT``: 5222).
         unlimited: accounts without a rate limit (``UNLIMITED``, by spaces: coordinator).
         log_level: least important level to log (``XMPP_LOG``: info).
@@ -55,13 +59,13 @@ class Node:
     data: Path = Path("/var/lib/peerwatt")
     audit: Path | None = Path("/var/log/peerwatt/messages.jsonl")
     work: Path = Path("/tmp/ejabberd")
-    interface: str = "::"
+    interface: str = "0.0.0.0"
     port: int = 5222
     unlimited: tuple[str, ...] = ("coordinator",)
     log_level: str = "info"
     name: str = ""
     nodes: tuple[str, ...] = ()
-    nodes_port: int = 5210
+    nodes_port: int = NODES_PORT
     nodes_interface: str = ""
 
     @classmethod
@@ -201,6 +205,13 @@ class Node:
 
 _QUIET_SCHEDULERS = ("+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none")
 """Waiting schedulers sleep: agents on the same machine have a use for the processor."""
+
+
+def ensure_cookie(handout: Path) -> None:
+    """Make the secret by which a cluster's nodes know each other (256 random bits), unless it is there."""
+    path = handout / COOKIE_FILE
+    if not path.exists():
+        write_text_atomically(path, secrets.token_hex(32) + "\n", 0o600)
 
 
 def installed_libraries() -> Path:
