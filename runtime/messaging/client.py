@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections.abc import Callable
@@ -106,7 +107,9 @@ class SlimClient(ClientXMPP):
         """Cut the connection, if there still is one, and end everything that runs for it."""
         self._end(Ending("discarded"))
         self.cancel_connection_attempt()
-        self.abort()
+        # Python 3.11.2's TLS transport, for one, cannot be aborted once it has lost its connection.
+        with contextlib.suppress(AttributeError):
+            self.abort()
         for task in (self._pinging, self._run_out_filters):
             if task is not None:
                 task.cancel()

@@ -298,3 +298,21 @@ async def test_what_is_sent_at_once_is_written_at_once_and_in_order(tmp_path):
         assert receiver.envelopes == sent
         assert len(writes) == 1
         await asyncio.gather(sender.stop(), receiver.stop())
+
+
+async def test_an_agent_dials_again_though_its_transport_cannot_be_aborted_any_more(
+    tmp_path,
+):
+    """As asyncio's in Python 3.11.2, that of Debian 12, when the connection was lost before it is aborted."""
+    async with embedded(tmp_path) as (server, connection):
+        agent = RecordingAgent(connection, "a")
+        await asyncio.wait_for(agent.start(), 10)
+
+        def cannot_be():
+            raise AttributeError("'NoneType' object has no attribute '_abort'")
+
+        agent.client.abort = cannot_be
+        await disconnect(server)
+        await agent.until(lambda: agent.connects == 2)
+        assert not agent.refused.done()
+        await agent.stop()
