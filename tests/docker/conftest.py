@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from disturbed_fleet import Day, disturbed_day
 from engine import Project, base_image, docker_engine, fill_wheelhouse, peerwatt, source_copy
 
 from runtime.rundir import RunDirectory
@@ -69,8 +70,22 @@ def built(engine: None, local_ledger: Future[bytes], source: Path) -> Project:
             "PEERWATT_UID": user_id,
             "PEERWATT_GID": user_id,
             "PEERWATT_BASE": base,
-            "PEERWATT_IMAGE": "peerwatt-test",
+            "PEERWATT_IMAGE": os.environ.get("PEERWATT_TEST_IMAGE", "peerwatt-test"),
+            "PEERWATT_HEALTH_INTERVAL": "5s",
         },
     )
     project.compose("build", timeout_s=300)
     return project
+
+
+@pytest.fixture(scope="session")
+def day(built: Project, scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+    """A day of the example in containers with all that may befall it; server and dashboard still run."""
+    with disturbed_day(built, scenario, tmp_path_factory.mktemp("elsewhere")) as over:
+        yield over
+
+
+@pytest.fixture(scope="session")
+def finished(day: Day) -> Project:
+    """The fleet of that day."""
+    return day.project

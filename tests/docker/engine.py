@@ -51,21 +51,24 @@ def run(*command: str | Path, timeout_s: float, env: Mapping[str, str] | None = 
 
 
 @functools.cache
-def compose_command() -> tuple[str, ...]:
-    """``docker compose`` where the plugin is there, else ``docker-compose`` 1.29; empty without either.
+def compose_commands() -> list[tuple[str, ...]]:
+    """``docker compose`` where the plugin is there, ``docker-compose`` 1.29 where that is.
 
     PEERWATT_TEST_COMPOSE names one of them where both are there.
     """
     if named := os.environ.get("PEERWATT_TEST_COMPOSE"):
-        return tuple(named.split())
+        return [tuple(named.split())]
+    found: list[tuple[str, ...]] = []
     if shutil.which("docker") and outcome("docker", "compose", "version", timeout_s=30).returncode == 0:
-        return ("docker", "compose")
-    return ("docker-compose",) if shutil.which("docker-compose") else ()
+        found.append(("docker", "compose"))
+    if shutil.which("docker-compose"):
+        found.append(("docker-compose",))
+    return found
 
 
 def check_tools() -> None:
     missing = {package for tool, package in PACKAGES.items() if shutil.which(tool) is None}
-    if not compose_command():
+    if not compose_commands():
         missing.add("docker-compose")
     needed = " ".join(sorted(missing))
     assert not missing, f"install these Debian packages to test the container fleet: {needed}"
@@ -163,10 +166,13 @@ class Project:
     run_name: str
     settings: dict[str, str]
     port: int = field(default_factory=free_port)
+    dashboard_port: int = field(default_factory=free_port)
+    tool: tuple[str, ...] = field(default_factory=lambda: compose_commands()[0])
 
     @property
     def env(self) -> dict[str, str]:
-        return {**self.settings, "PEERWATT_RUN": self.run_name, "PEERWATT_PORT": str(self.port)}
+        ports = {"PEERWATT_PORT": str(self.port), "PEERWATT_DASHBOARD_PORT": str(self.dashboard_port)}
+        return {**self.settings, **ports, "PEERWATT_RUN": self.run_name}
 
     @property
     def source(self) -> Path:
@@ -179,7 +185,7 @@ class Project:
 
     def compose(self, *arguments: str, timeout_s: float = 60) -> str:
         return run(
-            *(*compose_command(), "--project-name", self.name, "--file", self.file, *arguments),
+            *(*self.tool, "--project-name", self.name, "--file", self.file, *arguments),
             env=self.env,
             timeout_s=timeout_s,
         )
@@ -206,6 +212,21 @@ class Project:
         state = self.container(service)["State"]
         assert isinstance(state, dict)
         return state
+
+    def services(self) -> list[str]:
+        """Names of all services that have a container."""
+        return self.compose("ps", "--all", "--services").split()
+
+    def health(self, service: str) -> str:
+        """``starting``, ``healthy`` or ``unhealthy``; empty where nobody asks."""
+        health = self.state(service).get("Health")
+        return str(health["Status"]) if isinstance(health, dict) else ""
+
+    def restarts(self, service: str) -> int:
+        """How often the engine has started a service's container again."""
+        count = self.container(service)["RestartCount"]
+        assert isinstance(count, int)
+        return count
 
     def up(self, timeout_s: float) -> None:
         """Start everything from images that are there; a failure shows what the services said."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
-import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from disturbed_fleet import KILLED, MEMBERS, METERED, REMOTE, TRAITOR, Day, lines_of
 from engine import REPOSITORY, Outcome, Project, outcome, peerwatt, run
 
 from runtime.cli.compose import ContainerFleet, render
@@ -26,129 +23,8 @@ from runtime.records import MemberRecord
 from runtime.rundir import COORDINATOR, RunDirectory, attached_meter_account, meter_account
 from runtime.scenario.load import load_scenario
 from runtime.xmpp.authority import ensure_credentials
-from tests.deployment import attacks
 
 pytestmark = pytest.mark.docker
-
-MEMBERS = [member.name for member in load_scenario("example").members]
-METERED, KILLED, REMOTE, TRAITOR = MEMBERS[0], MEMBERS[5], MEMBERS[-1], MEMBERS[2]
-RUN_LIMIT_S = 200.0
-
-
-def lines_of(log: Path) -> int:
-    return log.read_bytes().count(b"\n") if log.is_file() else 0
-
-
-def wait_for_progress(project: Project, agent: str, lines: int) -> None:
-    """Wait until an agent has logged so many lines more."""
-    log = RunDirectory(project.run_directory).log(agent)
-    target, deadline = lines_of(log) + lines, time.monotonic() + RUN_LIMIT_S
-    while lines_of(log) < target:
-        assert time.monotonic() < deadline, f"{agent} does not go on:\n{project.logs()}"
-        time.sleep(0.05)
-
-
-def kill(project: Project, service: str) -> None:
-    """Kill a container's first process, as a crash would."""
-    state = project.state(service)
-    pid = state["Pid"]
-    assert isinstance(pid, int)
-    assert state["Running"]
-    assert pid > 1, f"{service} is over too early: this would prove nothing"
-    os.kill(pid, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def member_elsewhere(project: Project, folder: Path) -> Iterator[None]:
-    """A member in a container on none of the fleet's networks, with nothing but its invitation."""
-    file, container = folder / "invited" / "join.json", f"{project.name}-remote"
-    file.parent.mkdir()
-    peerwatt(
-        project.source,
-        "invite",
-        project.run_directory,
-        REMOTE,
-        "--address",
-        f"127.0.0.1:{project.port}",
-        "--out",
-        file,
-    )
-    user = project.settings["PEERWATT_UID"]
-    (folder / "remote").mkdir()
-    for path in (file, folder / "remote"):
-        os.chown(path, int(user), int(user))
-    try:
-        run(
-            *(
-                "docker",
-                "run",
-                "--detach",
-                "--name",
-                container,
-                "--network",
-                "host",
-                "--user",
-                f"{user}:{user}",
-            ),
-            *("--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp", "--restart", "on-failure:10"),
-            *("--volume", f"{file.parent}:/invited:ro", "--volume", f"{folder / 'remote'}:/runs/{REMOTE}"),
-            *(project.settings["PEERWATT_IMAGE"], "peerwatt", "join", "/invited/join.json"),
-            *("--run", f"/runs/{REMOTE}"),
-            timeout_s=60,
-        )
-        yield
-    finally:
-        outcome("docker", "rm", "--force", container, timeout_s=30)
-
-
-@pytest.fixture(scope="module")
-def disturbed(
-    built: Project, scenario: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Project, Path]]:
-    """A fleet whose day is over, and the folder of a member that ran elsewhere; its server still runs.
-
-    On that day the coordinator and a member were killed, the server restarted, secrets rotated, a meter was
-    attached from this machine, everything was taken down and up again, and strangers tried what they could.
-    """
-    file = built.file.with_name("patient.yaml")
-    runs = built.source / "runs"
-    words = ("--out", file, "--runs", runs, "--source", built.source, "--remote", REMOTE)
-    peerwatt(built.source, "compose", scenario, *words)
-    project = Project(f"peerwatt-test-{os.getpid()}", file, "disturbed", built.settings)
-    folder = tmp_path_factory.mktemp("elsewhere")
-    directory = RunDirectory(project.run_directory)
-    try:
-        project.up(timeout_s=90)
-        with member_elsewhere(project, folder):
-            wait_for_progress(project, KILLED, 20)
-            kill(project, prosumer(KILLED))
-            kill(project, COORDINATOR)
-            here = [member for member in MEMBERS if member != REMOTE]
-            peerwatt(built.source, "secrets", "rotate", directory.path, COORDINATOR, *here)
-            # Not by Compose, whose second version restarts all that depends on it too.
-            run("docker", "restart", "--time", "3", str(project.container("xmpp")["Id"]), timeout_s=60)
-            wait_for_progress(project, COORDINATOR, 20)
-            peerwatt(built.source, "meter", "attach", directory.path, METERED, "--source", "simulated:")
-            connection = Deployment(directory).outside()
-            for attack in attacks.STRANGERS:
-                attack(connection, TRAITOR)
-            attacks.floods(connection, TRAITOR)
-            assert project.state(COORDINATOR)["Running"], (
-                "the day was over too early: this would prove nothing"
-            )
-            project.compose("down", "--timeout", "5", timeout_s=120)
-            project.up(timeout_s=90)
-            code = project.wait_until_ended(COORDINATOR, RUN_LIMIT_S)
-            assert code == 0, project.logs()
-        yield project, folder / "remote"
-    finally:
-        project.remove()
-        assert project.left_behind() == ""
-
-
-@pytest.fixture(scope="module")
-def finished(disturbed: tuple[Project, Path]) -> Project:
-    return disturbed[0]
 
 
 def test_compose_file_is_the_one_written_for_the_example() -> None:
@@ -177,9 +53,8 @@ def test_the_attached_meter_was_read(finished: Project) -> None:
     assert attached_meter_account(METERED) in {meter for session in sessions for meter in session.meter}
 
 
-def test_the_member_elsewhere_kept_its_log_and_record_there(disturbed: tuple[Project, Path]) -> None:
-    project, elsewhere = disturbed
-    here, there = RunDirectory(project.run_directory), RunDirectory(elsewhere)
+def test_the_member_elsewhere_kept_its_log_and_record_there(day: Day) -> None:
+    here, there = RunDirectory(day.project.run_directory), RunDirectory(day.elsewhere)
     assert not here.log(REMOTE).exists()
     assert not here.member_record(REMOTE).exists()
     assert MemberRecord.load(there.member_record(REMOTE)).sessions

@@ -1,20 +1,24 @@
-"""The example as a Docker Swarm stack on one node, left to itself, beside a local run."""
+"""The example as a Docker Swarm stack on one node, four members a container, beside a local run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import signal
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+import yaml
 from engine import Project, free_port, outcome, peerwatt, run
 
 from runtime.deployment.address import DOMAIN
-from runtime.deployment.holders import prosumer
+from runtime.deployment.containers import SIGNS_DIR, sign_command
+from runtime.deployment.deployment import Deployment
 from runtime.rundir import COORDINATOR, RunDirectory, meter_account
 from runtime.scenario.load import load_scenario
 
@@ -23,6 +27,8 @@ pytestmark = pytest.mark.docker
 MEMBERS = [member.name for member in load_scenario("example").members]
 STACK = f"peerwatt-test-{os.getpid()}"
 LIMIT_S = 150.0
+CONTAINERS = ["prosumers-1", "prosumers-2", "prosumers-3"]
+HUNG = CONTAINERS[1]
 
 
 def until(condition: Callable[[], bool], what: Callable[[], str], limit_s: float = LIMIT_S) -> None:
@@ -37,11 +43,39 @@ def logs(service: str) -> str:
     return said.stdout + said.stderr
 
 
-def task(service: str) -> str:
-    """What became of a service's newest container, such as ``Complete 3 seconds ago``."""
+def tasks(service: str) -> list[str]:
+    """What became of a service's containers, such as ``Complete 3 seconds ago``, the newest first."""
+    said = "{{.CurrentState}} {{.Error}}"
     return run(
-        *("docker", "service", "ps", "--format", "{{.CurrentState}}", f"{STACK}_{service}"), timeout_s=30
-    ).splitlines()[0]
+        *("docker", "service", "ps", "--no-trunc", "--format", said, f"{STACK}_{service}"), timeout_s=30
+    ).splitlines()
+
+
+def stop_the_process_of(service: str) -> None:
+    """Let a service's agents hang, as a deadlock would."""
+    (container,) = run(
+        *("docker", "ps", "--quiet", "--filter", f"label=com.docker.swarm.service.name={STACK}_{service}"),
+        timeout_s=30,
+    ).split()
+    lines = run("docker", "top", container, "-eo", "pid,comm", timeout_s=30).splitlines()[1:]
+    (process,) = [int(line.split()[0]) for line in lines if line.split()[1] == "python"]
+    os.kill(process, signal.SIGSTOP)
+
+
+def asked_often(file: Path, service: str) -> None:
+    """Have a service asked for a sign of life every second, so that the test need not wait for minutes."""
+    stack = yaml.safe_load(file.read_text())
+    alive = ["CMD-SHELL", sign_command(SIGNS_DIR / "alive", 10)]
+    stack["services"][service]["healthcheck"].update({"test": alive, "interval": "1s", "retries": 2})
+    stack["services"][service]["stop_grace_period"] = "1s"
+    file.write_text(yaml.safe_dump(stack))
+
+
+def logged(container_path: str) -> int:
+    """Lines of a log in the stack's volume."""
+    mount = run("docker", "volume", "inspect", "--format", "{{.Mountpoint}}", f"{STACK}_runs", timeout_s=30)
+    path = Path(mount.strip()) / container_path
+    return path.read_bytes().count(b"\n") if path.is_file() else 0
 
 
 def left() -> str:
@@ -54,24 +88,30 @@ def left() -> str:
 
 
 @pytest.fixture(scope="module")
-def finished(built: Project, scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Everything that the stack's containers wrote, copied out of its volumes."""
+def over(built: Project, scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a stack whose day is over, with a copy of its volumes; dashboard and server still run.
+
+    In the middle of the day one container hung.
+    """
     folder = tmp_path_factory.mktemp("swarm")
     image = built.settings["PEERWATT_IMAGE"]
     file = folder / "stack.yaml"
     peerwatt(
         *(built.source, "compose", scenario, "--stack", "--out", file, "--runs", folder / "runs"),
         *("--image", image, "--outside", f"127.0.0.1:{free_port()}"),
+        *("--members-per-container", "4", "--dashboard-port", str(free_port())),
     )
+    asked_often(file, HUNG)
     mine = run("docker", "info", "--format", "{{.Swarm.LocalNodeState}}", timeout_s=30).strip() != "active"
     if mine:
         run("docker", "swarm", "init", "--advertise-addr", "127.0.0.1", timeout_s=60)
     try:
         run("docker", "stack", "deploy", "--resolve-image", "never", "-c", file, STACK, timeout_s=120)
+        until(lambda: logged(f"stack-patient/logs/{MEMBERS[4]}.jsonl") > 20, lambda: logs(HUNG))
+        stop_the_process_of(HUNG)
         until(
             lambda: all(
-                task(service).startswith("Complete")
-                for service in (COORDINATOR, "meters", *(prosumer(member) for member in MEMBERS))
+                tasks(service)[0].startswith("Complete") for service in (COORDINATOR, "meters", *CONTAINERS)
             ),
             lambda: f"{logs(COORDINATOR)}\n{logs('xmpp')}",
         )
@@ -84,7 +124,7 @@ def finished(built: Project, scenario: Path, tmp_path_factory: pytest.TempPathFa
                 *("--volume", f"{target}:/copy", image, "cp", "-r", f"{inside}/.", "/copy"),
                 timeout_s=60,
             )
-        yield folder / "copied"
+        yield folder
     finally:
         outcome("docker", "stack", "rm", STACK, timeout_s=120)
         until(lambda: not left(), left, 60)
@@ -94,14 +134,14 @@ def finished(built: Project, scenario: Path, tmp_path_factory: pytest.TempPathFa
             run("docker", "swarm", "leave", "--force", timeout_s=60)
 
 
-def test_ledger_equals_that_of_a_local_run(finished: Path, local_ledger: Future[bytes]) -> None:
-    results = RunDirectory(finished / "runs" / "stack-patient")
+def test_ledger_equals_that_of_a_local_run(over: Path, local_ledger: Future[bytes]) -> None:
+    results = RunDirectory(over / "copied" / "runs" / "stack-patient")
     assert results.ledger_csv.read_bytes() == local_ledger.result()
     assert results.indicators_json.is_file()
 
 
-def test_server_heard_exactly_what_the_agents_logged_as_sent(finished: Path) -> None:
-    results = RunDirectory(finished / "runs" / "stack-patient")
+def test_server_heard_exactly_what_the_agents_logged_as_sent(over: Path) -> None:
+    results = RunDirectory(over / "copied" / "runs" / "stack-patient")
     sent = {
         (record["from"], record["to"], record["id"], hashlib.sha256(record["body"].encode()).hexdigest())
         for log in results.logs_dir.glob("*.jsonl")
@@ -115,9 +155,32 @@ def test_server_heard_exactly_what_the_agents_logged_as_sent(finished: Path) -> 
             record["fields"]["reply-with"],
             record["body_sha256"],
         )
-        for record in map(json.loads, (finished / "audit" / "messages.jsonl").read_text().splitlines())
+        for record in map(json.loads, (over / "copied" / "audit" / "messages.jsonl").read_text().splitlines())
         if "sender" in record
     }
     agents = {COORDINATOR, *MEMBERS, *(meter_account(member) for member in MEMBERS)}
     assert {sender for sender, *_ in sent} == {f"{agent}@{DOMAIN}" for agent in agents}
     assert heard == sent
+
+
+def test_a_container_that_hung_was_replaced_and_no_other(over: Path) -> None:
+    newest, *earlier = tasks(HUNG)
+    assert newest.startswith("Complete")
+    assert len(earlier) == 1
+    assert earlier[0].startswith("Failed")
+    assert "unhealthy" in earlier[0]
+    for service in (COORDINATOR, "meters", *CONTAINERS):
+        assert service == HUNG or len(tasks(service)) == 1, tasks(service)
+
+
+def test_the_dashboard_shows_the_day_to_who_has_its_token(over: Path) -> None:
+    stack = yaml.safe_load((over / "stack.yaml").read_text())
+    port = stack["services"]["dashboard"]["ports"][0]["published"]
+    token = Deployment(RunDirectory(over / "runs" / "stack-patient")).dashboard_token.read_text().strip()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/state", headers={"Authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        state = json.load(answer)
+    assert state["finished"]
+    assert {member["name"] for member in state["members"]} == {*MEMBERS}
