@@ -1,8 +1,8 @@
 """Kubernetes manifests of a server of several nodes: ejabberd, where one Prosody is not enough.
 
 The nodes are a StatefulSet, so each has a lasting name, by which the others find it, and a volume of its own.
-At its start a node joins those that run (``peerwatt_cluster.erl``). Only then is it ready, and agents reach it
-through the one Service; agents whose node is gone dial that again and come to another.
+At its start a node joins those that run (``peerwatt_cluster.erl``). Only then is it ready, and agents reach
+it through the one Service; agents whose node is gone dial that again and come to another.
 """
 
 from __future__ import annotations
