@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # solvers that share two cores with each other, as agents' do
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings
 
@@ -20,3 +23,11 @@ def lorient_folder() -> Path:
         f"no Lorient data in {folder}; name the folder in PEERWATT_LORIENT"
     )
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, a file stays together; all of containers share an engine."""
+    for item in items:
+        folder = item.path.parent
+        together = folder if folder.name == "docker" else item.path
+        item.add_marker(pytest.mark.xdist_group(str(together)))
