@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runtime.bench.packed import PackedFigures
 from runtime.bench.size import SizeFigures
 
-READY_LIMIT_S, READY_MEMBERS = 10.0, 100
+READY_LIMIT_S = {100: 10.0, 300: 30.0}
+"""By number of members, each with a process."""
+
 USS_LIMIT_MIB = 25.0
 TIMES_PLAIN_LIMIT = 2.0
 DAY_LIMIT_S = 12.0
@@ -36,29 +37,30 @@ class Aim:
         return self.found <= self.limit
 
 
-def aims_of(
-    sizes: Sequence[SizeFigures], day_s: float | None, packed: Sequence[PackedFigures] = ()
-) -> list[Aim]:
+def aims_of(sizes: Sequence[SizeFigures], day_s: float | None) -> list[Aim]:
     """The aims that what was measured says something about; times are medians, memory is the greatest."""
     aims = []
     for size in sizes:
+        if size.packed:
+            who = f"{size.members} members, {size.members_per_process} a process"
+            further = Aim(f"{who}: each further one, USS [MiB]", FURTHER_USS_LIMIT_MIB, size.member_uss_mib)
+            aims += [
+                further,
+                Aim(f"{who}: a round without solving [s]", PACKED_ROUND_LIMIT_S, size.round_s.median),
+            ]
+            continue
         who = f"{size.members} prosumers"
-        if size.members == READY_MEMBERS:
-            aims.append(Aim(f"{who} ready [s]", READY_LIMIT_S, size.ready_s.median))
+        if size.members in READY_LIMIT_S:
+            aims.append(Aim(f"{who} ready [s]", READY_LIMIT_S[size.members], size.ready_s.median))
         aims.append(Aim(f"{who}: each, USS [MiB]", USS_LIMIT_MIB, size.memory["prosumer"].uss_mib.max))
-        aims.append(
-            Aim(
-                f"{who}: a round, solving aside, in rounds of plain slixmpp",
-                TIMES_PLAIN_LIMIT,
-                size.times_plain,
+        if "plain" in size.beside:
+            aims.append(
+                Aim(
+                    f"{who}: a round, solving aside, in rounds of plain slixmpp",
+                    TIMES_PLAIN_LIMIT,
+                    size.beside["plain"].fleet_times,
+                )
             )
-        )
-    for each in packed:
-        who = f"{each.members} members, {each.members_per_process} a process"
-        aims.append(
-            Aim(f"{who}: each further one, USS [MiB]", FURTHER_USS_LIMIT_MIB, each.further_member_uss_mib)
-        )
-        aims.append(Aim(f"{who}: a round without solving [s]", PACKED_ROUND_LIMIT_S, each.round_s.median))
     if day_s is not None:
         aims.append(Aim("day of 4 members and 144 slots, command to results [s]", DAY_LIMIT_S, day_s))
     return aims

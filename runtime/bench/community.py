@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from runtime.configuration import (
@@ -39,9 +39,11 @@ def member_names(members: int) -> list[str]:
     return [f"member-{number:04d}" for number in range(members)]
 
 
-def day(slots: int) -> Horizon:
-    """A summer day of ``slots`` equal slots."""
-    return Horizon(start=START, zone="UTC", slot_minutes=max(1, MINUTES_A_DAY // slots), slots=slots)
+def day(slots: int, after_slots: int = 0) -> Horizon:
+    """A summer day of ``slots`` equal slots, which begins so many of them later."""
+    minutes = max(1, MINUTES_A_DAY // slots)
+    start = START + timedelta(minutes=minutes * after_slots)
+    return Horizon(start=start, zone="UTC", slot_minutes=minutes, slots=slots)
 
 
 def import_price_eur_per_kwh(horizon: Horizon) -> list[Decimal]:
@@ -77,7 +79,15 @@ def _hour(start: datetime) -> float:
 
 
 def write_community(
-    directory: RunDirectory, members: int, slots: int, *, sessions: int = 1, at_rest: bool = False
+    directory: RunDirectory,
+    members: int,
+    slots: int,
+    *,
+    sessions: int = 1,
+    at_rest: bool = False,
+    operated_slots: int | None = None,
+    mechanism: str = "mid-market-rate",
+    one_after_the_other: bool = False,
 ) -> None:
     """Write the configuration of every process of a community in which every second member has a battery.
 
@@ -89,13 +99,17 @@ def write_community(
         slots: slots of a session.
         sessions: how many times the day is negotiated.
         at_rest: nobody has a battery, so that members answer without solving anything.
+        operated_slots: of each session; all if None.
+        mechanism: of the market.
+        one_after_the_other: whether sessions follow each other in time; else all are of the same day.
     """
-    names, horizon = member_names(members), day(slots)
-    prices = import_price_eur_per_kwh(horizon)
+    names = member_names(members)
+    step = (operated_slots or slots) if one_after_the_other else 0
+    horizons = [day(slots, step * number) for number in range(sessions)]
     coordinator = CoordinatorConfig(
         community=NAME,
         setting="community",
-        mechanism="mid-market-rate",
+        mechanism=mechanism,
         members=names,
         timing=TIMING,
         clock=ClockConfig(),
@@ -103,11 +117,12 @@ def write_community(
         sessions=[
             CoordinatorSession(
                 horizon=horizon,
-                import_price_eur_per_kwh=prices,
+                operated_slots=operated_slots,
+                import_price_eur_per_kwh=import_price_eur_per_kwh(horizon),
                 export_price_eur_per_kwh=[Decimal("0.06")] * slots,
             )
-        ]
-        * sessions,
+            for horizon in horizons
+        ],
     )
     coordinator.save(directory.coordinator_config)
     roles: list[MeterRole] = ["load", "pv"]
@@ -117,10 +132,12 @@ def write_community(
         days = [
             MemberSession(
                 horizon=horizon,
+                operated_slots=operated_slots,
                 load_kwh=load_kwh(horizon, rng),
                 pv_production_kwh=production_kwh(horizon, rng),
             )
-        ] * sessions
+            for horizon in horizons
+        ]
         battery = Battery(
             capacity_kwh=round(rng.uniform(5, 15), 3), charge_efficiency=0.95, discharge_efficiency=0.95
         )

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from runtime.bench.memory import Memory, memory_of_fleet
-from runtime.bench.timings import Spread, Timings, read_timings
+from runtime.bench.timings import Timings, read_timings
 from runtime.bench.worker import News, give, run_worker, stop_with_parent, tell
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import FleetError, PeerwattError
@@ -31,7 +31,7 @@ class MarketRun:
         ready_s: from the start until all processes are connected [s].
         whole_s: from the start until all processes are gone [s].
         timings: what its logs say.
-        memory: by kind of process, in the middle of the last session's operation.
+        memory: by kind of process, in the middle of the last session's operation; {} where nobody looked.
         restarts: processes started again; other than 0 the figures are not worth much.
     """
 
@@ -42,29 +42,32 @@ class MarketRun:
     restarts: int
 
 
-def run_market(directory: RunDirectory, on_news: News) -> MarketRun:
+def run_market(directory: RunDirectory, on_news: News, *, look_at_memory: bool) -> MarketRun:
     """Run the fleet of ``directory`` in a process of its own.
+
+    Args:
+        directory: the run, configured.
+        on_news: told how far it is.
+        look_at_memory: whether to, which holds processes up for a moment.
 
     Raises:
         FleetError: the fleet failed.
     """
-    found = run_worker("runtime.bench.market", [str(directory.path)], on_news)
-    memory = {
-        kind: Memory(Spread(**each["uss_mib"]), Spread(**each["rss_mib"]))
-        for kind, each in found.pop("memory").items()
-    }
+    arguments = [str(directory.path), *(["--memory"] if look_at_memory else [])]
+    found = run_worker("runtime.bench.market", arguments, on_news)
+    memory = {kind: Memory.from_dict(each) for kind, each in found.pop("memory").items()}
     return MarketRun(timings=Timings(**found.pop("timings")), memory=memory, **found)
 
 
-def measure(directory: RunDirectory, on_news: News) -> MarketRun:
+def measure(directory: RunDirectory, on_news: News, *, look_at_memory: bool) -> MarketRun:
     """Run the fleet of ``directory`` and measure it; once only in a process, whose fork server stays."""
     config = CoordinatorConfig.load(directory.coordinator_config)
     last = len(config.sessions) - 1
-    middle = config.sessions[last].horizon.slots // 2
+    middle = config.sessions[last].operated.slots // 2
     memory: dict[str, Memory] = {}
 
     def hear(agent: str, phase: str, detail: dict[str, Any]) -> None:
-        if phase == "slot" and detail["session"] == last and detail["slot"] in (0, middle):
+        if look_at_memory and phase == "slot" and detail["session"] == last and detail["slot"] in (0, middle):
             # The news of the middle may be heard late, when processes have left: then the first slot counts.
             with contextlib.suppress(psutil.NoSuchProcess):
                 memory.update(memory_of_fleet(fleet))
@@ -76,7 +79,7 @@ def measure(directory: RunDirectory, on_news: News) -> MarketRun:
     fleet.run()
     whole_s = time.monotonic() - began_s
     assert fleet.ready_seconds is not None, "a fleet that has run was ready"
-    if not memory:
+    if look_at_memory and not memory:
         raise FleetError("the session was over before memory could be measured: more slots are needed")
     return MarketRun(
         ready_s=fleet.ready_seconds,
@@ -90,8 +93,9 @@ def measure(directory: RunDirectory, on_news: News) -> MarketRun:
 def main() -> int:
     """Run as a worker."""
     stop_with_parent()
+    directory = RunDirectory(Path(sys.argv[1]))
     try:
-        give(asdict(measure(RunDirectory(Path(sys.argv[1])), lambda *news: tell(news))))
+        give(asdict(measure(directory, lambda *news: tell(news), look_at_memory="--memory" in sys.argv[2:])))
     except PeerwattError as error:
         print(error, file=sys.stderr)
         return error.exit_code

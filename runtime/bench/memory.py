@@ -11,6 +11,9 @@ from runtime.fleet.supervisor import Fleet
 
 MIB = 1 << 20
 
+LOOKED_AT = 40
+"""Of more processes of one kind so many are looked at, evenly spread: each look holds its process up."""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -23,6 +26,16 @@ class Memory:
 
     uss_mib: Spread
     rss_mib: Spread
+
+    @classmethod
+    def from_dict(cls, found: dict[str, dict[str, float]]) -> Memory:
+        """Read what ``asdict`` made of one."""
+        return cls(Spread(**found["uss_mib"]), Spread(**found["rss_mib"]))
+
+
+def some_of(pids: list[int]) -> list[int]:
+    """At most ``LOOKED_AT`` of the processes, evenly spread."""
+    return pids[:: -(-len(pids) // LOOKED_AT)] if pids else []
 
 
 def memory_of(pids: list[int]) -> Memory:
@@ -40,12 +53,21 @@ def memory_of(pids: list[int]) -> Memory:
     )
 
 
-def memory_of_fleet(fleet: Fleet) -> dict[str, Memory]:
-    """Memory of a fleet's processes by kind: ``prosumer``, ``coordinator``, ``meters``, ``server``."""
+def pids_of_fleet(fleet: Fleet) -> dict[str, list[int]]:
+    """A fleet's processes by kind: ``prosumer``, ``coordinator``, ``meters``, ``server``."""
     kinds = {
         "prosumer": [child.pid for child in fleet.prosumers],
         "coordinator": [fleet.coordinator.pid],
         "meters": [fleet.meters.pid],
         "server": [fleet.server.pid],
     }
-    return {kind: memory_of([pid for pid in pids if pid is not None]) for kind, pids in kinds.items()}
+    return {kind: [pid for pid in pids if pid is not None] for kind, pids in kinds.items()}
+
+
+def memory_of_fleet(fleet: Fleet) -> dict[str, Memory]:
+    """Memory of a fleet's processes by kind, of at most ``LOOKED_AT`` each.
+
+    Raises:
+        psutil.Error: one of them is gone.
+    """
+    return {kind: memory_of(some_of(pids)) for kind, pids in pids_of_fleet(fleet).items()}

@@ -1,8 +1,7 @@
-"""``python -m runtime.bench.plain``: slixmpp alone saying what a price round says, to compare with.
+"""``python -m runtime.bench.plain``: slixmpp alone carrying a fleet's load, to compare with.
 
-One connection sends a message to each of N others, each in a process of its own, and each answers: messages
-as long as the market's, but no SPADE, no form with fields, no log, no check, no repetition. slixmpp is taken
-as it is installed.
+Messages are as long as the market's, from and to as many connections in as many processes, but there is no
+SPADE, no form with fields, no log, no check, no repetition. slixmpp is taken as it is installed.
 """
 
 from __future__ import annotations
@@ -12,128 +11,154 @@ import asyncio
 import gc
 import logging
 import multiprocessing
+import os
 import ssl
 import sys
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from slixmpp import JID, ClientXMPP, Message
 
+from runtime.bench.carrying import Caller, Carried
+from runtime.bench.load import REACTIONS, Load, Said, To, meaning_of
 from runtime.bench.worker import News, give, run_worker, stop_with_parent
+from runtime.fleet.descriptors import allow_open_files
+from runtime.fleet.packing import workers_of
 from runtime.messaging.connection import Connection
-from runtime.rundir import COORDINATOR
+from runtime.rundir import COORDINATOR, meter_account
 
-WARM_UP_ROUNDS = 2
-CONNECT_LIMIT_S, ROUND_LIMIT_S = 180.0, 60.0
+CONNECT_LIMIT_S = 180.0
 
-
-@dataclass(frozen=True)
-class PlainRun:
-    """Rounds of plain clients.
-
-    Attributes:
-        rounds_s: by round, from the first message sent to the last answer [s].
-        processes: that the answering connections are spread over.
-    """
-
-    rounds_s: list[float]
-    processes: int
+CONNECTING_AT_ONCE = 16
+"""Connections of one process under way at a time: a server that hundreds dial together serves none."""
 
 
 class Client(ClientXMPP):
     """A connection as slixmpp comes, but for the deployment's certificate authority."""
 
-    def __init__(self, connection: Connection, local_part: str) -> None:
-        context = ssl.create_default_context(cafile=str(connection.ca_file))
+    def __init__(
+        self,
+        connection: Connection,
+        local_part: str,
+        context: ssl.SSLContext,
+        heard: Callable[[str, JID], None],
+    ) -> None:
         jid, password = connection.jid(local_part), connection.password_for(local_part)
         super().__init__(jid, password, ssl_context=context)
         self.enable_direct_tls = False
+        self._server = connection
         self.add_event_handler("session_start", self._announce)
-        self.connect(host=connection.host, port=connection.port)
+        self.add_event_handler("message", lambda message: self._take(message, heard))
 
     def _announce(self, _: object) -> None:
         self.send_presence()
 
+    @staticmethod
+    def _take(message: Message, heard: Callable[[str, JID], None]) -> None:
+        heard(message["body"], message["from"])
 
-class Caller(Client):
-    """Sends to all and counts the answers."""
+    def say(self, recipient: JID, text: str) -> None:
+        """Send a text."""
+        self.send_message(mto=recipient, mbody=text, mtype="chat")
 
-    def __init__(self, connection: Connection, members: list[str]) -> None:
-        super().__init__(connection, COORDINATOR)
-        self._recipients = [JID(connection.jid(member)) for member in members]
-        self._answers = 0
-        self._complete = asyncio.Event()
-        self.add_event_handler("message", self._count)
-
-    def _count(self, _: Message) -> None:
-        self._answers += 1
-        if self._answers == len(self._recipients):
-            self._complete.set()
-
-    async def round(self, body: str, limit_s: float = ROUND_LIMIT_S) -> float:
-        """Send ``body`` to all and wait for all answers; returns seconds."""
-        self._answers = 0
-        self._complete.clear()
-        began_s = time.perf_counter()
-        for recipient in self._recipients:
-            self.send_message(mto=recipient, mbody=body, mtype="chat")
-        await asyncio.wait_for(self._complete.wait(), limit_s)
-        return time.perf_counter() - began_s
+    async def log_in(self) -> None:
+        """Connect, and return once logged in."""
+        self.connect(host=self._server.host, port=self._server.port)
+        await self.wait_until("session_start", CONNECT_LIMIT_S)
 
 
-def text_of(length: int) -> str:
-    """A JSON-like text of so many characters, with as many quotes as the market's messages have."""
-    head = '{"type":"plain","session":0,"round":0,"import_kwh":[],"export_kwh":['
-    sample = head + "0.123456,0.654321,0.0," * (length // 22 + 1)
-    return sample[:length]
+async def _log_in(clients: list[Client]) -> None:
+    gate = asyncio.Semaphore(CONNECTING_AT_ONCE)
+
+    async def one(client: Client) -> None:
+        async with gate:
+            await client.log_in()
+
+    await asyncio.gather(*(one(client) for client in clients))
 
 
-def _answer_all(connection: Connection, member: str, answer_bytes: int) -> None:
-    """One member's process."""
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    answer = text_of(answer_bytes)
-    client = Client(connection, member)
+def _answering(
+    connection: Connection, load: Load, account: str, meter: str, context: ssl.SSLContext
+) -> Client:
+    """A member, or a meter, which answers what it hears."""
+    to_coordinator, to_meter = JID(connection.jid(COORDINATOR)), JID(connection.jid(meter))
 
-    def reply(message: Message) -> None:
-        client.send_message(mto=message["from"], mbody=answer, mtype="chat")
+    def hear(text: str, sender: JID) -> None:
+        reaction = REACTIONS.get(meaning_of(text))
+        if reaction is not None:
+            said, to = reaction
+            recipient = {To.COORDINATOR: to_coordinator, To.METER: to_meter, To.MEMBER: sender}[to]
+            client.say(recipient, load.text(said))
 
-    client.add_event_handler("message", reply)
-    asyncio.get_event_loop().run_forever()
+    client = Client(connection, account, context, hear)
+    return client
 
 
-async def _call(connection: Connection, members: list[str], rounds: int, call_bytes: int) -> list[float]:
-    caller = Caller(connection, members)
-    await caller.wait_until("session_start", CONNECT_LIMIT_S)
-    body = text_of(call_bytes)
-    await caller.round(body, CONNECT_LIMIT_S)  # until the last one is connected
-    for _ in range(WARM_UP_ROUNDS):
-        await caller.round(body)
-    return [await caller.round(body) for _ in range(rounds)]
+def _answer_all(connection: Connection, load: Load, accounts: list[tuple[str, str]], ready: int) -> None:
+    """A process of members or meters."""
+
+    async def answer() -> None:
+        context = ssl.create_default_context(cafile=str(connection.ca_file))
+        await _log_in([_answering(connection, load, *each, context) for each in accounts])
+        os.write(ready, b"+")
+        await asyncio.Event().wait()
+
+    asyncio.run(answer())
+
+
+async def _call(
+    connection: Connection, load: Load, members: list[str], all_ready: Callable[[], None], pids: list[int]
+) -> Caller:
+    recipients = [JID(connection.jid(member)) for member in members]
+
+    async def tell_all(text: str) -> None:
+        for recipient in recipients:
+            client.say(recipient, text)
+
+    caller = Caller(load, len(members), tell_all)
+    context = ssl.create_default_context(cafile=str(connection.ca_file))
+    client = Client(connection, COORDINATOR, context, lambda text, _: caller.hear(text))
+    await client.log_in()
+    await asyncio.wait_for(asyncio.to_thread(all_ready), CONNECT_LIMIT_S)
+    caller.ready()
+    await caller.ask(Said.CALL, CONNECT_LIMIT_S)
+    await caller.go(pids)
+    return caller
 
 
 def main() -> int:
     """Run as a worker."""
     parser = argparse.ArgumentParser(prog="python -m runtime.bench.plain", description=__doc__)
     parser.add_argument("--connection", type=Path, required=True)
-    for name in ("rounds", "call-bytes", "answer-bytes"):
-        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--load", type=Path, required=True)
+    parser.add_argument("--members-per-process", type=int, required=True)
     parser.add_argument("members", nargs="+")
     given = parser.parse_args()
     logging.getLogger("slixmpp").setLevel(logging.ERROR)
-    connection = Connection.load(given.connection)
+    connection, load = Connection.load(given.connection), Load.load(given.load)
+    allow_open_files(len(given.members))
+    workers = [*workers_of(given.members, given.members_per_process).values()]
+    accounts = [[(member, meter_account(member)) for member in worker] for worker in workers]
+    meters = [(meter_account(member), member) for member in given.members]
+    reader, ready = os.pipe()
     gc.freeze()
     fork = multiprocessing.get_context("fork")
     processes = [
-        fork.Process(target=_answer_all, args=(connection, member, given.answer_bytes), daemon=True)
-        for member in given.members
+        fork.Process(target=_answer_all, args=(connection, load, each, ready), daemon=True)
+        for each in (meters, *accounts)
     ]
+
+    def all_ready() -> None:
+        for _ in processes:
+            os.read(reader, 1)
+
     try:
         for process in processes:
             process.start()
         stop_with_parent()
-        rounds_s = asyncio.run(_call(connection, given.members, given.rounds, given.call_bytes))
-        give(asdict(PlainRun(rounds_s, len(processes))))
+        pids = [process.pid for process in processes[1:] if process.pid is not None]
+        caller = asyncio.run(_call(connection, load, given.members, all_ready, pids))
+        give(caller.carried(len(workers)).as_dict())
     except TimeoutError:
         print("plain clients did not connect or answer in time", file=sys.stderr)
         return 1
@@ -148,16 +173,16 @@ def main() -> int:
 
 
 def run_plain(
-    connection_json: Path, members: list[str], rounds: int, call_bytes: int, answer_bytes: int, on_news: News
-) -> PlainRun:
-    """Run plain clients on a server that runs, with the accounts of a fleet that does not.
+    connection_json: Path, load: Path, members: list[str], members_per_process: int, on_news: News
+) -> Carried:
+    """Have plain clients carry a load over a server that runs, with the accounts of a fleet that does not.
 
     Raises:
         FleetError: they did not connect or not answer in time.
     """
-    arguments = ["--connection", str(connection_json), "--rounds", str(rounds)]
-    arguments += ["--call-bytes", str(call_bytes), "--answer-bytes", str(answer_bytes), *members]
-    return PlainRun(**run_worker("runtime.bench.plain", arguments, on_news))
+    arguments = ["--connection", str(connection_json), "--load", str(load)]
+    arguments += ["--members-per-process", str(members_per_process), *members]
+    return Carried.from_dict(run_worker("runtime.bench.plain", arguments, on_news))
 
 
 if __name__ == "__main__":

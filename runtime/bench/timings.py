@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from statistics import median
+from statistics import quantiles
 
 from runtime.errors import LogError
 from runtime.messagelog.reader import log_paths, read_log
@@ -22,15 +22,20 @@ SLOT_PROTOCOLS = frozenset({"operation", "metering"})
 
 @dataclass(frozen=True)
 class Spread:
-    """Median and greatest of some figures."""
+    """Of some figures the median, the greatest, and between which the middle half of them lies."""
 
     median: float
     max: float
+    lower: float
+    upper: float
 
     @classmethod
     def of(cls, figures: Sequence[float]) -> Spread:
-        """Median and greatest of ``figures``, which are not empty."""
-        return cls(median(figures), max(figures))
+        """The spread of ``figures``, which are not empty."""
+        if len(figures) == 1:
+            return cls(*figures, *figures, *figures, *figures)
+        lower, middle, upper = quantiles(figures, n=4, method="inclusive")
+        return cls(middle, max(figures), lower, upper)
 
 
 @dataclass
@@ -41,6 +46,7 @@ class Timings:
         rounds_s: by round in order, from the first call for proposals to the last proposal [s].
         first_session_rounds: how many of them belong to the first session.
         slots_s: by slot in order, from the first delivery request to the last bill line [s].
+        first_session_slots: how many of them belong to the first session.
         solving_s: of every member and round, from the call for proposals to the plan [s].
         market_s: from the first call for proposals to the last message of the coordinator [s].
         call_bytes: bodies of calls for proposals.
@@ -53,6 +59,7 @@ class Timings:
     rounds_s: list[float] = field(default_factory=list)
     first_session_rounds: int = 0
     slots_s: list[float] = field(default_factory=list)
+    first_session_slots: int = 0
     solving_s: list[float] = field(default_factory=list)
     market_s: float = 0.0
     call_bytes: list[int] = field(default_factory=list)
@@ -110,6 +117,7 @@ def _read_coordinator(records: Iterable[LogRecord], timings: Timings, path: Path
     timings.rounds_s = [span.seconds for _, span in sorted(rounds.items())]
     timings.first_session_rounds = sum(session == 0 for session, _ in rounds)
     timings.slots_s = [span.seconds for _, span in sorted(slots.items())]
+    timings.first_session_slots = sum(session == 0 for session, _ in slots)
     began = min(span.began for span in rounds.values())
     timings.market_s = (last - began).total_seconds()
     return began

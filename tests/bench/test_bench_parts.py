@@ -1,6 +1,7 @@
 """The parts of the measurement: the community it makes, what it reads from logs, what it says of its aims."""
 
 import json
+import os
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -8,13 +9,16 @@ from itertools import pairwise
 import pytest
 
 from runtime.bench.aims import aims_of
+from runtime.bench.carrying import Caller, Carried
 from runtime.bench.community import write_community
 from runtime.bench.day import MEMBERS, SLOTS, write_day
+from runtime.bench.growth import exponent_of
+from runtime.bench.load import Load, Said, Step, meaning_of, text_of
 from runtime.bench.market import MarketRun
-from runtime.bench.memory import Memory
-from runtime.bench.plain import PlainRun, text_of
-from runtime.bench.size import SizeFigures, Turn, figures_of
+from runtime.bench.memory import Memory, some_of
+from runtime.bench.size import Planned, SizeFigures, figures_of
 from runtime.bench.timings import Spread, Timings, read_timings
+from runtime.bench.turns import Compared, Turn, order_of, sessions_at_rest
 from runtime.bench.worker import run_worker
 from runtime.configuration import CoordinatorConfig, MemberConfig, MetersConfig
 from runtime.errors import FleetError, LogError
@@ -24,25 +28,39 @@ from runtime.protocol.envelope import Envelope, Performative
 from runtime.rundir import RunDirectory
 from runtime.scenario.resolve import resolve
 
+
+def spread(median, greatest=None):
+    return Spread(median, greatest or median, median, median)
+
+
+MEMORY = Memory(spread(20.0, 25.0), spread(60.0, 70.0))
+PLAIN = Compared(
+    ready_s=spread(2.0),
+    round_s=spread(0.05, 0.06),
+    slot_s=spread(0.1),
+    memory=Memory(spread(9.0), spread(50.0)),
+    processes=100,
+    fleet_times_by_turn=[1.9, 2.0, 9.0],
+)
 FIGURES = SizeFigures(
     members=100,
+    members_per_process=1,
     slots=24,
-    ready_s=Spread(9.0, 11.0),
-    round_s=Spread(0.3, 0.5),
-    solving_s=Spread(0.05, 0.1),
-    messaging_round_s=Spread(0.10, 0.2),
-    slot_s=Spread(0.2, 0.3),
-    whole_s=20.0,
-    plain_round_s=Spread(0.05, 0.06),
-    times_plain_by_turn=[1.9, 2.0, 9.0],
-    plain_processes=100,
-    messages=5000,
-    slot_messages_per_s=1000.0,
+    ready_s=spread(9.0, 11.0),
+    round_s=spread(0.10, 0.2),
+    slot_s=spread(0.2, 0.3),
+    planned=Planned(spread(0.3), spread(0.05), 20.0, 5000),
+    beside={"plain": PLAIN},
+    memory={"prosumer": MEMORY},
+    member_uss_mib=20.0,
+    alone_uss_mib=None,
     call_bytes=400,
     proposal_bytes=400,
-    memory={"prosumer": Memory(Spread(20.0, 25.0), Spread(60.0, 70.0))},
     restarts=0,
     resent=0,
+)
+PACKED = replace(
+    FIGURES, members=1000, members_per_process=250, planned=None, round_s=spread(1.0), member_uss_mib=1.0
 )
 
 
@@ -154,6 +172,17 @@ def test_timings_are_those_of_the_logs(tmp_path):
     assert (timings.messages, timings.slot_messages, timings.resent) == (7, 3, 1)
     assert timings.call_bytes == [len(each.to_json()) for each in signal]
     assert timings.proposal_bytes == [len(each.to_json()) for each in position]
+    load = Load.of(directory)
+    assert [(step.ask, step.session) for step in load.steps] == [
+        (Said.CALL, 0),
+        (Said.CALL, 0),
+        (Said.DELIVERY_REQUEST, 0),
+    ]
+    assert [step.pause_s for step in load.steps] == pytest.approx([0.0, 0.5, 0.4])
+    assert load.lengths[Said.DELIVERY] == len(delivery.to_json())
+    assert load.lengths[Said.BILL_LINE] == len(bill.to_json())
+    load.save(tmp_path / "load.json")
+    assert Load.load(tmp_path / "load.json") == load
 
 
 def test_logs_without_a_round_are_an_error(tmp_path):
@@ -161,21 +190,29 @@ def test_logs_without_a_round_are_an_error(tmp_path):
     MessageLog.open(directory.log("coordinator"), "coordinator").close()
     with pytest.raises(LogError, match="no price round"):
         read_timings(directory)
+    with pytest.raises(LogError, match="no price round"):
+        Load.of(directory)
 
 
 def test_aims_are_met_up_to_their_limits():
-    assert [aim.met for aim in aims_of([FIGURES], 12.0)] == [True] * 4
-    slower = replace(FIGURES, ready_s=Spread(10.1, 10.1), times_plain_by_turn=[1.0, 2.01, 2.02])
-    fatter = replace(slower, memory={"prosumer": Memory(Spread(20.0, 25.1), Spread(60.0, 70.0))})
-    assert [aim.met for aim in aims_of([fatter], 12.1)] == [False] * 4
+    assert [aim.met for aim in aims_of([FIGURES, PACKED], 12.0)] == [True] * 6
+    slower_plain = replace(PLAIN, fleet_times_by_turn=[1.0, 2.01, 2.02])
+    slower = replace(FIGURES, ready_s=spread(10.1), beside={"plain": slower_plain})
+    fatter = replace(slower, memory={"prosumer": Memory(spread(20.0, 25.1), spread(60.0))})
+    packed = replace(PACKED, round_s=spread(1.01), member_uss_mib=1.01)
+    assert [aim.met for aim in aims_of([fatter, packed], 12.1)] == [False] * 6
     assert len(aims_of([replace(FIGURES, members=10)], None)) == 2
+    assert len(aims_of([replace(FIGURES, beside={})], None)) == 2
+    (ready, *_) = aims_of([replace(FIGURES, members=300)], None)
+    assert (ready.what, ready.limit) == ("300 prosumers ready [s]", 30.0)
 
 
-def market_run(rounds_s, first_session_rounds):
+def market_run(rounds_s, first_session_rounds, memory=None):
     timings = Timings(
         rounds_s=rounds_s,
         first_session_rounds=first_session_rounds,
-        slots_s=[1.0, 3.0],
+        slots_s=[99.0, 1.0, 3.0],
+        first_session_slots=1,
         solving_s=[0.1],
         call_bytes=[400, 410, 420],
         proposal_bytes=[300],
@@ -183,34 +220,105 @@ def market_run(rounds_s, first_session_rounds):
         slot_messages=80,
         resent=1,
     )
-    return MarketRun(ready_s=1.0, whole_s=9.0, timings=timings, memory={}, restarts=1)
+    return MarketRun(ready_s=1.0, whole_s=9.0, timings=timings, memory=memory or {}, restarts=1)
+
+
+def carried(rounds_s):
+    return Carried(0.5, rounds_s, [0.2], Memory(spread(9.0), spread(50.0)), 3)
 
 
 def test_the_ratio_is_that_of_the_middle_turn_and_first_sessions_do_not_count():
     turns = [
-        Turn(market_run([9.0, 8.0, 2.0, 4.0], 2), PlainRun([1.0, 1.0, 7.0], 3)),
-        Turn(market_run([9.0, 5.0], 1), PlainRun([5.0], 3)),
-        Turn(market_run([9.0, 8.0], 1), PlainRun([4.0], 3)),
+        Turn(market_run([9.0, 8.0, 2.0, 4.0], 2), {"plain": carried([1.0, 1.0, 7.0])}),
+        Turn(market_run([9.0, 5.0], 1), {"plain": carried([5.0])}),
+        Turn(market_run([9.0, 8.0], 1), {"plain": carried([4.0])}),
     ]
-    figures = figures_of(3, 2, market_run([20.0], 1), turns)
-    assert figures.times_plain_by_turn == [3.0, 1.0, 2.0]
-    assert figures.times_plain == 2.0
-    assert figures.messaging_round_s == Spread(4.5, 8.0)
-    assert figures.plain_round_s == Spread(4.0, 7.0)
-    assert figures.slot_messages_per_s == pytest.approx(3 * 80 / 12)
-    assert (figures.restarts, figures.resent, figures.plain_processes) == (4, 4, 3)
+    figures = figures_of(3, 1, 2, turns, planned=market_run([20.0], 1, {"prosumer": MEMORY}))
+    assert figures.beside["plain"].fleet_times_by_turn == [3.0, 1.0, 2.0]
+    assert figures.beside["plain"].fleet_times == 2.0
+    assert figures.round_s == Spread(4.5, 8.0, 3.5, 5.75)
+    assert figures.beside["plain"].round_s == Spread(4.0, 7.0, 1.0, 5.0)
+    assert figures.slot_s == Spread(2.0, 3.0, 1.0, 3.0)
+    assert figures.planned.round_s == spread(20.0)
+    assert figures.member_uss_mib == 20.0
+    assert (figures.restarts, figures.resent, figures.processes) == (4, 4, 3)
 
 
-def test_rates_and_ratio_come_from_medians():
-    assert FIGURES.messages_per_s == pytest.approx(2000)
-    assert FIGURES.plain_messages_per_s == pytest.approx(4000)
-    assert FIGURES.times_plain == pytest.approx(2)
+def test_a_packed_member_is_what_it_adds_to_its_process():
+    turn = Turn(market_run([9.0, 5.0], 1, {"prosumer": Memory(spread(100.0, 110.0), spread(1.0))}), {})
+    alone = market_run([9.0, 5.0], 1, {"prosumer": Memory(spread(10.0), spread(1.0))})
+    figures = figures_of(1000, 251, 2, [turn], alone=alone)
+    assert figures.member_uss_mib == pytest.approx(100 / 250)
+    assert (figures.processes, figures.packed, figures.planned) == (4, True, None)
 
 
-def test_plain_messages_are_as_long_as_asked():
-    texts = [text_of(length) for length in (10, 400, 5000)]
-    assert [len(text) for text in texts] == [10, 400, 5000]
+def test_rates_come_from_medians():
+    assert FIGURES.messages_per_s() == pytest.approx(2000)
+    assert FIGURES.messages_per_s("plain") == pytest.approx(4000)
+    assert FIGURES.slot_messages_per_s() == pytest.approx(2500)
+    assert FIGURES.other_member_uss_mib("plain") == 9.0
+    assert PACKED.other_member_uss_mib("plain") == pytest.approx(9.0 / 250)
+
+
+def test_everybody_is_first_in_turn_and_the_fleet_at_first():
+    orders = [order_of(turn, ["plain", "mango"]) for turn in range(4)]
+    assert [order[0] for order in orders] == ["fleet", "plain", "mango", "fleet"]
+    assert all(sorted(order) == ["fleet", "mango", "plain"] for order in orders)
+    assert order_of(2, []) == ["fleet"]
+
+
+def test_large_communities_have_fewer_sessions_but_always_some_after_the_first():
+    assert [sessions_at_rest(members) for members in (2, 100, 1000)] == [12, 6, 4]
+
+
+def test_growth_is_the_power_of_members():
+    assert exponent_of([4, 20, 100], [3 * n**1.5 for n in (4, 20, 100)]) == pytest.approx(1.5)
+    assert exponent_of([4, 100], [7.0, 7.0]) == pytest.approx(0.0)
+    assert exponent_of([100], [1.0]) is None
+
+
+def test_of_many_processes_some_are_looked_at():
+    assert some_of([*range(40)]) == [*range(40)]
+    assert some_of([*range(300)]) == [*range(0, 300, 8)]
+    assert some_of([]) == []
+
+
+@pytest.mark.parametrize("said", [*Said])
+def test_texts_of_a_load_are_as_long_as_asked_and_say_what_they_stand_for(said):
+    texts = [text_of(said, length) for length in (1, 400, 5000)]
+    assert [len(text) for text in texts] == [1, 400, 5000]
     assert all(longer.startswith(shorter) for shorter, longer in pairwise(texts))
+    assert [meaning_of(text) for text in texts] == [said] * 3
+
+
+async def test_a_caller_asks_step_by_step_and_leaves_the_first_session_out():
+    steps = [Step(session, ask, 0.0) for session in (0, 1) for ask in (Said.CALL, Said.DELIVERY_REQUEST)]
+    load = Load(steps, dict.fromkeys(Said, 30))
+    told = []
+
+    async def tell_all(text):
+        told.append(meaning_of(text))
+        caller.hear(load.text(Said.READING))  # no answer to anything that the coordinator asks
+        for _ in range(2):
+            caller.hear(load.text(Said.PROPOSAL if told[-1] is Said.CALL else Said.DELIVERY))
+
+    caller = Caller(load, 2, tell_all)
+    await caller.go([os.getpid()])
+    caller.ready()
+    assert told == [Said.CALL, Said.DELIVERY_REQUEST, Said.BILL_LINE] * 2
+    found = caller.carried(2)
+    assert (len(found.rounds_s), len(found.slots_s), found.processes) == (1, 1, 2)
+    assert found.ready_s > 0
+    assert Carried.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+
+
+async def test_a_caller_waits_for_all_members():
+    async def tell_all(_):
+        caller.hear(text_of(Said.PROPOSAL, 30))
+
+    caller = Caller(Load([], dict.fromkeys(Said, 30)), 2, tell_all)
+    with pytest.raises(TimeoutError):
+        await caller.ask(Said.CALL, 0.05)
 
 
 def test_a_worker_that_fails_says_why(tmp_path):
