@@ -73,8 +73,9 @@ class ServerAccounts(BaseModel):
             field = ".".join(str(part) for part in first["loc"]) or "the whole file"
             raise InputError(f"{path}: {field}: {first['msg']}") from error
         check_accounts(found.passwords, f"{path}: passwords")
-        if empty := [account for account, password in found.passwords.items() if not password.strip()]:
-            raise InputError(f"{path}: passwords: found none for {', '.join(empty)}")
+        unfit = [name for name, word in found.passwords.items() if not word or word != word.strip()]
+        if unfit:
+            raise InputError(f"{path}: passwords: empty, or with spaces around it: {', '.join(unfit)}")
         return found
 
     def check_complete(self, path: Path, needed: Sequence[str]) -> None:
