@@ -12,6 +12,9 @@ import typer
 MESSAGES_ONCE = 10
 """So many of the newest messages are in a frame that is printed once."""
 
+SEARCH_LIMIT_S = 60.0
+"""Time after which the search for them ends with what was found, where there is no index."""
+
 
 def top(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under ./runs.")],
@@ -25,7 +28,7 @@ def top(
     from runtime.cli.messages import find_logs
     from runtime.errors import InputError
     from runtime.inspection.follower import RunFollower
-    from runtime.inspection.history import newest
+    from runtime.inspection.history import MessageHistory
     from runtime.inspection.terminal.filter_words import filter_of
     from runtime.inspection.terminal.frame import whole_frame
 
@@ -44,7 +47,11 @@ def top(
     if follower.problem is not None:
         raise InputError(follower.problem)
     state = follower.snapshot()
-    rows = newest(logs_dir, criteria, limit=MESSAGES_ONCE).rows
+    history = MessageHistory(logs_dir)
+    try:
+        rows = history.page(criteria, limit=MESSAGES_ONCE, budget_s=SEARCH_LIMIT_S).rows
+    finally:
+        history.close()
     if as_json:
         typer.echo(json.dumps({**state, "stream": rows}))
     else:

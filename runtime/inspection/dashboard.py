@@ -12,9 +12,9 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.errors import PeerwattError
+from runtime.errors import LogError, PeerwattError
 from runtime.inspection.follower import LOOK_S, RunFollower
-from runtime.inspection.history import newest
+from runtime.inspection.history import MessageHistory
 from runtime.inspection.metrics import CONTENT_TYPE, exposition
 from runtime.inspection.state import RunState
 from runtime.messagelog.filters import MessageFilter
@@ -45,6 +45,7 @@ class Dashboard:
         """
         self._token = token
         self._follower = RunFollower(run, logs_dir)
+        self._history = MessageHistory(logs_dir)
         self._changed = asyncio.Condition()
         self._folding = asyncio.Lock()
         self.app = web.Application(middlewares=[self._guard])
@@ -75,6 +76,7 @@ class Dashboard:
         following = asyncio.create_task(self._follow())
         yield
         following.cancel()
+        await asyncio.to_thread(self._history.close)
 
     async def _follow(self) -> None:
         told: tuple[int, bool, str | None] | None = None
@@ -145,15 +147,14 @@ class Dashboard:
         limit = min(_number(request, "limit") or 100, MOST_ROWS)
         try:
             page = await asyncio.to_thread(
-                newest,
-                self._follower.logs_dir,
+                self._history.page,
                 criteria,
                 limit=limit,
                 after=query.get("after", ""),
                 before=query.get("before", ""),
             )
-        except OSError as error:
-            raise web.HTTPInternalServerError(text=f"logs cannot be read: {error.strerror}") from error
+        except (OSError, LogError) as error:
+            raise web.HTTPInternalServerError(text=f"logs cannot be read: {error}") from error
         answer = {"rows": page.rows, "complete": page.complete, "reached": page.reached}
         return web.json_response(answer, headers=_NOT_KEPT)
 

@@ -12,10 +12,8 @@ import aiohttp
 import pytest
 
 from runtime.inspection.dashboard import Dashboard, serve
-from runtime.inspection.history import newest
 from runtime.inspection.state import RunState
 from runtime.inspection.tail import LogTail
-from runtime.messagelog.filters import MessageFilter
 from runtime.messagelog.writer import MessageLog
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.records import CoordinatorRecord
@@ -132,49 +130,6 @@ def test_the_tail_gives_every_line_once_in_the_order_of_time(finished: RunDirect
                 seen += [line for _, _, line in news]
     expected = [line for p in finished.logs_dir.glob("m*.jsonl") for line in p.read_bytes().splitlines()]
     assert sorted(seen) == sorted(expected)
-
-
-def test_the_newest_messages_page_by_page_are_all_that_match(finished: RunDirectory) -> None:
-    criteria = MessageFilter(agent="m2", body_type="delivery")
-    pages, before = [], ""
-    while True:
-        page = newest(finished.logs_dir, criteria, limit=5, before=before)
-        pages.append(page.rows)
-        if page.complete:
-            break
-        before = page.reached
-    rows = [row for page in pages for row in page]
-    assert [len(page) for page in pages] == [5, 5, 5, 1]
-    assert [(row["session"], row["slot"]) for row in rows] == [
-        (s, n) for s in (1, 0) for n in range(7, -1, -1)
-    ]
-    after = newest(finished.logs_dir, criteria, limit=100, after=rows[3]["at"])
-    assert after.rows == rows[:3]
-    texts = newest(finished.logs_dir, MessageFilter(text="metering-ended"), limit=100).rows
-    assert len(texts) == 5
-
-
-def test_a_search_whose_time_is_up_goes_on_where_it_was(finished: RunDirectory) -> None:
-    criteria = MessageFilter(text="join")
-    found, before, looks = [], "", 0
-    while True:
-        page = newest(
-            finished.logs_dir, criteria, limit=100, before=before, budget_s=0.0 if looks < 3 else 60
-        )
-        found += page.rows
-        looks += 1
-        if page.complete:
-            break
-        before = page.reached
-    assert looks > 1
-    assert [row["type"] for row in found].count("join") == 5
-
-
-def test_an_agents_messages_are_those_of_its_own_log(finished: RunDirectory) -> None:
-    rows = newest(finished.logs_dir, MessageFilter(agent="m2"), limit=10_000).rows
-    lines = finished.log("m2").read_bytes().splitlines()
-    assert len(rows) == sum(b'"kind":"event"' not in line for line in lines)
-    assert {row["to"] for row in rows} == {"m2", "m2.meter", "coordinator"}
 
 
 # -- the server ----------------------------------------------------------------------------------------

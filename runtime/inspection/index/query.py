@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import heapq
 import os
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from runtime.errors import LogError
+from runtime.inspection.index.conditions import Conditions
 from runtime.inspection.index.lines import at_number, at_text
 from runtime.inspection.index.store import IndexStore
-from runtime.messagelog.filters import MessageFilter, is_agent
+from runtime.messagelog.filters import MessageFilter
 from runtime.messagelog.pairing import Sighting
 from runtime.messagelog.record import LogRecord, decode
 from runtime.protocol.envelope import Envelope
@@ -71,11 +73,16 @@ class IndexedMessage:
 class MessageQuery:
     """Asks an index."""
 
-    def __init__(self, store: IndexStore) -> None:
-        """Ask ``store``, which must stay open."""
+    def __init__(self, store: IndexStore, *, few: bool = False) -> None:
+        """Ask ``store``, which must stay open.
+
+        Args:
+            store: the index.
+            few: whether few messages are going to be asked for: then less is made ready before.
+        """
         self._store = store
         self._files: OrderedDict[int, int] = OrderedDict()
-        self._late = self._late_in_memory()
+        self._late = None if few else self._late_in_memory()
         self._agents = {agent for _, agent in store.logs.values()}
 
     def __enter__(self) -> Self:
@@ -98,7 +105,7 @@ class MessageQuery:
             criteria: which messages.
             message_id: only those with this id.
         """
-        where = _Where(self._store)
+        where = Conditions(self._store)
         where.criteria(criteria)
         if message_id is not None:
             where.add("id = ?", message_id)
@@ -118,9 +125,54 @@ class MessageQuery:
             if criteria.text is None or text.accepts(envelope, found.at):
                 yield found, envelope
 
+    def newest(
+        self, criteria: MessageFilter, *, after: str = "", before: str = ""
+    ) -> Generator[tuple[IndexedMessage, Envelope | None]]:
+        """Messages in the order of time, the newest first, with what they say.
+
+        Args:
+            criteria: which messages.
+            after: only those of later than this, in the form of ``LogRecord.at``; empty for any.
+            before: only those of earlier; empty for any.
+
+        Yields:
+            Each message that may match, and what it says; None instead if its text does not match.
+
+        Raises:
+            LogError: a message's line was changed.
+        """
+        where = Conditions(self._store)
+        where.criteria(criteria)
+        limits = (
+            at_number(after.encode()) if after else None,
+            at_number(before.encode()) if before else None,
+        )
+        ranges = [
+            [limited for each in of_pass if (limited := self._limited(each, *limits))]
+            for of_pass in self._ranges(criteria.text)
+        ]
+        text = MessageFilter(text=criteria.text)
+        for found in self._select(where, ranges, newest_first=True):
+            envelope = self.envelope(found)
+            yield found, envelope if criteria.text is None or text.accepts(envelope, found.at) else None
+
+    def _limited(self, numbers: Range, after: int | None, before: int | None) -> Range | None:
+        """Of a pass's messages, which are in the order of time, those of between two instants."""
+        first, following = numbers
+        at_of = "SELECT at FROM message WHERE number = ?"
+
+        def at(number: int) -> int:
+            return int(self._store.database.execute(at_of, (number,)).fetchone()[0])
+
+        if before is not None:
+            following = bisect_left(range(first, following), before, key=at) + first
+        if after is not None:
+            first = bisect_right(range(first, following), after, key=at) + first
+        return (first, following) if first < following else None
+
     def related(self, to: IndexedMessage) -> tuple[list[IndexedMessage], list[IndexedMessage]]:
         """What a message answers, and what answers it."""
-        asked, answers = _Where(self._store), _Where(self._store)
+        asked, answers = Conditions(self._store), Conditions(self._store)
         asked.names("sender", [to.recipient])
         asked.add("id = ?", to.in_reply_to)
         answers.names("sender", [to.recipient])
@@ -143,7 +195,7 @@ class MessageQuery:
 
     def events(self, criteria: MessageFilter) -> Iterator[LogRecord]:
         """Events that a filter lets through, in the order of time."""
-        where = _Where(self._store)
+        where = Conditions(self._store)
         where.time(criteria)
         query = f"SELECT log, offset, length FROM event WHERE {where.text} ORDER BY at, log, offset"
         for log, offset, length in self._store.database.execute(query, where.values):
@@ -157,15 +209,20 @@ class MessageQuery:
 
     # -- reading ---------------------------------------------------------------------------------------
 
-    def _select(self, where: _Where, ranges: list[list[Range]]) -> Iterator[IndexedMessage]:
-        passes = [self._rows(where, of_pass) for of_pass in ranges]
-        for row in heapq.merge(*passes, key=lambda row: (row[1], row[0])):
+    def _select(
+        self, where: Conditions, ranges: list[list[Range]], *, newest_first: bool = False
+    ) -> Iterator[IndexedMessage]:
+        passes = [self._rows(where, of_pass, newest_first=newest_first) for of_pass in ranges]
+        for row in heapq.merge(*passes, key=lambda row: (row[1], row[0]), reverse=newest_first):
             yield self._indexed(row)
 
-    def _rows(self, where: _Where, ranges: list[Range]) -> Iterator[tuple[Any, ...]]:
+    def _rows(
+        self, where: Conditions, ranges: list[Range], *, newest_first: bool
+    ) -> Iterator[tuple[Any, ...]]:
         chosen = f"number >= ? AND number < ? AND {where.text}"
-        query = f"SELECT {_COLUMNS} FROM message WHERE {chosen} ORDER BY number"
-        for first, following in ranges:
+        order = "DESC" if newest_first else "ASC"
+        query = f"SELECT {_COLUMNS} FROM message WHERE {chosen} ORDER BY number {order}"
+        for first, following in reversed(ranges) if newest_first else ranges:
             yield from self._store.database.execute(query, (first, following, *where.values))
 
     def _ranges(self, text: str | None) -> list[list[Range]]:
@@ -251,73 +308,3 @@ class MessageQuery:
         except OSError as error:
             raise LogError(f"{path}: cannot read the message log: {error.strerror}") from error
         return self._files[log]
-
-
-class _Where:
-    """Conditions on messages' rows, all of which must hold."""
-
-    def __init__(self, store: IndexStore) -> None:
-        self._store = store
-        self._parts: list[str] = []
-        self.values: list[Any] = []
-
-    @property
-    def text(self) -> str:
-        return " AND ".join(self._parts) or "1"
-
-    def add(self, condition: str, *values: Any) -> None:  # noqa: ANN401 - what SQLite keeps
-        self._parts.append(condition)
-        self.values += values
-
-    def names(self, column: str, names: list[str]) -> None:
-        """The column is one of some names."""
-        condition, values = self._one_of(column, names)
-        self.add(condition, *values)
-
-    def criteria(self, criteria: MessageFilter) -> None:
-        """All that a filter asks for, but for its text."""
-        self.time(criteria)
-        self._ends(criteria)
-        for column, name in (
-            ("performative", criteria.performative),
-            ("protocol", criteria.protocol),
-            ("type", criteria.body_type),
-        ):
-            if name is not None:
-                self.names(column, [str(name)])
-        if criteria.session is not None:
-            condition, values = self._one_of("conversation", [criteria.session])
-            if criteria.session.isdecimal() and str(int(criteria.session)) == criteria.session:
-                condition, values = f"({condition} OR session = ?)", [*values, int(criteria.session)]
-            self.add(condition, *values)
-        for column, number in (("round", criteria.round), ("slot", criteria.slot)):
-            if number is not None:
-                self.add(f"{column} = ?", number)
-
-    def time(self, criteria: MessageFilter) -> None:
-        """Since and until."""
-        if criteria.since is not None:
-            self.add("at >= ?", at_number(criteria.since.encode()))
-        if criteria.until is not None:
-            self.add("at < ?", at_number(criteria.until.encode()))
-
-    def _ends(self, criteria: MessageFilter) -> None:
-        if criteria.agent is None and criteria.peer is None:
-            return
-        ways, values = [], []
-        for end, other, direction in (("sender", "recipient", "out"), ("recipient", "sender", "in")):
-            if criteria.agent is not None and criteria.direction not in (None, direction):
-                continue
-            parts = []
-            for column, wanted in ((end, criteria.agent), (other, criteria.peer)):
-                if wanted is not None:
-                    jids = [jid for jid in self._store.names.values() if is_agent(wanted, jid)]
-                    condition, found = self._one_of(column, jids)
-                    parts.append(condition)
-                    values += found
-            ways.append(f"({' AND '.join(parts)})")
-        self.add(f"({' OR '.join(ways)})", *values)
-
-    def _one_of(self, column: str, names: list[str]) -> tuple[str, list[int]]:
-        numbers = [number for name in names if (number := self._store.number_of(name)) is not None]
-        return f"{column} IN ({', '.join('?' * len(numbers))})", numbers

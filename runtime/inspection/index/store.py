@@ -14,6 +14,7 @@ from typing import Any
 
 from runtime.inspection.index.build import Builder
 from runtime.inspection.index.entries import EventEntry, Key, LateSighting, LogState, MessageEntry, Pass
+from runtime.inspection.index.schema import SCHEMA
 from runtime.messagelog.reader import log_paths
 from runtime.messagelog.record import FIRST_PREV
 
@@ -30,27 +31,6 @@ KEPT_PLACES = 5000
 LOCK_LIMIT_S = 600.0
 _ROWS_AT_ONCE = 2000
 
-SCHEMA = """
-CREATE TABLE meta (version INTEGER NOT NULL);
-CREATE TABLE logs (
-    number INTEGER PRIMARY KEY, name TEXT, read_bytes INTEGER, next_seq INTEGER, head TEXT, agent TEXT,
-    written_ns INTEGER
-);
-CREATE TABLE names (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
-CREATE TABLE message (
-    number INTEGER PRIMARY KEY, at INTEGER, sender INTEGER, recipient INTEGER, performative INTEGER,
-    protocol INTEGER, conversation INTEGER, type INTEGER, session INTEGER, round INTEGER, slot INTEGER,
-    log INTEGER, offset INTEGER, length INTEGER, seq INTEGER, received_log INTEGER, received_seq INTEGER,
-    received_at INTEGER, from_receipt INTEGER, id TEXT, re TEXT
-);
-CREATE TABLE late (sender INTEGER, id TEXT, log INTEGER, seq INTEGER, at INTEGER, sent INTEGER, note TEXT);
-CREATE INDEX late_of ON late (sender, id);
-CREATE TABLE event (at INTEGER, log INTEGER, offset INTEGER, length INTEGER);
-CREATE TABLE passes (first INTEGER PRIMARY KEY, next INTEGER);   -- of each, messages are in the order of time
-CREATE TABLE blocks (number INTEGER PRIMARY KEY, first INTEGER); -- text of messages, see ngrams
-CREATE TABLE places (sender TEXT, id TEXT, session INTEGER, round INTEGER, slot INTEGER);
-"""
-
 
 class IndexStore:
     """The index of one folder of logs. Made by ``open_index``; up to date then.
@@ -59,6 +39,7 @@ class IndexStore:
         database: its tables.
         text_path: bits of the blocks of text.
         logs: path and agent of each log, by number.
+        states: how far each log is indexed.
         names: names by number.
         is_kept: whether it stays for the next time.
     """
@@ -70,6 +51,7 @@ class IndexStore:
         self.database = database
         self.text_path = text_path
         self.logs: dict[int, tuple[Path, str]] = {}
+        self.states: list[LogState] = []
         self.names: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
 
@@ -104,8 +86,27 @@ class IndexStore:
                 return False
             telling(new)
             self._pass(states)
-        self.logs = {state.number: (state.path, state.agent) for state in states}
+        self._know(states)
         return True
+
+    def open_as_left(self, paths: list[Path]) -> bool:
+        """Read how far the logs were indexed, and index nothing.
+
+        Returns:
+            False if what was indexed is not, or no longer, what the logs hold.
+        """
+        if self.database.execute("SELECT version FROM meta").fetchone() != (VERSION,):
+            return False
+        states = self._states(paths)
+        if states is None:
+            return False
+        self._load_names()
+        self._know(states)
+        return True
+
+    def _know(self, states: list[LogState]) -> None:
+        self.states = states
+        self.logs = {state.number: (state.path, state.agent) for state in states}
 
     def _states(self, paths: list[Path]) -> list[LogState] | None:
         """How far each log is indexed; None if an indexed part was changed, or a log is gone."""

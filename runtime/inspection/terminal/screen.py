@@ -14,9 +14,9 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from runtime.errors import InputError
+from runtime.errors import InputError, LogError
 from runtime.inspection.follower import LOOK_S, RunFollower
-from runtime.inspection.history import newest
+from runtime.inspection.history import MessageHistory
 from runtime.inspection.terminal.filter_words import KEYS, filter_of
 from runtime.inspection.terminal.frame import (
     LEFT_ALIGNED,
@@ -121,6 +121,7 @@ class RunScreen(App[None]):
         self.title = follower.directory.path.resolve().name
         self.follower = follower
         self.chosen: str | None = None
+        self._history = MessageHistory(follower.logs_dir)
         self._criteria = filter_of(words)
         self._words = words.strip()
         self._session: int | None = None
@@ -150,6 +151,10 @@ class RunScreen(App[None]):
         members.focus()
         self.run_worker(self._follow(), exclusive=True)
 
+    def on_unmount(self) -> None:
+        """End what was begun."""
+        self._history.close()
+
     # -- following -------------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
@@ -174,15 +179,14 @@ class RunScreen(App[None]):
         if search:
             try:
                 page = await asyncio.to_thread(
-                    newest,
-                    self.follower.logs_dir,
+                    self._history.page,
                     self._asked_for(),
                     limit=MOST_MESSAGES,
                     budget_s=SEARCH_BUDGET_S,
                 )
                 self._rows = page.rows
-            except OSError as error:
-                self.notify(f"logs cannot be read: {error.strerror}", severity="error")
+            except (OSError, LogError) as error:
+                self.notify(f"logs cannot be read: {error}", severity="error")
         self._show()
 
     def _asked_for(self) -> MessageFilter:
