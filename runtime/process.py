@@ -3,6 +3,10 @@
 A process serves one or more agents. It leaves with 0 when all have finished, with 1 and the reason when one
 failed or was refused, and in good order (0) on SIGTERM. Started by a fleet it also leaves when the fleet is
 gone, however that went.
+
+In a container an agent that was told to stop is not done: with the exit code that
+``PEERWATT_STOPPED_EXIT_CODE`` names, an engine that goes down with its host starts again what it stopped, and no
+job is taken for finished.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 GARBAGE_AFTER_OBJECTS = 10_000
 """New objects before cycles among them are looked for. Python's 700 are two searches a message, which find
 next to nothing: a twelfth of what a message costs."""
+
+STOPPED_EXIT_CODE_VARIABLE = "PEERWATT_STOPPED_EXIT_CODE"
 
 STOP_LIMIT_S = 5.0
 """How long an agent may take to log out before its process leaves anyway."""
@@ -95,12 +101,13 @@ def serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> int:
             then whatever the agents tell, and ``finished`` when all have finished.
 
     Returns:
-        Exit code: 0 finished or told to stop, 1 failed (the watcher was told why), 2 bad input.
+        Exit code: 0 finished, or told to stop unless the environment names another, 1 failed (the watcher was
+        told why), 2 bad input.
     """
     try:
         operations_log.configure()
         gc.set_threshold(GARBAGE_AFTER_OBJECTS)
-        asyncio.run(_serve(make_agents, watcher))
+        finished = asyncio.run(_serve(make_agents, watcher))
     except PeerwattError as error:
         watcher.tell("", "failed", {"reason": str(error)})
         operations_log.say("failed", level=logging.ERROR, reason=str(error), exit_code=error.exit_code)
@@ -108,10 +115,11 @@ def serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> int:
     except Exception as error:
         operations_log.say("crashed", level=logging.CRITICAL, reason=f"{type(error).__name__}: {error}")
         raise
-    return 0
+    return 0 if finished else int(os.environ.get(STOPPED_EXIT_CODE_VARIABLE) or 0)
 
 
-async def _serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> None:
+async def _serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> bool:
+    """Serve; False if told to stop before all had finished."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -126,14 +134,15 @@ async def _serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) 
         stopping = asyncio.create_task(stopped.wait())
         try:
             if not await _unless(stopping, asyncio.gather(*(agent.start() for agent in agents))):
-                return
+                return False
             watcher.tell("", "ready", {"agents": names})
             operations_log.say("ready", agents=names)
             if await _unless(stopping, asyncio.gather(*(_finished_or_refused(agent) for agent in agents))):
                 watcher.tell("", "finished", {})
                 operations_log.say("finished", agents=names)
-            else:
-                operations_log.say("told-to-stop", agents=names)
+                return True
+            operations_log.say("told-to-stop", agents=names)
+            return False
         finally:
             stopping.cancel()
             with contextlib.suppress(asyncio.TimeoutError):

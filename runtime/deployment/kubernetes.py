@@ -39,6 +39,9 @@ MAX_SECRET_BYTES = 1_000_000
 USER_ID = 1000
 """The image's own user."""
 
+RESTARTS = 10_000
+"""How often an agent may be started again in the months that a market lasts; each time it waits longer."""
+
 READABLE = 0o440
 """Mode of handed files; their group is the user's."""
 
@@ -117,7 +120,7 @@ def manifests(deployment: Deployment, cluster: Cluster, remote: Sequence[str] = 
                 "apiVersion": "batch/v1",
                 "kind": "Job",
                 "metadata": cluster.metadata(holder),
-                "spec": {"backoffLimit": 10, "template": pod},
+                "spec": {"backoffLimit": RESTARTS, "template": pod},
             },
         ]
         if holder == COORDINATOR:

@@ -43,6 +43,9 @@ MAX_FILE_BYTES = 500_000
 USER_ID = "1000"
 """The image's own user, to whom the files are handed."""
 
+RESTART_POLICY = {"condition": "on-failure", "delay": "2s", "max_attempts": 10, "window": "1h"}
+"""Of agents: they end with the market, and may fail now and then in the months before."""
+
 Service = dict[str, Any]
 
 
@@ -140,7 +143,7 @@ def stack(
             "networks": {"fleet": {}},
             "volumes": [f"runs:{RUNS_DIR}"],
             "healthcheck": _alive(),
-            "deploy": {"restart_policy": {"condition": "on-failure", "delay": "2s", "max_attempts": 10}},
+            "deploy": {"restart_policy": {**RESTART_POLICY}},
         }
     if dashboard_port is not None:
         services[DASHBOARD] = _dashboard(deployment, files, image, run, dashboard_port)

@@ -82,7 +82,7 @@ def member_elsewhere(project: Project, folder: Path) -> Iterator[None]:
                 "--user",
                 f"{user}:{user}",
             ),
-            *("--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp", "--restart", "on-failure:10"),
+            *("--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp", "--restart", "on-failure"),
             *("--volume", f"{file.parent}:/invited:ro", "--volume", f"{folder / 'remote'}:/runs/{REMOTE}"),
             *(project.settings["PEERWATT_IMAGE"], "peerwatt", "join", "/invited/join.json"),
             *("--run", f"/runs/{REMOTE}"),

@@ -85,6 +85,7 @@ def test_every_service_that_stays_is_asked_for_a_sign_of_life() -> None:
 def test_the_image_gives_signs_where_engines_look_for_them() -> None:
     dockerfile = (ROOT / "docker" / "Dockerfile").read_text()
     assert f"PEERWATT_SIGNS_OF_LIFE={SIGNS_DIR} " in dockerfile
+    assert "PEERWATT_STOPPED_EXIT_CODE=143 " in dockerfile
     assert f"CMD {sign_command(SIGNS_DIR / 'connected')}\n" in dockerfile
 
 

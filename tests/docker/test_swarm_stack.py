@@ -82,8 +82,8 @@ def left() -> str:
     """What the engine still has of the stack."""
     mine = f"label=com.docker.stack.namespace={STACK}"
     return "".join(
-        run("docker", kind, "ls", "--quiet", "--filter", mine, timeout_s=30)
-        for kind in ("container", "network", "secret", "config")
+        run("docker", *kind, "--quiet", "--filter", mine, timeout_s=30)
+        for kind in (("ps", "--all"), ("network", "ls"), ("secret", "ls"), ("config", "ls"))
     )
 
 
