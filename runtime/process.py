@@ -5,8 +5,8 @@ failed or was refused, and in good order (0) on SIGTERM. Started by a fleet it a
 gone, however that went.
 
 In a container an agent that was told to stop is not done: with the exit code that
-``PEERWATT_STOPPED_EXIT_CODE`` names, an engine that goes down with its host starts again what it stopped, and no
-job is taken for finished.
+``PEERWATT_STOPPED_EXIT_CODE`` names, an engine that goes down with its host starts again what it stopped, and
+no job is taken for finished.
 """
 
 from __future__ import annotations
