@@ -138,7 +138,8 @@ def source_copy(target: Path) -> Path:
 
 def peerwatt(source: Path, *words: str | Path, timeout_s: float = 60) -> str:
     """A command on this machine, outside all containers, of the very source that the image is made of."""
-    return run(sys.executable, "-m", "runtime", *words, timeout_s=timeout_s, env={"PYTHONPATH": str(source)})
+    command = (sys.executable, "-P", "-m", "runtime", *words)  # -P: not what is in the current folder
+    return run(*command, timeout_s=timeout_s, env={"PYTHONPATH": str(source)})
 
 
 def fill_wheelhouse(source: Path) -> None:
