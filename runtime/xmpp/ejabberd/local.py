@@ -15,6 +15,7 @@ from typing import BinaryIO
 from runtime.errors import FleetError
 from runtime.messaging.connection import Connection
 from runtime.xmpp.ejabberd.node import WITH_PARENT, Node, ensure_cookie
+from runtime.xmpp.handshake import serves
 
 READY_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
@@ -148,19 +149,25 @@ class NodeProcess:
             FleetError: it ended, or was not ready in time.
         """
         deadline_s = time.monotonic() + READY_LIMIT_S
-        while True:
-            try:
-                socket.create_connection((self.node.interface, self.node.port), 1).close()
-            except OSError as error:
-                if self.process is None or self.process.poll() is not None:
-                    raise FleetError(f"ejabberd did not start, see {self.log}") from error
-                if time.monotonic() > deadline_s:
-                    raise FleetError(
-                        f"ejabberd was not ready within {READY_LIMIT_S:g} s, see {self.log}"
-                    ) from error
-                time.sleep(0.05)
-            else:
-                return
+        # It listens long before it answers.
+        while not self._serves():
+            if self.process is None or self.process.poll() is not None:
+                raise FleetError(f"ejabberd did not start, see {self.log}")
+            if time.monotonic() > deadline_s:
+                raise FleetError(f"ejabberd was not ready within {READY_LIMIT_S:g} s, see {self.log}")
+            time.sleep(0.05)
+
+    def _serves(self) -> bool:
+        handout = self.node.handout
+        return serves(
+            Connection(
+                domain=self.node.domain,
+                host=self.node.interface,
+                port=self.node.port,
+                ca_file=handout / "ca.pem",
+                secrets_dir=handout,
+            )
+        )
 
     def stop(self) -> None:
         """Ask it to end, and wait; one that does not is killed."""

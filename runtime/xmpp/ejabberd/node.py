@@ -52,6 +52,8 @@ class Node:
         nodes: names of all nodes of the cluster, this one among them (``NODES``, by spaces).
         nodes_port: at which nodes reach each other, the same for all (``NODES_PORT``: 5210).
         nodes_interface: address to listen on for other nodes (``NODES_INTERFACE``; all).
+        nodes_silence_s: a node that others have not heard of for so long is given up, a quarter more or less
+            (``NODES_SILENCE_S``: 12) [s].
     """
 
     domain: str
@@ -67,6 +69,7 @@ class Node:
     nodes: tuple[str, ...] = ()
     nodes_port: int = NODES_PORT
     nodes_interface: str = ""
+    nodes_silence_s: int = 12
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Node:
@@ -98,13 +101,14 @@ class Node:
             audit=None if found.get("AUDIT") == "none" else Path(found.get("AUDIT", str(cls.audit))),
             work=Path(found.get("WORK", cls.work)),
             interface=found.get("INTERFACE", cls.interface),
-            port=_port(found, "XMPP_PORT", cls.port),
+            port=_whole_number(found, "XMPP_PORT", cls.port, 1, 65535),
             unlimited=tuple(found["UNLIMITED"].split()) if "UNLIMITED" in found else cls.unlimited,
             log_level=_LEVELS[level],
             name=name if nodes else "",
             nodes=nodes,
-            nodes_port=_port(found, "NODES_PORT", cls.nodes_port),
+            nodes_port=_whole_number(found, "NODES_PORT", cls.nodes_port, 1, 65535),
             nodes_interface=found.get("NODES_INTERFACE", ""),
+            nodes_silence_s=_whole_number(found, "NODES_SILENCE_S", cls.nodes_silence_s, 4, 3600),
         )
 
     def environment(self) -> dict[str, str]:
@@ -123,6 +127,7 @@ class Node:
             "NODES": " ".join(self.nodes),
             "NODES_PORT": self.nodes_port,
             "NODES_INTERFACE": self.nodes_interface,
+            "NODES_SILENCE_S": self.nodes_silence_s,
         }
         return {f"PEERWATT_{name}": str(value) for name, value in told.items()}
 
@@ -167,6 +172,7 @@ class Node:
             "authority": str(self.handout / "ca.pem"),
             "interface": self.interface,
             "port": self.port,
+            "nodes_silence_s": self.nodes_silence_s,
             "unlimited": [f"{account}@{self.domain}" for account in self.unlimited],
         }
         return template.substitute({name: json.dumps(value) for name, value in values.items()})
@@ -184,6 +190,8 @@ class Node:
         arguments = ["-name", self.name, "-proto_dist", "inet_tls"]
         arguments += ["-ssl_dist_optfile", str(self.work / "nodes-tls.conf")]
         arguments += ["-start_epmd", "false", "-erl_epmd_port", str(self.nodes_port)]
+        # What ejabberd.yml says of it comes into force a minute later.
+        arguments += ["-kernel", "net_ticktime", str(self.nodes_silence_s)]
         if self.nodes_interface:
             address = ",".join(self.nodes_interface.split("."))
             arguments += ["-kernel", "inet_dist_use_interface", f"{{{address}}}"]
@@ -263,8 +271,8 @@ def _erl() -> str:
     return found
 
 
-def _port(found: Mapping[str, str], name: str, default: int) -> int:
+def _whole_number(found: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = found.get(name, str(default))
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise InputError(f"PEERWATT_{name}: found {text!r}, expected a port, 1 to 65535")
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise InputError(f"PEERWATT_{name}: found {text!r}, expected a whole number, {least} to {most}")
     return int(text)
