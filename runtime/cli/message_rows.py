@@ -117,7 +117,7 @@ class MessageRow:
 
 Row = MessageRow | EventRow
 
-_REMEMBERED = 100_000
+REMEMBERED = 100_000
 """So many messages are known while following: their other ends' records do not show them again."""
 
 
@@ -152,11 +152,25 @@ def message_row(query: MessageQuery, found: IndexedMessage, envelope: Envelope) 
 
 
 def rows_as_they_come(
-    records: Iterable[LogRecord], criteria: MessageFilter, *, events: bool = False
+    records: Iterable[LogRecord],
+    criteria: MessageFilter,
+    *,
+    events: bool = False,
+    before: Iterable[tuple[tuple[str, str], BodyFacts]] = (),
 ) -> Iterator[Row]:
-    """List messages as their records are written: at the first record of each, and again for every note."""
+    """List messages as their records are written: at the first record of each, and again for every note.
+
+    Args:
+        records: in the order of time.
+        criteria: which messages to list.
+        events: whether to list events too.
+        before: sender and id of messages that were listed already, and what they are about.
+    """
     conversation = ConversationFacts()
     seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+    for key, facts in before:
+        seen[key] = None
+        conversation.remember(key, facts)
     for record in records:
         envelope = record.envelope
         if envelope is None:
@@ -167,7 +181,7 @@ def rows_as_they_come(
         if key in seen and record.note is None:
             continue
         seen[key] = None
-        if len(seen) > _REMEMBERED:
+        if len(seen) > REMEMBERED:
             seen.popitem(last=False)
         facts = conversation.of(envelope)
         if criteria.accepts(envelope, record.at, facts):

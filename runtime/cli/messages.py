@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from runtime.cli.message_rows import (
+    REMEMBERED,
     MessageRow,
     Row,
     export,
@@ -28,6 +29,7 @@ from runtime.cli.message_views import whole_message
 from runtime.errors import InputError
 from runtime.inspection.index.query import IndexedMessage, MessageQuery
 from runtime.inspection.index.store import open_index
+from runtime.messagelog.facts import BodyFacts
 from runtime.messagelog.filters import MessageFilter
 from runtime.messagelog.reader import follow as follow_logs
 from runtime.messagelog.reader import log_paths
@@ -171,11 +173,23 @@ def _follow(
     logs_dir: Path, criteria: MessageFilter, printer: _Printer, *, events: bool, limit: int | None
 ) -> None:
     try:
-        records = follow_logs(logs_dir, stop=lambda: False)
-        for row in itertools.islice(rows_as_they_come(records, criteria, events=events), limit):
+        for row in itertools.islice(_rows_from_now_on(logs_dir, criteria, events=events), limit):
             printer.row(row)
     except KeyboardInterrupt:
         return
+
+
+def _rows_from_now_on(logs_dir: Path, criteria: MessageFilter, *, events: bool) -> Iterator[Row]:
+    """What there is, from the index; then what comes."""
+    if not log_paths(logs_dir):
+        yield from rows_as_they_come(follow_logs(logs_dir, lambda: False), criteria, events=events)
+        return
+    with _query(logs_dir) as query:
+        known = query.known_logs()
+        before = [(key, BodyFacts(None, *place)) for key, place in query.latest(REMEMBERED)]
+        yield from listed_rows(query, criteria, events=events)
+    records = follow_logs(logs_dir, lambda: False, known=known)
+    yield from rows_as_they_come(records, criteria, events=events, before=before)
 
 
 def _query(logs_dir: Path) -> MessageQuery:

@@ -8,6 +8,9 @@ from typing import Any
 Fields = dict[str, Any]
 Series = list[float | None]
 
+_MOST_SLOTS = 10_000
+"""So many are made room for where it is not known how many there are: the admission is not in the logs."""
+
 
 @dataclass(slots=True)
 class SessionView:
@@ -15,7 +18,7 @@ class SessionView:
 
     Attributes:
         number: which.
-        slots: how many it has.
+        slots: how many it has; 0 if that is not known.
         import_price_eur_per_kwh: the grid's import tariff.
         export_price_eur_per_kwh: the grid's feed-in tariff.
         local_price_eur_per_kwh: price among neighbours, as agreed.
@@ -45,12 +48,16 @@ class SessionView:
         """Take a round's prices: those of round 0 are the grid's tariffs."""
         if body["round"] == 0:
             # what is planned beyond the session's own slots, the next session plans again
-            self.import_price_eur_per_kwh = body["import_price_eur_per_kwh"][: self.slots]
-            self.export_price_eur_per_kwh = body["export_price_eur_per_kwh"][: self.slots]
+            self.import_price_eur_per_kwh = self._own(body["import_price_eur_per_kwh"])
+            self.export_price_eur_per_kwh = self._own(body["export_price_eur_per_kwh"])
+
+    def _own(self, series: list[Any]) -> list[Any]:
+        """The session's own slots of a series; all of them where it is not known how many those are."""
+        return series[: self.slots] if self.slots else series
 
     def position(self, member: str, body: Fields) -> None:
         """Take a member's position, and what all positions now cost."""
-        taken, given = (body[name][: self.slots] for name in ("grid_import_kwh", "grid_export_kwh"))
+        taken, given = (self._own(body[name]) for name in ("grid_import_kwh", "grid_export_kwh"))
         self._positions[member] = [one - other for one, other in zip(taken, given, strict=True)]
         self.costs_eur[body["round"]] = self._cost_eur()
 
@@ -65,7 +72,7 @@ class SessionView:
 
     def agreement(self, body: Fields) -> None:
         """Take the agreed price among neighbours."""
-        self.local_price_eur_per_kwh = body["local_price_eur_per_kwh"][: self.slots]
+        self.local_price_eur_per_kwh = self._own(body["local_price_eur_per_kwh"])
 
     def bill_line(self, body: Fields) -> None:
         """Add a member's settled slot."""
@@ -75,6 +82,8 @@ class SessionView:
             (self.import_kwh, "grid_import_kwh"),
             (self.export_kwh, "grid_export_kwh"),
         ):
+            if not self.slots and slot < _MOST_SLOTS:
+                series += [None] * (slot + 1 - len(series))
             series[slot] = (series[slot] or 0.0) + float(body[name])
 
     def as_json(self) -> Fields:

@@ -12,6 +12,7 @@ from runtime.messagelog.reader import log_paths
 
 _AT = b'"at":"'
 _AT_LENGTH = 27
+_BLOCK_BYTES = 1 << 15
 
 Line = tuple[str, str, bytes]
 """When it was written, in which log (its agent's name), and the line."""
@@ -65,6 +66,8 @@ class LogTail:
         return min(1.0, sum(self._read_bytes.values()) / present) if present else 1.0
 
     def _new_lines(self, path: Path) -> Iterator[Line]:
-        for line in complete_lines(path, start=self._read_bytes.get(path, 0)):
-            self._read_bytes[path] = self._read_bytes.get(path, 0) + len(line) + 1
-            yield written_at(line), path.stem, line
+        agent, read_bytes = path.stem, self._read_bytes
+        read_bytes.setdefault(path, 0)
+        for line in complete_lines(path, start=read_bytes[path], block_bytes=_BLOCK_BYTES):
+            read_bytes[path] += len(line) + 1
+            yield written_at(line), agent, line

@@ -12,20 +12,23 @@ from runtime.messagelog.record import EVENT_OPENED, FIRST_PREV, FORMAT_VERSION, 
 _BLOCK_BYTES = 1 << 18
 
 
-def complete_lines(path: Path, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+def complete_lines(
+    path: Path, *, start: int = 0, end: int | None = None, block_bytes: int = _BLOCK_BYTES
+) -> Iterator[bytes]:
     """The lines of a log that end in a newline, without it; a torn last line is left out.
 
     Args:
         path: the log.
         start: offset of a line's first byte to start at [bytes].
         end: offset to stop at, None for the end of the file [bytes].
+        block_bytes: how much to read at a time: of many logs that are read at once, less of each [bytes].
 
     Raises:
         LogError: the file cannot be read.
     """
     position = start
     # Opened anew for each block, so that the logs of a large fleet can be merged without an open file each.
-    while block := _read_block(path, position):
+    while block := _read_block(path, position, block_bytes):
         if end is None and block[-1].endswith(b"\n"):
             position += sum(map(len, block))
             for line in block:
@@ -45,7 +48,7 @@ def blocks_of_lines(path: Path) -> Iterator[list[bytes]]:
         LogError: the file cannot be read.
     """
     position = 0
-    while block := _read_block(path, position):
+    while block := _read_block(path, position, _BLOCK_BYTES):
         if not block[-1].endswith(b"\n"):
             block.pop()
             if not block:
@@ -54,11 +57,11 @@ def blocks_of_lines(path: Path) -> Iterator[list[bytes]]:
         yield block
 
 
-def _read_block(path: Path, position: int) -> list[bytes]:
+def _read_block(path: Path, position: int, size: int) -> list[bytes]:
     try:
         with path.open("rb") as file:
             file.seek(position)
-            return file.readlines(_BLOCK_BYTES)
+            return file.readlines(size)
     except OSError as error:
         raise LogError(f"{path}: cannot read the message log: {error.strerror}") from error
 

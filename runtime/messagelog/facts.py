@@ -76,7 +76,11 @@ class ConversationFacts:
                 round=asked.round if own.round is None and own.slot is None else own.round,
                 slot=asked.slot if own.slot is None and own.round is None else own.slot,
             )
-        self._facts[key] = replace(own, fields={})
+        self.remember(key, own)
+        return own
+
+    def remember(self, key: tuple[str, str], facts: BodyFacts) -> None:
+        """Know the facts of a message, by sender and id, for those that answer it."""
+        self._facts[key] = replace(facts, fields={})
         if len(self._facts) > _REMEMBERED:
             del self._facts[next(iter(self._facts))]
-        return own

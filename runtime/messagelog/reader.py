@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from runtime.errors import LogError
@@ -64,6 +64,7 @@ def follow(
     poll_s: float = 0.2,
     check_hashes: bool = True,
     sleep: Callable[[float], None] = time.sleep,
+    known: Mapping[Path, ChainCheck] | None = None,
 ) -> Iterator[LogRecord]:
     """Yield what the logs hold, then new records as they are written and as new logs appear.
 
@@ -76,12 +77,13 @@ def follow(
         poll_s: time between two looks [s].
         check_hashes: as in ``read_log``.
         sleep: waits that long.
+        known: how far logs are known already: only what comes after that is yielded.
 
     Raises:
         LogError: as ``read_log``, or a log became shorter than what was read of it.
     """
     named = None if isinstance(paths, Path) else list(paths)
-    checks: dict[Path, ChainCheck] = {}
+    checks: dict[Path, ChainCheck] = dict(known or {})
     while True:
         last = stop()
         present = (

@@ -113,6 +113,19 @@ def test_silence_refusals_and_repetitions_are_alarms(tmp_path: Path) -> None:
     assert state.as_json(finished=False)["alarms"][0]["text"] == "to coordinator, refuse: no meter"
 
 
+def test_logs_without_the_admission_are_shown_too(finished: RunDirectory, tmp_path: Path) -> None:
+    """How many slots a session has is not known then; nobody is blamed for it."""
+    whole, part = folded(finished), RunState([])
+    for at, agent, line in LogTail(finished.logs_dir).look(60):
+        if b'\\"type\\":\\"admission\\"' not in line:
+            part.feed(at, agent, line)
+    told, known = part.as_json(1, finished=True), whole.as_json(1, finished=True)
+    assert told["alarms"] == []
+    assert told["shown"]["slots"] == 0
+    assert told["shown"]["import_kwh"] == known["shown"]["import_kwh"]
+    assert told["shown"]["import_price"][:8] == known["shown"]["import_price"]
+
+
 def test_the_tail_gives_every_line_once_in_the_order_of_time(finished: RunDirectory, tmp_path: Path) -> None:
     whole = list(LogTail(finished.logs_dir).look(60))
     assert [at for at, _, _ in whole] == sorted(at for at, _, _ in whole)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.messagelog.chain import ChainCheck
 from runtime.messagelog.record import FIRST_PREV
 
 Key = tuple[str, str]
@@ -35,6 +36,13 @@ class LogState:
     head: str = FIRST_PREV
     agent: str = ""
     written_ns: int = 0
+
+    def check(self) -> ChainCheck:
+        """The log's chain, checked as far as it is indexed."""
+        check = ChainCheck(self.path)
+        check.agent, check.next_seq, check.head = self.agent, self.next_seq, self.head
+        check.checked_bytes = self.read_bytes
+        return check
 
 
 @dataclass(slots=True)

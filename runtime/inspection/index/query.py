@@ -14,8 +14,10 @@ from typing import Any, Self
 
 from runtime.errors import LogError
 from runtime.inspection.index.conditions import Conditions
+from runtime.inspection.index.entries import Key, Place
 from runtime.inspection.index.lines import at_number, at_text
 from runtime.inspection.index.store import IndexStore
+from runtime.messagelog.chain import ChainCheck
 from runtime.messagelog.filters import MessageFilter
 from runtime.messagelog.pairing import Sighting
 from runtime.messagelog.record import LogRecord, decode
@@ -202,6 +204,19 @@ class MessageQuery:
             record = self._record(log, offset, length)
             if criteria.accepts_record(record):
                 yield record
+
+    def known_logs(self) -> dict[Path, ChainCheck]:
+        """How far each log is indexed, for whoever reads on from there."""
+        return {state.path: state.check() for state in self._store.states}
+
+    def latest(self, number: int) -> list[tuple[Key, Place]]:
+        """Sender and id of the latest messages, and session, round and slot; the latest last."""
+        query = "SELECT sender, id, session, round, slot FROM message ORDER BY number DESC LIMIT ?"
+        names = self._store.names
+        return [
+            ((names[sender], message_id), (place[0], place[1], place[2]))
+            for sender, message_id, *place in self._store.database.execute(query, (number,))
+        ][::-1]
 
     def has_log(self, jid: str) -> bool:
         """Whether an agent's log is among those indexed."""
