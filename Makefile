@@ -17,8 +17,9 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.12 python3.11; do \
 run: $(VENV)/.installed
 	$(BIN)/peerwatt run
 
+# Two at once, whatever the machine has: most of the longer ones wait for agents, servers and clocks.
 test: packages check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check agents coordinator runtime tests
