@@ -59,7 +59,7 @@ def pids_of_fleet(fleet: Fleet) -> dict[str, list[int]]:
         "prosumer": [child.pid for child in fleet.prosumers],
         "coordinator": [fleet.coordinator.pid],
         "meters": [fleet.meters.pid],
-        "server": [fleet.server.pid],
+        "server": getattr(fleet.server, "pids", [fleet.server.pid]),
     }
     return {kind: [pid for pid in pids if pid is not None] for kind, pids in kinds.items()}
 

@@ -25,6 +25,7 @@ from runtime.bench.worker import News, give, run_worker, stop_with_parent
 from runtime.fleet.descriptors import allow_open_files
 from runtime.fleet.packing import workers_of
 from runtime.messaging.connection import Connection
+from runtime.messaging.dialling import Hosts
 from runtime.rundir import COORDINATOR, meter_account
 
 CONNECT_LIMIT_S = 180.0
@@ -63,7 +64,7 @@ class Client(ClientXMPP):
 
     async def log_in(self) -> None:
         """Connect, and return once logged in."""
-        self.connect(host=self._server.host, port=self._server.port)
+        self.connect(host=Hosts(self._server.hosts, self.boundjid.local).turn(), port=self._server.port)
         await self.wait_until("session_start", CONNECT_LIMIT_S)
 
 

@@ -14,7 +14,7 @@ from runtime.bench.memory import Memory
 from runtime.bench.timings import Spread
 from runtime.bench.turns import Compared, System, Turn, compared_in, take_turns
 from runtime.bench.worker import News
-from runtime.fleet.servers import ServerKind, keep_server
+from runtime.fleet.servers import ServerWanted, keep_server
 from runtime.rundir import RunDirectory
 
 TURNS, MANY_MEMBERS, TURNS_OF_MANY = 3, 200, 2
@@ -108,7 +108,7 @@ def measure_size(
     slots: int,
     turns: int | None,
     systems: Sequence[System],
-    server: ServerKind,
+    server: ServerWanted,
     on_news: News,
 ) -> SizeFigures:
     """Measure a community of ``members``, each in a process of its own; everything is removed afterwards.
@@ -140,7 +140,7 @@ def measure_packed(
     slots: int,
     turns: int | None,
     systems: Sequence[System],
-    server: ServerKind,
+    server: ServerWanted,
     on_news: News,
 ) -> SizeFigures:
     """Measure ``members``, so many a process, none with a battery; everything is removed afterwards.

@@ -19,7 +19,7 @@ from runtime.bench.plain import run_plain
 from runtime.bench.timings import Spread
 from runtime.bench.worker import News
 from runtime.fleet.packing import keep_packing
-from runtime.fleet.servers import ServerKind, keep_server, server_of
+from runtime.fleet.servers import ServerWanted, keep_server, server_of
 from runtime.rundir import RunDirectory
 
 System = Literal["plain", "mango"]
@@ -95,7 +95,7 @@ def take_turns(
     slots: int,
     turns: int,
     systems: Sequence[System],
-    server: ServerKind,
+    server: ServerWanted,
     on_news: News,
 ) -> list[Turn]:
     """Have a fleet at rest and other systems carry its load, each turn in another order.
@@ -147,7 +147,7 @@ def _run_at_rest(
     members: int,
     members_per_process: int,
     slots: int,
-    server: ServerKind,
+    server: ServerWanted,
     on_news: News,
 ) -> MarketRun:
     keep_packing(directory, members_per_process)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runtime.cli.server_choice import NODES_HELP
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from runtime.bench.turns import System
-    from runtime.fleet.servers import ServerKind
+    from runtime.fleet.servers import ServerWanted
 
 LARGEST = 1000
 
@@ -54,7 +55,10 @@ def fleet(
             show_default=False,
         ),
     ] = None,
-    xmpp: Annotated[str, typer.Option(help="XMPP server: embedded, or prosody (installed).")] = "embedded",
+    xmpp: Annotated[
+        str, typer.Option(help="XMPP server: embedded, or an installed prosody or ejabberd.")
+    ] = "embedded",
+    xmpp_nodes: Annotated[int, typer.Option(help=NODES_HELP)] = 1,
     data: Annotated[
         Path | None, typer.Option(help="Folder with the Lorient data, to run that day itself.")
     ] = None,
@@ -74,7 +78,7 @@ def fleet(
         raise InputError("--members, --packed: found no size, expected at least one")
     check_packed(shared, members_per_process)
     systems = systems_of(beside)
-    server = server_kind(xmpp)
+    server = server_wanted(xmpp, xmpp_nodes)
     if data is not None and not data.is_dir():
         raise InputError(f"--data: found no folder {data}, expected the one with the Lorient data")
     if plot is not None and (plot.suffix != ".png" or not plot.absolute().parent.is_dir()):
@@ -97,7 +101,7 @@ def fleet(
         found = as_dict(figures, day_s, aims)
         typer.echo(json.dumps({"cores": os.cpu_count(), "load_before": load, **found}, indent=1))
         return
-    print_figures(figures, aims, server)
+    print_figures(figures, aims, xmpp if xmpp_nodes == 1 else f"{xmpp}, {xmpp_nodes} nodes")
     if day_s is not None:
         name = "The Lorient day" if data else "A synthetic day as large as Lorient's"
         typer.echo(f"{name}, peerwatt run from command to results: {day_s:.1f} s")
@@ -159,12 +163,19 @@ def systems_of(text: str) -> list[System]:
     return [system for system in SYSTEMS if system in wanted]
 
 
-def server_kind(xmpp: str) -> ServerKind:
+def server_wanted(xmpp: str, nodes: int = 1) -> ServerWanted:
     """The server that a person asks for.
 
     Raises:
-        InputError: not known, or not installed.
+        InputError: not known, not installed, or of more nodes than it can be.
     """
+    from runtime.fleet.servers import MOST_NODES, ServerChoice
+
+    if not 1 <= nodes <= (MOST_NODES if xmpp == "ejabberd" else 1):
+        raise InputError(
+            f"--xmpp-nodes: found {nodes} with --xmpp {xmpp}, expected 1, or up to {MOST_NODES} with "
+            "--xmpp ejabberd"
+        )
     match xmpp:
         case "embedded":
             return "embedded"
@@ -173,7 +184,12 @@ def server_kind(xmpp: str) -> ServerKind:
 
             installed_prosody()
             return "prosody"
-    raise InputError(f"--xmpp: found {xmpp!r}, expected embedded or prosody")
+        case "ejabberd":
+            from runtime.xmpp.ejabberd.node import installed_libraries
+
+            installed_libraries()
+            return ServerChoice(kind="ejabberd", nodes=nodes)
+    raise InputError(f"--xmpp: found {xmpp!r}, expected embedded, prosody or ejabberd")
 
 
 def _say(agent: str, phase: str, detail: dict[str, Any]) -> None:

@@ -137,16 +137,21 @@ class ServerChoice(Configuration):
     nodes: int = Field(default=1, ge=1, le=MOST_NODES)
 
 
-def keep_server(directory: RunDirectory, kind: ServerKind, nodes: int = 1) -> None:
+ServerWanted = ServerKind | ServerChoice
+"""A kind of server, or of how many nodes it is too."""
+
+
+def keep_server(directory: RunDirectory, server: ServerWanted, nodes: int = 1) -> None:
     """Have a run's fleet, now and when it is resumed, be on such a server.
 
     Args:
         directory: a run whose configuration is not complete yet. The embedded server needs no file.
-        kind: of server.
-        nodes: of how many it is, if it is ejabberd.
+        server: which.
+        nodes: of how many it is, if it is ejabberd and ``server`` does not say.
     """
-    if kind != "embedded":
-        ServerChoice(kind=kind, nodes=nodes).save(directory.server_config)
+    choice = server if isinstance(server, ServerChoice) else ServerChoice(kind=server, nodes=nodes)
+    if choice.kind != "embedded":
+        choice.save(directory.server_config)
 
 
 def server_kind_of(directory: RunDirectory) -> ServerKind:
