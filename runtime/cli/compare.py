@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runtime.cli.server_choice import OWN_XMPP_HELP, own_server_kind
 from runtime.errors import FleetError, InputError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def compare(
     parallel: Annotated[
         int | None, typer.Option(min=1, help="Fleets at a time; without it, as many as there are cores.")
     ] = None,
+    xmpp: Annotated[str, typer.Option(help=OWN_XMPP_HELP)] = "embedded",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     dataset: Annotated[
         Path | None,
@@ -88,6 +90,7 @@ def compare(
     ] = False,
 ) -> None:
     """Compare ways of trading: run each, and write a page, tables and charts for those who choose."""
+    server = own_server_kind(xmpp)
     if dataset is not None:
         from runtime.cli.compare_set import compare_set
 
@@ -105,6 +108,7 @@ def compare(
             runs=runs,
             parallel=parallel,
             keep_runs=keep_runs,
+            server=server,
             as_json=as_json,
         )
         return
@@ -133,7 +137,9 @@ def compare(
         typer.echo(f"notice: {notice}", err=True)
     folder = resume or new_directory(runs, name, f"compare-{resolved.name}")
     with CasesProgress([*cases, *swept], quiet=as_json) as progress:
-        outcomes = run_cases([*cases, *swept], folder, parallel or os.cpu_count() or 1, progress.show)
+        outcomes = run_cases(
+            [*cases, *swept], folder, parallel or os.cpu_count() or 1, progress.show, server=server
+        )
     sheet = sheet_of(resolved, outcomes[: len(cases)], outcomes[len(cases) :])
     files = write_tables(folder, sheet)
     charts = write_charts(folder / "charts", sheet, folder)

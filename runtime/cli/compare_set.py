@@ -15,6 +15,7 @@ from runtime.errors import FleetError
 if TYPE_CHECKING:
     from runtime.comparison.set_table import Figure, SetSheet
     from runtime.comparison.sheet import Row
+    from runtime.fleet.servers import ServerKind
 
 WIDTH = 132
 
@@ -43,6 +44,7 @@ def compare_set(
     runs: Path,
     parallel: int | None,
     keep_runs: bool,
+    server: ServerKind,
     as_json: bool,
 ) -> None:
     """Run mechanisms over a set, and write its table, charts and page.
@@ -60,6 +62,7 @@ def compare_set(
         runs: folder in which runs are kept.
         parallel: fleets at a time.
         keep_runs: whether to keep tables, records and logs of every run.
+        server: that runs are on, each on its own.
         as_json: print the figures as JSON.
 
     Raises:
@@ -90,7 +93,12 @@ def compare_set(
         )
     with CasesProgress(cases, quiet=as_json) as progress:
         outcomes = run_cases(
-            cases, folder, parallel or os.cpu_count() or 1, progress.show, indicators_only=not keep_runs
+            cases,
+            folder,
+            parallel or os.cpu_count() or 1,
+            progress.show,
+            indicators_only=not keep_runs,
+            server=server,
         )
     sheet = set_sheet(manifest, sha256, pairs, outcomes)
     files = write_set_tables(folder, sheet)

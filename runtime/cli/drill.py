@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from runtime.cli.server_choice import OWN_XMPP_HELP, own_server_kind
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def drill(
     list_faults: Annotated[
         bool, typer.Option("--list", help="Tell what each fault does, and leave.")
     ] = False,
+    xmpp: Annotated[str, typer.Option(help=OWN_XMPP_HELP)] = "embedded",
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Run a community undisturbed, then once for each fault, and compare rounds, cost and ledger.
@@ -57,10 +59,11 @@ def drill(
             typer.echo(f"{each.name:<18}{each.does}")
         return
     chosen, when = chosen_faults(faults), _chosen_phases(phases)
+    server = own_server_kind(xmpp)
     builtin = Path(__file__).parent.parent / "drills" / "community.toml"
     resolved = resolve(builtin if scenario is None else scenario)
     folder = _folder(keep)
-    one = Drill(resolved, folder, seed, deadline_s)
+    one = Drill(resolved, folder, seed, deadline_s, server)
     cases = [
         (fault, phase)
         for fault in chosen

@@ -21,9 +21,15 @@ XMPP_HELP = (
     "one that you run, with --accounts."
 )
 
+OWN_XMPP_HELP = "XMPP server of each run: embedded, or an installed prosody or ejabberd."
+
 NODES_HELP = "Nodes of a cluster that ejabberd is to be; agents are spread over them."
 
 ACCOUNTS_HELP = "Accounts on a server that you run; `peerwatt xmpp accounts` writes such a file."
+
+OwnServerKind = Literal["embedded", "prosody", "ejabberd"]
+
+_OWN: dict[str, OwnServerKind] = {"embedded": "embedded", "prosody": "prosody", "ejabberd": "ejabberd"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class OwnServer:
         nodes: of how many it is, if it is ejabberd.
     """
 
-    kind: Literal["embedded", "prosody", "ejabberd"] = "embedded"
+    kind: OwnServerKind = "embedded"
     nodes: int = 1
 
     def check(self, resolved: ResolvedScenario) -> None:
@@ -130,6 +136,19 @@ def _check_installed(kind: str) -> None:
         installed_libraries()
 
 
+def own_server_kind(xmpp: str) -> OwnServerKind:
+    """Read ``--xmpp`` of a command that runs many fleets, each on a server of its own.
+
+    Raises:
+        InputError: it is none of these, or is not installed.
+    """
+    kind = _OWN.get(xmpp)
+    if kind is None:
+        raise InputError(f"--xmpp: found {xmpp!r}, expected {', '.join(_OWN)}: each run has its own")
+    _check_installed(kind)
+    return kind
+
+
 def chosen_server(
     xmpp: str, accounts: Path | None = None, *, server_record: bool = False, nodes: int = 1
 ) -> OwnServer | ServerOfOthers:
@@ -151,12 +170,7 @@ def chosen_server(
             f"--xmpp-nodes: found {nodes} with --xmpp {xmpp}, expected 1, or up to {MOST_NODES} with "
             "--xmpp ejabberd"
         )
-    own: dict[str, Literal["embedded", "prosody", "ejabberd"]] = {
-        "embedded": "embedded",
-        "prosody": "prosody",
-        "ejabberd": "ejabberd",
-    }
-    if kind := own.get(xmpp):
+    if kind := _OWN.get(xmpp):
         if accounts is not None:
             raise InputError(
                 f"--accounts: found {accounts}, expected --xmpp HOST[:PORT] with it: of --xmpp {xmpp} a run "

@@ -18,6 +18,7 @@ from typing import Any
 from runtime.comparison.cases import Case
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
+from runtime.fleet.servers import ServerKind, keep_server
 from runtime.rundir import RunDirectory
 from runtime.scenario.resolve import ResolvedScenario, write_configs
 
@@ -79,7 +80,13 @@ def refuse_another_run(path: Path, resolved: ResolvedScenario) -> None:
 
 
 def run_cases(
-    cases: Sequence[Case], folder: Path, parallel: int, on_news: OnNews, *, indicators_only: bool = False
+    cases: Sequence[Case],
+    folder: Path,
+    parallel: int,
+    on_news: OnNews,
+    *,
+    indicators_only: bool = False,
+    server: ServerKind = "embedded",
 ) -> list[Outcome]:
     """Run cases, ``parallel`` at a time; those whose folder holds a finished run are taken as they are.
 
@@ -92,6 +99,7 @@ def run_cases(
         on_news: told every step.
         indicators_only: whether to keep only the indicators of each run, once its ledger is checked:
             no tables, figures, records and logs.
+        server: that runs are on, each on its own.
 
     Returns:
         One outcome a case, in their order.
@@ -117,6 +125,7 @@ def run_cases(
         began_s = time.monotonic()
         if RunDirectory(path).coordinator_config.is_file():
             shutil.rmtree(path)
+        keep_server(RunDirectory(path), server)
         write_configs(case.resolved, RunDirectory(path))
         failure: str | None = NO_WORD
         with (path / "comparison.stderr").open("wb") as errors:
