@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import connection as pipes
 from typing import Any
 
@@ -149,7 +149,13 @@ class Fleet:
         self.server.await_ready()
         connection = Connection.load(self._directory.server_dir / CONNECTION_FILE)
         self.reached_at(connection).save(self._directory.connection_json)
-        self._start_agents()
+        agents: list[AgentChild] = [*self.coordinators, self.meters, *self.prosumers]
+        if len(self.prosumers) < len(self._config.members):
+            # Members that share processes are there soon; the first slot would wait for hundreds of meters.
+            self._start_agents([self.meters])
+            self._await_connected(began_s)
+            agents.remove(self.meters)
+        self._start_agents(agents)
         self._await_ready(began_s)
 
     def _start_again(self, connection: Connection) -> None:
@@ -158,7 +164,7 @@ class Fleet:
         connection.save(self._directory.connection_json)
         self.server.port = connection.port
         self._fork_server.start()
-        self._start_agents()
+        self._start_agents([*self.coordinators, self.meters, *self.prosumers])
         while self._unmade:
             self._step(None)
         self._on_news("fleet", "made", {"seconds": round(time.monotonic() - began_s, 3)})
@@ -170,14 +176,19 @@ class Fleet:
         """Where agents dial, given the server: at the server, unless something is put between."""
         return server
 
-    def _start_agents(self) -> None:
-        agents: list[AgentChild] = [*self.coordinators, self.meters, *self.prosumers]
+    def _start_agents(self, agents: Sequence[AgentChild]) -> None:
         self._unready = {agent.name for agent in agents}
         self._unmade = set(self._unready)
         for agent in agents:
             agent.start()
 
     def _await_ready(self, began_s: float) -> None:
+        self._await_connected(began_s)
+        self.ready_seconds = time.monotonic() - began_s
+        self._on_news("fleet", "ready", {"seconds": round(self.ready_seconds, 3)})
+
+    def _await_connected(self, began_s: float) -> None:
+        """Wait until the agents that were started are connected."""
         limit_s = READY_LIMIT_S + READY_LIMIT_PER_MEMBER_S * len(self._config.members)
         while self._unready:
             left_s = began_s + limit_s - time.monotonic()
@@ -185,8 +196,6 @@ class Fleet:
                 late = ", ".join(sorted(self._unready)[:5])
                 raise FleetError(f"not ready within {limit_s:g} s: {late}")
             self._step(left_s)
-        self.ready_seconds = time.monotonic() - began_s
-        self._on_news("fleet", "ready", {"seconds": round(self.ready_seconds, 3)})
 
     def _watch(self) -> None:
         while any(each.name not in self._left for each in self.coordinators):
