@@ -71,11 +71,12 @@ def asked_often(file: Path, service: str) -> None:
     file.write_text(yaml.safe_dump(stack))
 
 
-def logged(container_path: str) -> int:
-    """Lines of a log in the stack's volume."""
-    mount = run("docker", "volume", "inspect", "--format", "{{.Mountpoint}}", f"{STACK}_runs", timeout_s=30)
-    path = Path(mount.strip()) / container_path
-    return path.read_bytes().count(b"\n") if path.is_file() else 0
+def logged(member: str) -> int:
+    """Lines of a member's log in the stack's volume; 0 before that is there."""
+    words = ("volume", "inspect", "--format", "{{.Mountpoint}}", f"{STACK}_runs")
+    mounted = outcome("docker", *words, timeout_s=30)
+    log = RunDirectory(Path(mounted.stdout.strip()) / "stack-patient").log(member)
+    return log.read_bytes().count(b"\n") if mounted.returncode == 0 and log.is_file() else 0
 
 
 def left() -> str:
@@ -107,7 +108,7 @@ def over(built: Project, scenario: Path, tmp_path_factory: pytest.TempPathFactor
         run("docker", "swarm", "init", "--advertise-addr", "127.0.0.1", timeout_s=60)
     try:
         run("docker", "stack", "deploy", "--resolve-image", "never", "-c", file, STACK, timeout_s=120)
-        until(lambda: logged(f"stack-patient/logs/{MEMBERS[4]}.jsonl") > 20, lambda: logs(HUNG))
+        until(lambda: logged(MEMBERS[4]) > 20, lambda: logs(HUNG))
         stop_the_process_of(HUNG)
         until(
             lambda: all(
