@@ -45,6 +45,13 @@ def only_the_workers_run(run: Run) -> bool:
     return {name for name, pid in found.items() if pid is not None} == set(WORKERS)
 
 
+def instant_of(path: Path, process: str, event: str) -> str:
+    """When a process said so first."""
+    said = (path / "logs" / f"{process}.stderr").read_text().splitlines()
+    entries = (json.loads(line) for line in said if line.startswith("{"))
+    return str(next(entry["time"] for entry in entries if entry["event"] == event))
+
+
 def test_the_ledger_is_that_of_one_process_a_member(each_alone: dict[str, Path], tmp_path: Path) -> None:
     with fleet(street(tmp_path, "mid-market-rate"), tmp_path, *PACKED) as run:
         run.await_slot(1)
@@ -52,6 +59,9 @@ def test_the_ledger_is_that_of_one_process_a_member(each_alone: dict[str, Path],
         told = run.succeed()
     assert "started again" not in told
     assert_as_undisturbed(run.path, each_alone["mid-market-rate"])
+    assert instant_of(run.path, "meters", "ready") < min(
+        instant_of(run.path, worker, "started") for worker in WORKERS
+    )
 
 
 def test_members_of_one_worker_bargain_through_the_server_to_the_same_ledger(
