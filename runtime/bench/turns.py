@@ -30,7 +30,7 @@ SYSTEMS: tuple[System, ...] = ("plain", "mango")
 OPERATED_SLOTS = 2
 """Slots that a session at rest operates of those that it negotiates: most is to be known of rounds."""
 
-MOST_SESSIONS, FEWEST_SESSIONS, MEMBER_SESSIONS = 12, 4, 600
+MOST_SESSIONS, FEWEST_SESSIONS, MEMBER_SESSIONS = 12, 4, 400
 """Sessions at rest: members times sessions, within limits. Positions stand still after two rounds each; the
 first session warms up."""
 

@@ -16,7 +16,7 @@ from runtime.bench.growth import exponent_of
 from runtime.bench.load import Load, Said, Step, meaning_of, text_of
 from runtime.bench.market import MarketRun
 from runtime.bench.memory import Memory, some_of
-from runtime.bench.size import Planned, SizeFigures, figures_of
+from runtime.bench.size import Planned, SizeFigures, figures_of, turns_for
 from runtime.bench.timings import Spread, Timings, read_timings
 from runtime.bench.turns import Compared, Turn, order_of, sessions_at_rest
 from runtime.bench.worker import run_worker
@@ -268,7 +268,8 @@ def test_everybody_is_first_in_turn_and_the_fleet_at_first():
 
 
 def test_large_communities_have_fewer_sessions_but_always_some_after_the_first():
-    assert [sessions_at_rest(members) for members in (2, 100, 1000)] == [12, 6, 4]
+    assert [sessions_at_rest(members) for members in (2, 50, 1000)] == [12, 8, 4]
+    assert [turns_for(members) for members in (4, 200, 300, 1000)] == [3, 3, 2, 1]
 
 
 def test_growth_is_the_power_of_members():
