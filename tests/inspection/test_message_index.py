@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import LogError
 from runtime.inspection.index import build, ngrams
-from runtime.inspection.index.lines import at_number, at_text, message_line
+from runtime.inspection.index.lines import at_number, at_text, body_place, message_line
 from runtime.inspection.index.query import IndexedMessage, MessageQuery
 from runtime.inspection.index.store import INDEX_NAME, TEXT_NAME, open_index
-from runtime.messagelog.facts import ConversationFacts
+from runtime.messagelog.facts import ConversationFacts, body_facts
 from runtime.messagelog.filters import MessageFilter
 from runtime.messagelog.pairing import pair
 from runtime.messagelog.reader import log_paths, merge
@@ -166,6 +166,7 @@ FILTERS = [
     parts=st.lists(st.integers(1, 60), min_size=1, max_size=4),
     window=st.sampled_from([2, 20_000]),
 )
+@example(seed=0, logged=AGENTS[:2], parts=[32, 60, 24], window=2)  # a duplicate, then the message itself
 def test_any_filter_gives_what_pairing_all_records_gives(
     tmp_path_factory: pytest.TempPathFactory, seed: int, logged: list[str], parts: list[int], window: int
 ) -> None:
@@ -288,6 +289,35 @@ def test_a_text_picks_its_block_among_many(tmp_path: Path) -> None:
     blocks = [f"block {number} says {number * number * 7919}".encode() for number in range(2000)]
     (tmp_path / "bits").write_bytes(b"".join(ngrams.block_bits(block) for block in blocks))
     assert list(ngrams.candidate_blocks(tmp_path / "bits", 2000, str(1234 * 1234 * 7919)) or []) == [1234]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"type":"position","session":2,"round":7,"grid_import_kwh":[1.5]}',
+        '{"type":"delivery","session":0,"slot":11}',
+        '{"type":"position","session":2,"round":7.5,"slot":1}',
+        '{"type":"position","session":2,"round":7,"type":"delivery"}',
+        '{"type":"position","session":2,"said":"round","round":3}',
+        '{"type":"position","session":2,"sl\\u006ft":3}',
+        '{"type":"position","said":{"session":2}}',
+        '{"type":"position","session":"2","slot":12345678901}',
+        '{"type":"position","session":-1}',
+        '{"type":"position","slot":4,"session":2}',
+        '{"type": "position", "session": 2, "round": 7}',
+        '{"type":"position"}',
+        '{"type":["position"]}',
+        "[]",
+        "no JSON",
+    ],
+)
+def test_a_bodys_place_is_what_a_parser_reads(body: str) -> None:
+    envelope = Envelope("a@h", "b@h", Performative.INFORM, "market", "session-0", "1", body)
+    line, _ = encode_message(7, "2026-06-01T10:00:00.000125Z", RecordKind.IN, envelope, None, "a" * 64)
+    known = message_line(line[:-1])
+    facts = body_facts(envelope)
+    assert known is not None
+    assert body_place(line[:-1], known) == (facts.type, facts.session, facts.round, facts.slot)
 
 
 @given(at=st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)))

@@ -26,6 +26,7 @@ from runtime.inspection.index.lines import (
     body_place,
     is_event,
     message_line,
+    name,
     plain,
 )
 from runtime.messagelog.chain import ChainCheck
@@ -56,12 +57,14 @@ class Builder:
         places: what earlier messages are about; the latest ``REMEMBERED`` are kept.
         early: receipts whose sending was not found, though there is a log of the sender, or that are noted
             as further ones.
+        noted_only: earlier messages known by receipts with a note alone: their senders have no log here.
     """
 
     out: Pass
     first: int
     places: OrderedDict[Key, Place] = field(default_factory=OrderedDict)
     early: dict[Key, Receipt] = field(default_factory=dict)
+    noted_only: set[Key] = field(default_factory=set)
     _next: int = 0
     _queue: deque[MessageEntry] = field(default_factory=deque)
     _pending: dict[Key, MessageEntry] = field(default_factory=dict)
@@ -90,7 +93,7 @@ class Builder:
                 if is_event(line):
                     self.out.event(EventEntry(at_number(at), number, offset, len(line)))
                 continue
-            sender = plain(known.sender)
+            sender = name(known.sender)
             key = (sender, plain(known.message_id))
             if known.sent:
                 self._sent(log, at_number(at), offset, line, known, key)
@@ -147,7 +150,7 @@ class Builder:
         receipt = Receipt(log, offset, len(line), known.seq, at, _note(known))
         if entry is not None:
             self._complete(entry, receipt)
-        elif key in self.early:
+        elif key in self.early or key in self.noted_only:
             self._late(key, receipt)
         elif not sender_here and known.note is None:
             self._take(log, at, offset, line, known, key, from_receipt=True)
@@ -184,7 +187,7 @@ class Builder:
             at=at,
             key=key,
             recipient=recipient,
-            words=(plain(known.performative), plain(known.protocol), plain(known.conversation), kind),
+            words=(name(known.performative), name(known.protocol), name(known.conversation), kind),
             place=place,
             in_reply_to=asked,
             log=log.number,
@@ -213,7 +216,7 @@ class Builder:
         """Type and place of a message, its recipient, and what it answers; the place is remembered."""
         kind, *own = body_place(line, known)
         asked = None if known.in_reply_to is None else plain(known.in_reply_to)
-        recipient = plain(known.recipient)
+        recipient = name(known.recipient)
         place = self._in_its_light((own[0], own[1], own[2]), recipient, asked)
         self.places[key] = place
         if len(self.places) > REMEMBERED:

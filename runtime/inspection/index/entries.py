@@ -80,7 +80,7 @@ class MessageEntry:
     from_receipt: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receipt:
     """A message's receipt: which log, where its line is there and how long, its place, instant and note."""
 

@@ -17,9 +17,8 @@ BITS = 1 << 16
 ROW_BYTES = BITS // 8
 """Length of a block's row of bits [bytes]."""
 
-LENGTHS = (3, 5)
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(48)
+_MULTIPLIER_OF_3, _SHIFT_OF_3 = np.uint32(0x9E3779B1), np.uint32(16)
+_MULTIPLIER_OF_5, _SHIFT_OF_5 = np.uint64(0x9E3779B97F4A7C15), np.uint64(48)
 
 
 def block_bits(text: bytes) -> bytes:
@@ -29,8 +28,8 @@ def block_bits(text: bytes) -> bytes:
         text: the block's text, ASCII, as lines of logs are.
     """
     present = np.zeros(BITS, dtype=bool)
-    for length in LENGTHS:
-        present[_hashes(text.lower(), length)] = True
+    for bits in _bits(text.lower()):
+        present[bits] = True
     return np.packbits(present, bitorder="little").tobytes()
 
 
@@ -62,21 +61,28 @@ def _wanted(text: str) -> npt.NDArray[np.int64]:
     bits: list[npt.NDArray[np.int64]] = []
     # What is not ASCII stands in lines by its number, which is another one in the other case.
     parts = "".join(char if char.isascii() else "\n" for char in text).split("\n")
-    for length in reversed(LENGTHS):
-        bits += [_hashes(json.dumps(part)[1:-1].lower().encode(), length) for part in parts]
+    lengths = zip(*(_bits(json.dumps(part)[1:-1].lower().encode()) for part in parts), strict=True)
+    for of_length in lengths:
+        bits += [each.astype(np.int64) for each in of_length]
     return np.concatenate(bits) if bits else np.empty(0, dtype=np.int64)
 
 
-def _hashes(text: bytes, length: int) -> npt.NDArray[np.int64]:
-    """The bit of every string of so many characters, in order."""
-    if len(text) < length:
-        return np.empty(0, dtype=np.int64)
-    codes = np.frombuffer(text, dtype=np.uint8).astype(np.uint64)
-    number = len(codes) - length + 1
-    joined = codes[:number].copy()
-    for place in range(1, length):
-        joined <<= np.uint64(8)
-        joined |= codes[place : place + number]
-    joined += np.uint64(length)
-    joined *= _MULTIPLIER
-    return (joined >> _SHIFT).astype(np.int64)
+def _bits(text: bytes) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
+    """The bits of every five characters and of every three, in order."""
+    codes = np.frombuffer(text, dtype=np.uint8)
+    if len(codes) < 3:
+        return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint32)
+    # Each made of what is there already, in the shortest numbers that hold it.
+    twos = codes[:-1].astype(np.uint32)
+    twos <<= np.uint32(8)
+    twos |= codes[1:]
+    threes = twos[:-1] << np.uint32(8)
+    threes |= codes[2:]
+    fives = threes[:-2].astype(np.uint64)
+    fives <<= np.uint64(16)
+    fives |= twos[3:]
+    fives *= _MULTIPLIER_OF_5
+    fives >>= _SHIFT_OF_5
+    threes *= _MULTIPLIER_OF_3
+    threes >>= _SHIFT_OF_3
+    return fives, threes

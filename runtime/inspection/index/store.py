@@ -21,7 +21,7 @@ from runtime.messagelog.record import FIRST_PREV
 INDEX_NAME, TEXT_NAME = ".messages.sqlite", ".messages.ngrams"
 """Files of the index in the folder of logs."""
 
-VERSION = 1
+VERSION = 2
 MOST_PASSES = 64
 """After so many passes over new records the index is made anew, in one."""
 
@@ -169,6 +169,8 @@ class IndexStore:
             builder = Builder(Pass(message, late, event, block), first)
             for sender, message_id, *place in database.execute("SELECT * FROM places"):
                 builder.places[sender, message_id] = (place[0], place[1], place[2])
+            noted_only = "SELECT sender, id FROM message WHERE from_receipt AND received_log IS NULL"
+            builder.noted_only = {(self.names[sender], name) for sender, name in database.execute(noted_only)}
             present = {state.path.stem for state in states} | {state.agent for state in states}
             between = builder.run(states, present)
             flush()
