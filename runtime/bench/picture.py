@@ -8,13 +8,14 @@ from typing import Any
 
 import matplotlib as mpl
 
+from runtime.bench.aims import FURTHER_USS_LIMIT_MIB, PACKED_ROUND_LIMIT_S, READY_LIMIT_S, USS_LIMIT_MIB
 from runtime.bench.size import SizeFigures
 from runtime.bench.turns import System
 
 mpl.use("Agg")
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 _LOOKS = {
     None: ("Peerwatt", "#1b6e4f", "o"),
@@ -23,6 +24,7 @@ _LOOKS = {
 }
 
 Read = Callable[[SizeFigures, System | None], float]
+Limit = Callable[[SizeFigures], float | None]
 
 
 def draw(figures: Sequence[SizeFigures], path: Path) -> None:
@@ -33,30 +35,49 @@ def draw(figures: Sequence[SizeFigures], path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    panels: list[tuple[str, Read]] = [
-        ("Until all are ready [s]", lambda size, of: (size.beside[of] if of else size).ready_s.median),
+    panels: list[tuple[str, Read, Limit]] = [
+        (
+            "Until all are ready [s]",
+            lambda size, of: (size.beside[of] if of else size).ready_s.median,
+            lambda size: None if size.packed else READY_LIMIT_S.get(size.members),
+        ),
         (
             "A round without solving [ms]",
             lambda size, of: 1000 * (size.beside[of] if of else size).round_s.median,
+            lambda size: 1000 * PACKED_ROUND_LIMIT_S if size.packed else None,
         ),
-        ("Messages per second in a round", lambda size, of: size.messages_per_s(of)),
+        ("Messages per second in a round", lambda size, of: size.messages_per_s(of), lambda _: None),
         (
             "Memory of a member, USS [MiB]",
             lambda size, of: size.other_member_uss_mib(of) if of else size.member_uss_mib,
+            lambda size: FURTHER_USS_LIMIT_MIB if size.packed else USS_LIMIT_MIB,
         ),
     ]
     systems: list[System | None] = [None, *figures[0].beside]
     picture = Figure(figsize=(10, 7), layout="constrained")
-    for axes, (title, read) in zip(picture.subplots(2, 2).flat, panels, strict=True):
+    for axes, (title, read, limit) in zip(picture.subplots(2, 2).flat, panels, strict=True):
         for system in systems:
             _line(axes, figures, read, system)
+        aims = [(size.members, limit(size)) for size in figures if limit(size) is not None]
+        axes.plot(
+            [members for members, _ in aims],
+            [at_most for _, at_most in aims],
+            color="#b3261e",
+            marker="_",
+            markersize=14,
+            markeredgewidth=1.8,
+            linestyle="none",
+            label="Peerwatt's aim, at most",
+        )
         axes.set_title(title, fontsize=11, loc="left")
         axes.set_xscale("log")
         axes.set_yscale("log")
         ticks = sorted({size.members for size in figures})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.set_xticks([], minor=True)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("members")
         axes.grid(visible=True, which="major", color="#e3e3e3", linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
