@@ -13,16 +13,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runtime.bench.aims import Aim
 from runtime.bench.day_of_logs import RARE_TEXT, WrittenDay, write_day
 from runtime.errors import PeerwattError
 from runtime.inspection.index.store import INDEX_NAME, TEXT_NAME
+
+if TYPE_CHECKING:
+    from runtime.bench.aims import Aim
 
 WRITING_LIMIT_US = 20.0
 PAGE_LIMIT_S = 0.5
 VERIFY_MESSAGES_PER_S = 100_000.0
 PAGE_ROWS = 50
+DASHBOARD_ROWS = 100
 PAGE_TIMES = 3
 LIMIT_S = 1800.0
 
@@ -60,8 +64,10 @@ class LogFigures:
         indexing: the first listing, which makes the index.
         index_bytes: length of the index.
         pages: the first page of each filter, median of ``PAGE_TIMES``, whole process.
+        newest: the newest messages as the dashboard lists them, median of ``PAGE_TIMES``, whole process.
         check: checking all logs: hashes, pairs, speakers.
-        json_bound: reading all lines with the JSON parser, and nothing else.
+        json_bound: reading all lines with Python's JSON parser, and nothing else; the check needs that parser
+            only for lines that are not just as the writer makes those of messages.
         statistics: counting all messages.
     """
 
@@ -69,6 +75,7 @@ class LogFigures:
     indexing: Cost
     index_bytes: int
     pages: dict[str, Cost] = field(default_factory=dict)
+    newest: Cost = field(default_factory=lambda: Cost(0, 0, 0))
     check: Cost = field(default_factory=lambda: Cost(0, 0, 0))
     json_bound: Cost = field(default_factory=lambda: Cost(0, 0, 0))
     statistics: Cost = field(default_factory=lambda: Cost(0, 0, 0))
@@ -85,12 +92,15 @@ class LogFigures:
 
     def aims(self) -> list[Aim]:
         """What is aimed at, held against what was measured."""
+        from runtime.bench.aims import Aim  # not in the processes that are measured
+
         aims = [Aim("writing a record [µs]", WRITING_LIMIT_US, self.day.writing_us)]
         aims += [
             Aim(f"first page, {name} [s]", PAGE_LIMIT_S, cost.wall_s) for name, cost in self.pages.items()
         ]
-        wanted = min(VERIFY_MESSAGES_PER_S, self.json_messages_per_s)
-        aims.append(Aim("checking a message on one core [µs]", 1e6 / wanted, 1e6 / self.check_messages_per_s))
+        aims.append(Aim("dashboard's first page [s]", PAGE_LIMIT_S, self.newest.wall_s))
+        limit_us = 1e6 / VERIFY_MESSAGES_PER_S
+        aims.append(Aim("checking a message on one core [µs]", limit_us, 1e6 / self.check_messages_per_s))
         return aims
 
 
@@ -128,18 +138,24 @@ def _measure(logs_dir: Path, members: int, slots: int, rounds: int, say: Callabl
     pages = {}
     for name, options in FILTERS.items():
         say(f"first page: {name}")
-        costs = [_cost(*page, *options) for _ in range(PAGE_TIMES)]
-        pages[name] = Cost(
-            statistics.median(cost.wall_s for cost in costs),
-            statistics.median(cost.cpu_s for cost in costs),
-            max(cost.peak_mib for cost in costs),
-        )
+        pages[name] = _median_cost(*page, *options)
+    say("first page of the dashboard")
+    newest = _median_cost("-m", "runtime.bench.log_figures", "newest", str(logs_dir))
     say("counting")
     counting = _cost("-m", "runtime", "messages", str(logs_dir), "--stats")
     say("checking")
     check = _cost("-m", "runtime.bench.log_figures", "check", str(logs_dir))
     bound = _cost("-m", "runtime.bench.log_figures", "parse", str(logs_dir))
-    return LogFigures(day, indexing, index_bytes, pages, check, bound, counting)
+    return LogFigures(day, indexing, index_bytes, pages, newest, check, bound, counting)
+
+
+def _median_cost(*arguments: str) -> Cost:
+    costs = [_cost(*arguments) for _ in range(PAGE_TIMES)]
+    return Cost(
+        statistics.median(cost.wall_s for cost in costs),
+        statistics.median(cost.cpu_s for cost in costs),
+        max(cost.peak_mib for cost in costs),
+    )
 
 
 def _cost(*arguments: str) -> Cost:
@@ -165,6 +181,17 @@ def _check(logs_dir: Path) -> int:
     return len(check_logs(log_paths(logs_dir)).findings)
 
 
+def _newest(logs_dir: Path) -> int:
+    from runtime.inspection.history import MessageHistory
+    from runtime.messagelog.filters import MessageFilter
+
+    history = MessageHistory(logs_dir)
+    try:
+        return 0 if history.page(MessageFilter(), limit=DASHBOARD_ROWS).rows else 1
+    finally:
+        history.close()
+
+
 def _parse(logs_dir: Path) -> int:
     for path in logs_dir.glob("*.jsonl"):
         with path.open("rb") as file:
@@ -174,4 +201,4 @@ def _parse(logs_dir: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"check": _check, "parse": _parse}[sys.argv[1]](Path(sys.argv[2])))
+    sys.exit({"check": _check, "newest": _newest, "parse": _parse}[sys.argv[1]](Path(sys.argv[2])))

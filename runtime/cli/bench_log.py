@@ -66,10 +66,11 @@ def _lines(figures: LogFigures, load: float) -> list[str]:
         _row("first listing, with index", figures.indexing) + f"   index {figures.index_bytes / 1e6:.0f} MB, "
         f"{1e6 * figures.indexing.cpu_s / day.messages:.0f} µs a message",
         *(_row(f"page: {name}", cost) for name, cost in figures.pages.items()),
+        _row("dashboard's first page", figures.newest),
         _row("statistics of all", figures.statistics),
         _row("checking all logs", figures.check)
         + f"   {figures.check_messages_per_s:.0f} messages/s on one core",
-        _row("JSON parser alone", figures.json_bound)
+        _row("Python's JSON parser alone", figures.json_bound)
         + f"   {figures.json_messages_per_s:.0f} messages/s on one core",
         "",
         f"Pages are of 50 messages, whole process; load of the machine before: {load:.1f}",

@@ -32,7 +32,8 @@ def test_every_page_finds_what_it_looks_for(tmp_path: Path) -> None:
     assert set(figures["pages"]) > {"all", "text: once in all"}
     assert all(cost["wall_s"] > 0 and cost["peak_mib"] > 1 for cost in figures["pages"].values())
     assert figures["check_messages_per_s"] > 0
-    assert len(figures["aims"]) == 2 + len(figures["pages"])
+    assert len(figures["aims"]) == 3 + len(figures["pages"])
+    assert figures["newest"]["wall_s"] > 0
     found = runner.invoke(app, ["messages", str(folder / "logs"), "--json", "--grep", RARE_TEXT.upper()])
     assert [json.loads(line)["type"] for line in found.stdout.splitlines()] == ["reason"]
 
