@@ -46,6 +46,9 @@ USER_ID = "1000"
 RESTART_POLICY = {"condition": "on-failure", "delay": "2s", "max_attempts": 10, "window": "1h"}
 """Of agents: they end with the market, and may fail now and then in the months before."""
 
+TMP = {"type": "tmpfs", "target": "/tmp"}
+"""Where a container may write beside its volumes; a swarm passes over a service's ``tmpfs``."""
+
 Service = dict[str, Any]
 
 
@@ -141,7 +144,7 @@ def stack(
             "secrets": secrets,
             "configs": configs,
             "networks": {"fleet": {}},
-            "volumes": [f"runs:{RUNS_DIR}"],
+            "volumes": [f"runs:{RUNS_DIR}", {**TMP}],
             "healthcheck": _alive(),
             "deploy": {"restart_policy": {**RESTART_POLICY}},
         }
@@ -167,7 +170,6 @@ def _contained(image: str) -> Service:
         "user": f"{USER_ID}:{USER_ID}",
         "cap_drop": ["ALL"],
         "read_only": True,
-        "tmpfs": ["/tmp"],
         "init": True,
         "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
     }
@@ -191,7 +193,7 @@ def _dashboard(deployment: Deployment, files: Files, image: str, run: str, port:
         "secrets": [files.add(deployment.dashboard_token, f"{HANDOUT}/token", secret=True)],
         "ports": [{"target": DASHBOARD_PORT, "published": port, "protocol": "tcp", "mode": "host"}],
         "networks": {"dashboard": {}},
-        "volumes": [f"runs:{RUNS_DIR}:ro"],
+        "volumes": [f"runs:{RUNS_DIR}:ro", {**TMP}],
         "healthcheck": _alive(),
         "deploy": {"restart_policy": {"condition": "any", "delay": "2s"}},
     }
@@ -210,7 +212,7 @@ def _server(deployment: Deployment, files: Files, image: str, domain: str) -> Se
         "configs": [
             files.add(folder / name, f"{HANDOUT}/{name}", secret=False) for name in ("ca.pem", "server.pem")
         ],
-        "volumes": [f"stored:{STORED_DIR}", f"audit:{AUDIT_DIR}"],
+        "volumes": [f"stored:{STORED_DIR}", f"audit:{AUDIT_DIR}", {**TMP}],
         "healthcheck": {
             "test": ["CMD-SHELL", health_command(domain)],
             "interval": "5s",

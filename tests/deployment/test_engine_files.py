@@ -65,6 +65,9 @@ def test_stack_services_are_contained_and_stay_on_their_node(tmp_path):
         assert service["cap_drop"] == ["ALL"], name
         assert service["read_only"], name
         assert service["user"] == "1000:1000", name
+        assert {"type": "tmpfs", "target": "/tmp"} in service["volumes"], (
+            name
+        )  # where signs of life are given
     placed = {name: service["deploy"]["placement"]["constraints"] for name, service in services.items()}
     assert placed["prosumer-school"] == ["node.hostname == two"]
     assert placed["prosumer-house"] == placed["xmpp"] == placed["coordinator"] == ["node.hostname == one"]
@@ -93,7 +96,7 @@ def test_a_stack_has_a_dashboard_if_it_is_asked_for(tmp_path):
     made = stack_of(tmp_path, "--dashboard-port", "8800", "--nodes", "one,two")
     dashboard = made["services"]["dashboard"]
     assert dashboard["ports"] == [{"target": 8765, "published": 8800, "protocol": "tcp", "mode": "host"}]
-    assert dashboard["volumes"] == ["runs:/runs:ro"]
+    assert dashboard["volumes"] == ["runs:/runs:ro", {"type": "tmpfs", "target": "/tmp"}]
     assert [file["target"] for file in dashboard["secrets"]] == ["/run/peerwatt/token"]
     assert dashboard["command"][-1] == "127.0.0.1:8800"
     assert dashboard["deploy"]["placement"] == made["services"]["coordinator"]["deploy"]["placement"]
