@@ -8,6 +8,7 @@ from runtime.cli.bench_fleet import fleet
 from runtime.cli.bench_log import log
 from runtime.cli.bench_meters import meters
 from runtime.cli.bench_plan import plan
+from runtime.cli.bench_servers import servers
 from runtime.cli.bench_soak import soak
 
 app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
@@ -21,5 +22,6 @@ def bench() -> None:
 app.command()(fleet)
 app.command()(plan)
 app.command()(meters)
+app.command()(servers)
 app.command()(log)
 app.command()(soak)

@@ -102,6 +102,20 @@ def test_without_ejabberd_it_says_how_to_get_it(tmp_path, monkeypatch):
     assert not (tmp_path / "work").exists()
 
 
+def test_modules_are_compiled_once_and_again_when_they_change(tmp_path, monkeypatch):
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "one.erl").write_text("-module(one).\n-export([x/0]).\nx() -> 1.\n")
+    monkeypatch.setattr(node_module.resources, "files", lambda _: tmp_path)
+    out = compile_modules(tmp_path / "out", installed_libraries())
+    first = (out / "one.beam").stat().st_mtime_ns
+    compile_modules(tmp_path / "out", installed_libraries())
+    assert (out / "one.beam").stat().st_mtime_ns == first
+    (modules / "one.erl").write_text("-module(one).\n-export([x/0]).\nx() -> 2.\n")
+    compile_modules(tmp_path / "out", installed_libraries())
+    assert (out / "one.beam").stat().st_mtime_ns > first
+
+
 def test_a_module_that_does_not_compile_is_named(tmp_path, monkeypatch):
     modules = tmp_path / "modules"
     modules.mkdir()

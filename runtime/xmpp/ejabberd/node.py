@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -238,19 +239,23 @@ def installed_libraries() -> Path:
 
 
 def compile_modules(folder: Path, libraries: Path) -> Path:
-    """Compile our modules for the ejabberd that is installed into ``folder``, anew at each start.
+    """Compile our modules for the ejabberd that is installed into ``folder``, unless they are there.
 
     Raises:
         InputError: they do not compile.
     """
     folder.mkdir(exist_ok=True)
-    sources = []
-    for source in resources.files(__package__).joinpath("modules").iterdir():
-        if source.name.endswith(".erl"):
-            write_text_atomically(folder / source.name, source.read_text(encoding="utf-8"), 0o600)
-            sources.append(str(folder / source.name))
+    here = resources.files(__package__).joinpath("modules")
+    names = sorted(each.name for each in here.iterdir() if each.name.endswith(".erl"))
+    sources = {name: here.joinpath(name).read_text(encoding="utf-8") for name in names}
+    of = f"{libraries} {_installed_version(libraries)} {json.dumps(sources)}"
+    made_of, digest = folder / "made-of", hashlib.sha256(of.encode()).hexdigest()
+    if made_of.is_file() and made_of.read_text(encoding="ascii") == digest:
+        return folder
+    for name, text in sources.items():
+        write_text_atomically(folder / name, text, 0o600)
     made = subprocess.run(
-        ["erlc", "-Werror", "-o", str(folder), *sorted(sources)],
+        ["erlc", "-Werror", "-o", str(folder), *(str(folder / name) for name in sources)],
         env={**os.environ, "ERL_LIBS": str(libraries)},
         capture_output=True,
         text=True,
@@ -258,7 +263,13 @@ def compile_modules(folder: Path, libraries: Path) -> Path:
     )
     if made.returncode != 0:
         raise InputError(f"modules for ejabberd do not compile: {made.stdout}{made.stderr}")
+    write_text_atomically(made_of, digest, 0o600)
     return folder
+
+
+def _installed_version(libraries: Path) -> str:
+    """Names of ejabberd's folders, which have its version."""
+    return " ".join(sorted(path.name for path in libraries.glob("ejabberd-*")))
 
 
 def _resource(name: str) -> str:
