@@ -2,7 +2,9 @@
 
 Each coordinator has a record of its own. Here a contract across, which is in both, is kept once; energy and
 money between the communities have to be the same on both sides; and what the communities cost together is
-worked out. The joined record is like that of a single community, and everything made from it is too.
+worked out. A slot of which the one never heard whether the other had traded in it is settled as not traded by
+both (``coordinator.unconfirmed``). The joined record is like that of a single community, and everything made
+from it is too.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 from coordinator.costs import CommunityTariff
 from coordinator.expected import expected_prices
 from coordinator.mechanisms import Clearing
+from coordinator.unconfirmed import without_unconfirmed
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import InputError
 from runtime.records import (
@@ -87,6 +90,7 @@ def joined_record(records: Sequence[CoordinatorRecord], order: Sequence[str]) ->
 
 
 def _joined_session(one: SessionRecord, other: SessionRecord, members: Sequence[str]) -> SessionRecord:
+    one, other = without_unconfirmed(one, other)
     _check_exchanges(one, other)
     place = {name: number for number, name in enumerate(members)}
     tariff = CommunityTariff.in_terms(

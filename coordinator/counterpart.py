@@ -10,11 +10,16 @@ Two coordinators of a ``hybrid`` market speak at three points of a session, alwa
 
 Who does not hear the other in time settles its community alone for the rest of the session, says so, and
 takes nothing of it any more: what was told too late is refused. An exchange counts in a slot only if both
-have both sides' figures, so a slot is settled by both with the exchange or by both without it. The
-confirmation is waited for longer than the acceptance may take, and all that the second says later confirms
-too; only if the two are cut off from each other just then, and for all of that time, can the first miss that
-the second has settled. Then the books differ, and joining them fails (``coordinator.books``): it is never
-passed over.
+have both sides' figures, so a slot is settled by both with the exchange or by both without it.
+
+Whether the second has settled a slot is for the second alone to say. If the first is not told in time, it
+does not guess: it puts that slot off, goes on with the next ones alone, and repeats its acceptance. Taken or
+refused, the answer settles the slot; so does all that the second says later and only says after one or the
+other. Before a session closes the first waits for that answer, and before it leaves the second waits until
+the first has heard how its slots were settled: a connection that comes back before the close leaves the same
+books on both sides. One that does not within ``_CLOSE_SHARE`` deadlines leaves what no protocol can rule out:
+the first settles the slot as not traded and names it (``unconfirmed_slots``); joining the books settles it so
+on both sides (``coordinator.books``).
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from coordinator.doubt import Doubt, check_body
 from runtime.communities import CommunityPart
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
@@ -46,7 +52,10 @@ ALONE_STEP, TRADES_STEP, OPT_OUT_STEP = 0, 1, 2
 
 _PROPOSAL_SHARE, _CONFIRMATION_SHARE = 2.0, 20.0
 """Deadlines of a slot's exchange, as multiples of that for a member's delivery, which the other may be
-waiting for itself. The confirmation is worth a long wait: only it tells the first what the second did."""
+waiting for itself. The confirmation is worth a long wait: without it the session goes on alone."""
+
+_CLOSE_SHARE = 20.0
+"""Deadline for word of a slot that only one side knows to be settled, as a multiple of that of a round."""
 
 
 class Counterpart:
@@ -57,6 +66,7 @@ class Counterpart:
         leads: whether this side accepts, and the other proposes.
         lost: whether this community is settled alone for the rest of the session.
         exchanged_slots: slots of the session that were settled with the other community.
+        unconfirmed_slots: slots settled as not traded for want of word whether the other has traded in them.
     """
 
     def __init__(self, machine: Machine, config: CoordinatorConfig, own: CommunityPart) -> None:
@@ -65,6 +75,7 @@ class Counterpart:
         self.leads = own == config.communities[0]
         self.lost = False
         self.exchanged_slots: list[int] = []
+        self.unconfirmed_slots: list[int] = []
         self._machine = machine
         self._timing = config.timing
         self.jid = f"{self.part.coordinator}@{machine.jid.split('@', 1)[1]}"
@@ -81,6 +92,11 @@ class Counterpart:
         self._accepted: MeteredExchange | None = None
         self._step: int | None = None
         self._then: Callable[[], None] | None = None
+        self._closing = False
+        self._doubt: Doubt | None = None
+        self._doubted = False
+        self._unheard: dict[int, list[int]] = {}
+        self._told_end: dict[str, int] = {}
 
     # -- what this side says ---------------------------------------------------------------------------
 
@@ -88,7 +104,8 @@ class Counterpart:
         """Begin a session; who was lost in the last one is spoken to again."""
         self._session, self._slot = session, -1
         self.lost = session in self._ended
-        self.exchanged_slots = []
+        self.exchanged_slots, self.unconfirmed_slots = [], []
+        self._closing = self._doubted = False
         self._own = self._asked = self._step = self._then = None
         for known in (self._statements, self._proposals):
             for key in [key for key in known if key[0] < session]:
@@ -124,12 +141,26 @@ class Counterpart:
         """What the other community's members reported across."""
         return list(self._relayed[session].values())
 
-    def exchange(self, own: MeteredExchange, then: Callable[[MeteredExchange | None], None]) -> None:
-        """Bring a slot's metering together; ``then`` is told the other's, None where this side is alone."""
+    def exchange(
+        self,
+        own: MeteredExchange,
+        then: Callable[[MeteredExchange | None], None],
+        put_off: Callable[[], None],
+        later: Callable[[MeteredExchange | None], None],
+    ) -> None:
+        """Bring a slot's metering together.
+
+        Args:
+            own: what this community metered.
+            then: told the other's, None where this side is alone; unless the slot is put off.
+            put_off: called instead where only the other knows by now whether the slot is traded in.
+            later: told then, before the session closes: as ``then``.
+        """
         if self.lost:
             then(None)
             return
         self._own, self._slot = own, own.slot
+        self._unless_confirmed = (put_off, later)
         wait_s = _PROPOSAL_SHARE * self._timing.delivery_deadline_s
         if self.leads:
             self._wait(wait_s, lambda: then(self._settled(None if self.lost else self._proposed())))
@@ -137,17 +168,27 @@ class Counterpart:
         else:
             self._wait(wait_s, lambda: then(self._settled(self._accepted)))
             self._accepted = None
+            self._unheard[self._session] = self.exchanged_slots  # until the first knows how that ended
             self._asked = self._say(Performative.PROPOSE, own)
 
     def close(self, then: Callable[[], None]) -> None:
-        """Say that all slots are settled, and wait until the other says so too."""
-        if self.lost:
+        """Say that all slots are settled, and wait until both know which of them with the other."""
+        is_last = self._session + 1 == len(self._slots_of)  # else this side stays, and can be asked
+        unheard = {**self._unheard} if is_last else {}
+        if self.lost and not self._doubted and not unheard:
             then()
             return
-        self._step = None
-        closed = ExchangeClosed(session=self._session, slots=self.exchanged_slots)
-        self._wait(_PROPOSAL_SHARE * self._timing.round_deadline_s, then)
-        self._say(Performative.INFORM, closed)
+        self._step, self._closing = None, True
+        wait_s = _PROPOSAL_SHARE * self._timing.round_deadline_s
+        if self._doubt is not None or unheard:
+            wait_s = _CLOSE_SHARE * self._timing.round_deadline_s
+        if unheard:  # for as long as the first may be in doubt
+            wait_s += _CONFIRMATION_SHARE * self._timing.delivery_deadline_s
+        self._wait(wait_s, then)
+        if self._doubt is None and (self._doubted or not self.lost):
+            unheard[self._session] = self.exchanged_slots
+        for session, slots in sorted(unheard.items()):
+            self._say(Performative.INFORM, ExchangeClosed(session=session, slots=slots))
         self._go_on()
 
     # -- what the other says ---------------------------------------------------------------------------
@@ -158,6 +199,8 @@ class Counterpart:
         Raises:
             ProtocolError: it may not say this, or not any more.
         """
+        self._clear_doubt(envelope, body)
+        self._note_heard(body)
         match body:
             case CommunityStatement():
                 self._check(body.session, body)
@@ -166,9 +209,13 @@ class Counterpart:
                 self._check(body.session, body)
                 self._relayed[body.session][body.member] = body
             case ExchangeClosed():
-                self._check(body.session, body)
+                # Also once lost: the other waits until it is heard.
+                check_body(body.session, body, self.part, self._slots_of, TRADES_STEP)
                 self._closed[body.session] = body
-                self._confirm_if(body.session == self._session and self._slot in body.slots)
+                if body.session == self._session and self.leads and self._asked is not None:
+                    self._confirm_if(self._slot in body.slots)
+                    if self._asked is not None:
+                        self._lose(f"has settled slot {self._slot} alone", tell=False)
             case MeteredExchange():
                 self._check(body.session, body)
                 self._metered(envelope, body)
@@ -182,13 +229,16 @@ class Counterpart:
                 return
             case Acknowledged():
                 self._sent.discard(envelope.in_reply_to or "")
+                self._unheard.pop(self._told_end.pop(envelope.in_reply_to or "", -1), None)
                 self._confirm_if(envelope.in_reply_to == self._asked)
                 self._go_on()
                 return
             case Reason():
                 self._machine.do(Progress("complaint", {"from": envelope.sender, "reason": body.reason}))
                 if envelope.in_reply_to in self._sent:
+                    self._sent.discard(envelope.in_reply_to)
                     self._lose(body.reason, tell=False)
+                    self._go_on()
                 return
             case _:
                 raise ProtocolError(f"another coordinator may not send {body.type}")
@@ -197,29 +247,78 @@ class Counterpart:
 
     def deadline(self) -> None:
         """Go on without what did not come."""
-        if self._then is not None:
+        if self._then is None:
+            return
+        if self._closing:
+            self._close_without()
+        elif self.leads and self._own is not None and self._asked is not None:
+            self._put_off(self._asked)
+        else:
             self._lose("was not heard in time", tell=True)
 
-    def _check(
-        self, session: int, body: CommunityStatement | RelayedTrades | ExchangeClosed | MeteredExchange
-    ) -> None:
+    def _put_off(self, acceptance: str) -> None:
+        """Go on without knowing whether the other has settled the slot that was accepted."""
+        put_off, later = self._unless_confirmed
+        self._doubted = True
+        self._doubt = Doubt(self._session, self._slot, acceptance, self._proposed(), later)
+        self._sent.discard(acceptance)  # it is repeated until it is answered
+        reason = f"did not say whether it has traded in slot {self._slot}, which is settled once it does"
+        self._then = self._own = self._asked = None
+        self._lose(reason, tell=False)
+        put_off()
+
+    def _clear_doubt(self, envelope: Envelope, body: AnyBody) -> None:
+        """Settle the slot that was put off, if this says whether the other has settled it with this side."""
+        doubt = self._doubt
+        if doubt is None:
+            return
+        traded = doubt.told(envelope, body)
+        if traded is None:
+            return
+        self._settle_doubt(doubt, traded=traded)
+        if self._closing and self._then is not None:
+            self.close(self._then)  # the other may wait for word that it was heard
+
+    def _note_heard(self, body: AnyBody) -> None:
+        """Forget sessions of which the first is in no doubt, as what it says shows."""
+        match body:
+            case ExchangeClosed() | ExchangeEnded():
+                known = body.session
+            case CommunityStatement() | RelayedTrades() | MeteredExchange():
+                known = body.session - 1
+            case _:
+                return
+        for session in [each for each in self._unheard if each <= known]:
+            del self._unheard[session]
+        if self.lost and not self.leads:
+            for identifier in [each for each, session in self._told_end.items() if session <= known]:
+                del self._told_end[identifier]
+                self._sent.discard(identifier)
+                self._machine.do(Withdraw(identifier))
+
+    def _settle_doubt(self, doubt: Doubt, *, traded: bool) -> None:
+        self._doubt = None
+        self._machine.do(Withdraw(doubt.acceptance))
+        if traded:
+            self.exchanged_slots.append(doubt.slot)
+        doubt.later(doubt.proposal if traded else None)
+
+    def _close_without(self) -> None:
+        """Close though the other said nothing: a slot in doubt is settled as not traded."""
+        doubt = self._doubt
+        self._withdraw_all()
+        self._lose("was not heard before the close", tell=False)
+        if doubt is not None:
+            self.unconfirmed_slots.append(doubt.slot)
+            detail = {"session": doubt.session, "slot": doubt.slot, "community": self.part.name}
+            self._machine.do(Progress("exchange-unconfirmed", detail))
+            self._settle_doubt(doubt, traded=False)
+        self._go_on()
+
+    def _check(self, session: int, body: CommunityStatement | RelayedTrades | MeteredExchange) -> None:
         if session < self._session or session in self._ended or (session == self._session and self.lost):
             raise ProtocolError(f"session {session} goes on, or is over, without the other community")
-        if session >= len(self._slots_of):
-            raise ProtocolError(f"session {session} is none of {len(self._slots_of)}")
-        names: set[str] = set()
-        if isinstance(body, CommunityStatement):
-            names = {*body.members, *body.withdrawn}
-            lengths = [len(body.demand_kwh)]
-            if body.step == TRADES_STEP:
-                lengths.append(len(body.price_eur_per_kwh))
-            for length in lengths:
-                if length != self._slots_of[session]:
-                    raise ProtocolError(f"a series has {length} slots, expected {self._slots_of[session]}")
-        elif isinstance(body, RelayedTrades):
-            names = {body.member}
-        for stranger in sorted(names - {*self.part.members}):
-            raise ProtocolError(f"{stranger!r} is no member of {self.part.name}")
+        check_body(session, body, self.part, self._slots_of, TRADES_STEP)
 
     def _metered(self, envelope: Envelope, body: MeteredExchange) -> None:
         if self.leads:
@@ -271,16 +370,20 @@ class Counterpart:
     def _go_on(self, *, confirmed: bool = False) -> None:
         """Go on once what is waited for is there."""
         then = self._then
-        if then is None or not (self.lost or confirmed or self._is_there()):
+        gone_on = not self._closing and (self.lost or confirmed)
+        if then is None or not (gone_on or self._is_there()):
             return
         self._sent.discard(self._asked or "")
         self._then = self._own = self._step = self._asked = None
+        self._closing = False
         self._machine.do(StopTimer(TIMER))
         then()
 
     def _is_there(self) -> bool:
         if self._own is not None:
             return False  # a slot's exchange: accepted and confirmed one by one
+        if self._closing and self.lost:
+            return self._doubt is None and not self._sent
         if self._step is None:
             # Both have heard that both have: who leaves after this owes the other nothing.
             return self._session in self._closed and not self._sent
@@ -294,15 +397,19 @@ class Counterpart:
         if self.lost:
             return
         self.lost = True
-        for identifier in sorted(self._sent):
-            self._machine.do(Withdraw(identifier))
-        self._sent.clear()
+        self._withdraw_all()
         detail = {"session": self._session, "community": self.part.name, "reason": reason}
         self._machine.do(Progress("community-lost", detail))
         if tell:
-            slot = max(self._slot, 0)
-            self._say(Performative.CANCEL, ExchangeEnded(session=self._session, slot=slot, reason=reason))
+            slot = max(self._slot, 0) + (self._slot in self.exchanged_slots)
+            ended = ExchangeEnded(session=self._session, slot=slot, reason=reason)
+            self._sent.discard(self._say(Performative.CANCEL, ended))
         self._go_on()
+
+    def _withdraw_all(self) -> None:
+        for identifier in sorted(self._sent):
+            self._machine.do(Withdraw(identifier))
+        self._sent.clear()
 
     def _say(self, performative: Performative, body: AnyBody) -> str:
         identifier = self._machine.send(
@@ -314,4 +421,6 @@ class Counterpart:
             expects_reply=True,
         )
         self._sent.add(identifier)
+        if isinstance(body, ExchangeClosed | ExchangeEnded):
+            self._told_end[identifier] = body.session
         return identifier

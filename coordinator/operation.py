@@ -71,6 +71,7 @@ class Operation:
         self._delivered: dict[str, MeteredDelivery] = {}
         self._declined: set[str] = set()
         self._corrections = Corrections()
+        self._put_off: dict[int, list[Delivery]] = {}
 
     def deliver(self, member: str, delivery: MeteredDelivery) -> None:
         """Take a member's delivery of the running slot."""
@@ -162,34 +163,56 @@ class Operation:
         Args:
             counterpart: what another community metered in the slot; None where there is none to trade with.
         """
+        lines = self._settle_slot(self.slot, self._deliveries_of_slot(), counterpart)
+        self._next_slot()
+        return lines
+
+    def put_off(self) -> None:
+        """Go to the next slot; the running one is settled later, with the deliveries that count now."""
+        self._put_off[self.slot] = self._deliveries_of_slot()
+        self._next_slot()
+
+    def settle_put_off(self, slot: int, counterpart: CounterpartSlot | None) -> dict[str, BillLine]:
+        """Settle a slot that was put off; the bill line of each member. See ``settle``."""
+        return self._settle_slot(slot, self._put_off.pop(slot), counterpart)
+
+    def _deliveries_of_slot(self) -> list[Delivery]:
+        return [self._delivery_of(member) for member in self._members]
+
+    def _next_slot(self) -> None:
+        self.slot += 1
+        self._delivered, self._declined, self.counted = {}, set(), self.passed
+
+    def _settle_slot(
+        self, slot: int, deliveries: list[Delivery], counterpart: CounterpartSlot | None
+    ) -> dict[str, BillLine]:
         grid, slot_minutes = self._terms.grid, self._terms.horizon.slot_minutes
         prices = SlotPrices(
-            self._terms.import_price_eur_per_kwh[self.slot],
-            self._terms.export_price_eur_per_kwh[self.slot],
-            self.local_price_eur_per_kwh[self.slot],
+            self._terms.import_price_eur_per_kwh[slot],
+            self._terms.export_price_eur_per_kwh[slot],
+            self.local_price_eur_per_kwh[slot],
             grid.meter_fee_eur_per_kwh,
             grid.excess_price_eur_per_kwh,
         )
-        deliveries = [self._delivery_of(member) for member in self._members]
         exchange = exchange_energy(
             {each.member: each.net_kwh for each in deliveries},
             pooled=prices.local_price_eur_per_kwh is not None,
-            contracts=contracts_of_slot(self.contracts, self.slot),
+            contracts=contracts_of_slot(self.contracts, slot),
             import_limit_kwh=grid.import_limit_kwh(slot_minutes),
             export_limit_kwh=grid.export_limit_kwh(slot_minutes),
             counterpart=counterpart,
             apart=self.apart,
-            free_kwh={member: row[self.slot] for member, row in self.free_kwh.items()} or None,
+            free_kwh={member: row[slot] for member, row in self.free_kwh.items()} or None,
         )
         if counterpart is not None:
-            self.exchanges.append(community_exchange(self.slot, exchange, self._members, prices))
-        entries = slot_entries(self._session, self.slot, exchange, prices)
+            self.exchanges.append(community_exchange(slot, exchange, self._members, prices))
+        entries = slot_entries(self._session, slot, exchange, prices)
         self.deliveries += deliveries
         self.ledger += entries
         owed = owed_eur(entries)
         by_contract = owed_eur(entry for entry in entries if entry.kind == "contract")
         lines = {
-            share.member: self._bill_line(share, owed, by_contract, prices, delivery.quality)
+            share.member: self._bill_line(slot, share, owed, by_contract, prices, delivery.quality)
             for share, delivery in zip(exchange.shares, deliveries, strict=True)
         }
         for share, delivery in zip(exchange.shares, deliveries, strict=True):
@@ -200,9 +223,7 @@ class Operation:
                 prices.import_price_eur_per_kwh,
                 prices.export_price_eur_per_kwh,
             )
-            self._corrections.settled(self.slot, share.member, settled)
-        self.slot += 1
-        self._delivered, self._declined, self.counted = {}, set(), self.passed
+            self._corrections.settled(slot, share.member, settled)
         return lines
 
     def correct(self, member: str, correction: DeliveryCorrection) -> AdjustmentLine:
@@ -223,6 +244,9 @@ class Operation:
 
     def close(self) -> None:
         """Enter what is entered for the session as a whole: corrections, sharing, demand charges."""
+        self.deliveries.sort(key=lambda each: each.slot)  # one slot may have been put off
+        self.ledger.sort(key=lambda entry: entry.slot)
+        self.exchanges.sort(key=lambda each: each.slot)
         self.deliveries = self._corrections.corrected(self.deliveries)
         self.ledger += self._corrections.entries(self._members)
         if self.shared_by_day:
@@ -254,6 +278,7 @@ class Operation:
 
     def _bill_line(
         self,
+        slot: int,
         share: Share,
         owed: Mapping[str, Decimal],
         by_contract: Mapping[str, Decimal],
@@ -262,7 +287,7 @@ class Operation:
     ) -> BillLine:
         return BillLine(
             session=self._session,
-            slot=self.slot,
+            slot=slot,
             local_purchase_kwh=share.local_purchase_kwh,
             local_sale_kwh=share.local_sale_kwh,
             grid_import_kwh=share.grid_import_kwh,

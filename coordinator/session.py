@@ -6,6 +6,7 @@ message only from whom and when it may come, and never waits without a deadline.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from runtime.protocol.bodies import (
     Acknowledged,
     Admission,
     AnyBody,
+    BillLine,
     DeliveryCorrection,
     DeliveryRequest,
     DeviceDeclaration,
@@ -102,6 +104,7 @@ class MarketMachine(Machine):
         self._reported = False
         self._operation: Operation
         self._delivering: dict[str, Envelope] = {}
+        self._delivered_before: dict[str, Envelope] = {}
         self._done = ClosedSessions()
 
     def standing(self) -> dict[str, Any]:
@@ -391,19 +394,34 @@ class MarketMachine(Machine):
         if self._beside is None:
             self._settle_with(None)
         else:
-            self._beside.exchange(self._operation, self._settle_with)
+            self._beside.exchange(self._operation, self._settle_with, self._put_off, self._settle_put_off)
 
     def _settle_with(self, counterpart: CounterpartSlot | None) -> None:
-        for member, line in self._operation.settle(counterpart).items():
-            if member in self._delivering:
-                self.reply(self._delivering[member], Performative.INFORM, line)
+        self._tell_lines(self._operation.settle(counterpart), self._delivering)
+        self._after_slot()
+
+    def _put_off(self) -> None:
+        """Go on with the next slot: whether another community trades in this one is known later."""
+        self._operation.put_off()
+        self._delivered_before = self._delivering
+        self._after_slot()
+
+    def _settle_put_off(self, slot: int, counterpart: CounterpartSlot | None) -> None:
+        self._tell_lines(self._operation.settle_put_off(slot, counterpart), self._delivered_before)
+
+    def _tell_lines(self, lines: Mapping[str, BillLine], delivering: Mapping[str, Envelope]) -> None:
+        for member, line in lines.items():
+            if member in delivering:
+                self.reply(delivering[member], Performative.INFORM, line)
+
+    def _after_slot(self) -> None:
         self._asked.waiting = {}
-        if self._operation.passed and self._beside is None:
-            self._close()
-        elif self._operation.passed and self._beside is not None:
-            self._beside.close(self._close)
-        else:
+        if not self._operation.passed:
             self._await_slot()
+        elif self._beside is None:
+            self._close()
+        else:
+            self._beside.close(self._close)
 
     # -- closing ---------------------------------------------------------------------------------------
 

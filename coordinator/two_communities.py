@@ -239,21 +239,31 @@ class TwoCommunities:
 
     # -- operation -------------------------------------------------------------------------------------
 
-    def exchange(self, operation: Operation, then: Callable[[CounterpartSlot | None], None]) -> None:
+    def exchange(
+        self,
+        operation: Operation,
+        then: Callable[[CounterpartSlot | None], None],
+        put_off: Callable[[], None],
+        later: Callable[[int, CounterpartSlot | None], None],
+    ) -> None:
         """Bring a slot's metering together with the other community's.
 
         Args:
             operation: this community's slots.
             then: told what the other metered; None where this one is settled alone.
+            put_off: called instead where only the other knows by now whether they trade in the slot.
+            later: told then, before the session closes, the slot and what ``then`` is told else.
         """
+        slot, leads = operation.slot, not self._counterpart.leads
         net_kwh, executable = operation.count()
         own = metered_exchange(self._session, operation.slot, net_kwh, executable)
 
-        def go_on(told: MeteredExchange | None) -> None:
-            leads = not self._counterpart.leads
-            then(None if told is None else counterpart_slot(told, leads=leads))
+        def metered(told: MeteredExchange | None) -> CounterpartSlot | None:
+            return None if told is None else counterpart_slot(told, leads=leads)
 
-        self._counterpart.exchange(own, go_on)
+        self._counterpart.exchange(
+            own, lambda told: then(metered(told)), put_off, lambda told: later(slot, metered(told))
+        )
 
     def close(self, then: Callable[[], None]) -> None:
         """Tell the other that all slots are settled, before this community's session is closed."""
@@ -267,4 +277,5 @@ class TwoCommunities:
             members=list(self._members),
             local_price_eur_per_kwh=operation.local_price_eur_per_kwh,
             exchanges=operation.exchanges,
+            unconfirmed_slots=self._counterpart.unconfirmed_slots,
         )

@@ -146,6 +146,8 @@ class CommunityRecord(Record):
         members: admitted members in the scenario's order.
         local_price_eur_per_kwh: price of its pool, by slot; the other's too, unless they lost each other.
         exchanges: by slot; a slot that is not there was settled by each community alone.
+        unconfirmed_slots: slots settled as not traded: whether the other community's coordinator had settled
+            them as traded was not known when the session closed.
     """
 
     name: str
@@ -153,6 +155,7 @@ class CommunityRecord(Record):
     members: list[str]
     local_price_eur_per_kwh: list[Decimal | None]
     exchanges: list[CommunityExchange]
+    unconfirmed_slots: list[int] = Field(default_factory=list)
 
 
 class SessionRecord(Record):

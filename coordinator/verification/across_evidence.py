@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from coordinator.across import confirmed, contracts_across, counterpart_slot
 from coordinator.costs import CommunityTariff
 from coordinator.counterpart import ALONE_STEP, OPT_OUT_STEP, TIMER, TRADES_STEP
+from coordinator.doubt import told_traded
 from coordinator.mechanisms import Contract
 from coordinator.settlement import CounterpartSlot
 from coordinator.trades import ReportedTrade
@@ -53,7 +54,9 @@ class AcrossEvidence:
     def timer(self, name: str) -> None:
         """A deadline passed: that for the other coordinator ends the session with it."""
         if name == TIMER:
+            in_doubt = None if self.lost else self._accepting
             self._lose()
+            self._accepting = in_doubt  # the other is to say yet whether it has settled that slot
 
     def agreement(self) -> None:
         """Members are told of the agreement: who is lost from now on has traded all the same."""
@@ -61,7 +64,10 @@ class AcrossEvidence:
 
     def received(self, envelope: Envelope, body: AnyBody) -> None:
         """The other coordinator says something."""
-        if envelope.sender.partition("@")[0] not in COORDINATORS or self.lost:
+        if envelope.sender.partition("@")[0] not in COORDINATORS:
+            return
+        if self.lost:
+            self._clear_doubt(envelope, body)
             return
         self.other_leads = envelope.sender.partition("@")[0] == COORDINATOR
         match body:
@@ -83,6 +89,8 @@ class AcrossEvidence:
                     self._accepted[envelope.message_id] = body
             case ExchangeClosed():
                 self._confirm_before(max(body.slots, default=-1) + 1)
+                if self._accepting is not None:
+                    self._lose()
             case ExchangeEnded():
                 self._confirm_before(body.slot)
                 self._lose()
@@ -126,6 +134,17 @@ class AcrossEvidence:
         """What the other community metered in a slot settled with it; None where it was settled alone."""
         told = self.together.get(slot)
         return None if told is None else counterpart_slot(told, leads=self.other_leads)
+
+    def _clear_doubt(self, envelope: Envelope, body: AnyBody) -> None:
+        """A slot that was put off is settled by what the other says of it."""
+        if self._accepting is None:
+            return
+        acceptance, slot = self._accepting
+        traded = told_traded(self._proposed[slot].session, slot, acceptance, envelope, body)
+        if traded:
+            self.together[slot] = self._proposed[slot]
+        if traded is not None:
+            self._accepting = None
 
     def _confirm_before(self, slot: int) -> None:
         """The other has settled all slots before this one."""

@@ -50,7 +50,7 @@ def drill(
     say, and the table says where. Exit code 1 if something was lost or done twice.
     """
     from runtime.drills.drill import Drill
-    from runtime.drills.faults import FAULTS, chosen_faults
+    from runtime.drills.faults import ALL, FAULTS, chosen_faults
     from runtime.drills.table import drill_lines
     from runtime.scenario.resolve import resolve
 
@@ -62,6 +62,11 @@ def drill(
     server = own_server_kind(xmpp)
     builtin = Path(__file__).parent.parent / "drills" / "community.toml"
     resolved = resolve(builtin if scenario is None else scenario)
+    if len(resolved.coordinator_config().coordinators) == 1:
+        if faults.strip() != ALL and any(each.needs_two_communities for each in chosen):
+            names = ", ".join(each.name for each in chosen if each.needs_two_communities)
+            raise InputError(f"--faults: found {names}, expected two communities (hybrid) in the scenario")
+        chosen = [each for each in chosen if not each.needs_two_communities]
     folder = _folder(keep)
     one = Drill(resolved, folder, seed, deadline_s, server)
     cases = [

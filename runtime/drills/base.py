@@ -72,8 +72,10 @@ class Fault(ABC):
         loses: whether something is really lost, so that the ledger may differ as the stated rule says.
         breaks_off: whether the run ends by it, to go on by being resumed.
         hits_member: whether it hits one member alone.
+        loses_messages: whether what coordinators say to each other may be lost for good.
         says_nonsense: whether that member says what all have to refuse.
         phases: of the market, in which it can strike.
+        needs_two_communities: whether it can strike only where there are two coordinators.
     """
 
     name: ClassVar[str]
@@ -81,8 +83,10 @@ class Fault(ABC):
     loses: ClassVar[bool] = False
     breaks_off: ClassVar[bool] = False
     hits_member: ClassVar[bool] = False
+    loses_messages: ClassVar[bool] = False
     says_nonsense: ClassVar[bool] = False
     phases: ClassVar[tuple[MarketPhase, ...]] = get_args(MarketPhase)
+    needs_two_communities: ClassVar[bool] = False
 
     def __init__(self, struck: Struck) -> None:
         """Prepare; nothing is done yet."""

@@ -6,7 +6,7 @@ from runtime.drills.base import Fault
 from runtime.drills.connections import Cut, Delay
 from runtime.drills.disk import DiskFull
 from runtime.drills.madness import Mad
-from runtime.drills.messages import Drop, DropLast, Duplicate
+from runtime.drills.messages import Drop, DropLast, Duplicate, Sever
 from runtime.drills.processes import KillCoordinator, KillFleet, KillMember, KillServer, Silent
 from runtime.errors import InputError
 
@@ -22,6 +22,7 @@ _ALL: tuple[type[Fault], ...] = (
     Duplicate,
     Silent,
     Mad,
+    Sever,
     DiskFull,
 )
 

@@ -137,8 +137,8 @@ def explained(record: CoordinatorRecord, expected: CoordinatorRecord) -> tuple[l
     """Where settlements differ as the stated rules say, and where they differ otherwise.
 
     The rules: a member that misses a round keeps its last position; a slot without a delivery is settled at
-    the agreed position; nothing else changes what others pay. Sessions after the first that differs begin
-    with what it left, so they may differ too.
+    the agreed position; communities that lose each other settle alone; nothing else changes what others pay.
+    Sessions after the first that differs begin with what it left, so they may differ too.
 
     Returns:
         What is explained by a rule, and what by none.
@@ -156,6 +156,9 @@ def explained(record: CoordinatorRecord, expected: CoordinatorRecord) -> tuple[l
 
 def _explained_session(session: SessionRecord, expected: SessionRecord) -> tuple[list[str], list[str]]:
     ruled, wrong = [], []
+    alone = _settled_alone(session) - _settled_alone(expected)
+    if alone:
+        ruled.append(f"each community settled alone in slots {', '.join(map(str, sorted(alone)))}")
     before: dict[str, list[float]] = {}
     for each in session.rounds:
         for member in each.late:
@@ -184,9 +187,14 @@ def _explained_session(session: SessionRecord, expected: SessionRecord) -> tuple
             ruled.append(f"{delivery.member} with an estimated reading in slot {delivery.slot}")
     if session.agreed_net_kwh == expected.agreed_net_kwh:
         for slot in range(session.horizon.slots):
-            if slot not in touched and _entries(session, slot) != _entries(expected, slot):
+            if slot not in touched | alone and _entries(session, slot) != _entries(expected, slot):
                 wrong.append(f"slot {slot} was settled otherwise, though all delivered in it")
     return ruled, wrong
+
+
+def _settled_alone(session: SessionRecord) -> set[int]:
+    """Slots in which each of two communities was settled for itself: they had lost each other."""
+    return {slot for slot, groups in enumerate(session.settled_together()) if len(groups) > 1}
 
 
 def _entries(session: SessionRecord, slot: int) -> list[str]:

@@ -13,6 +13,9 @@ from runtime.drills.moments import MarketPhase, Moment, Step
 
 SHARE, SECONDS = 0.3, 3.0
 
+SEVERED_S = 50.0
+"""Longer than a confirmation is waited for with a drill's deadline for deliveries, shorter than the close."""
+
 LAST_WORDS = ("bill-line", "session-closed")
 """What a coordinator says last."""
 
@@ -82,3 +85,29 @@ class DropLast(Fault):
     def over(self) -> None:
         """End."""
         self.struck.flag.unlink(missing_ok=True)
+
+
+class Sever(Fault):
+    """Two coordinators lose each other at the worst moment."""
+
+    name = "sever"
+    does = (
+        f"two communities' coordinators are cut off from each other for {SEVERED_S:g} s, just after one has "
+        "accepted a slot's exchange; it settles that slot when it hears that the other has traded in it"
+    )
+    loses = loses_messages = True
+    phases = ("operating",)
+    needs_two_communities = True
+
+    def program(self, name: str, module: str, arguments: list[str]) -> tuple[str, list[str]]:
+        """Start the coordinators' programs by way of one that spoils their transport."""
+        if name not in self.struck.coordinators:
+            return module, arguments
+        settings = Lossiness(
+            how="sever", share=1.0, seconds=SEVERED_S, seed=name, flag=self.struck.flag.absolute()
+        )
+        return "runtime.drills.lossy", [settings.model_dump_json(), module, *arguments]
+
+    def strike(self) -> None:
+        """Begin; it ends by itself."""
+        self.struck.flag.touch()

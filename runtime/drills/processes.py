@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 from typing import Any
 
 from runtime.drills.base import Fault, steps_later
 from runtime.errors import FleetError
-from runtime.rundir import COORDINATOR
 
 
 class KillMember(Fault):
@@ -25,14 +25,15 @@ class KillMember(Fault):
 
 
 class KillCoordinator(Fault):
-    """The coordinator's process dies."""
+    """The coordinator's process dies; of two communities', one of them."""
 
     name = "kill-coordinator"
     does = "the coordinator's process is killed; it goes on with its session from its own log"
 
     def strike(self) -> None:
         """Kill it."""
-        self.struck.signal(COORDINATOR, signal.SIGKILL)
+        coordinator = random.Random(self.struck.seed).choice(self.struck.coordinators)
+        self.struck.signal(coordinator, signal.SIGKILL)
 
 
 class KillServer(Fault):

@@ -120,6 +120,16 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
             f"Each of the two communities was settled alone in {_times(alone, 'slot')}: their coordinators "
             "did not hear each other in time."
         )
+    unconfirmed = [
+        f"{s.horizon.local(slot):%Y-%m-%d %H:%M}"
+        for s in coordinator.sessions
+        for slot in sorted({slot for part in s.communities for slot in part.unconfirmed_slots})
+    ]
+    if unconfirmed:
+        found.append(
+            f"Settled as not traded between the communities: {', '.join(unconfirmed)}. Only one coordinator "
+            "knew of the trade when the session closed; its members were told a bill line with it."
+        )
     suspended = [(s, slot) for s in coordinator.sessions for slot in s.suspended_slots]
     if suspended:
         session, slot = suspended[0]

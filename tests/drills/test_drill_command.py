@@ -82,6 +82,7 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     for arguments, words in (
         (("--faults", "fire"), "--faults: found 'fire', expected some of kill-member"),
         (("--phases", "joining"), "--phases: found 'joining', expected negotiating or operating"),
+        (("--faults", "cut,sever"), "--faults: found sever, expected two communities (hybrid)"),
         (("--keep", tmp_path), "cannot be made: File exists"),
     ):
         done = call("drill", *arguments)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from runtime.drills.drill import Case, failures_of, strangers_in
+from runtime.drills.drill import Case, excused, failures_of, strangers_in
 from runtime.drills.faults import FAULTS, chosen_faults
 from runtime.drills.judging import Judgement, done_twice_or_lost, explained
 from runtime.drills.moments import Moment, draw_moment
@@ -16,6 +16,7 @@ from runtime.drills.table import drill_lines
 from runtime.errors import InputError, PeerwattError
 from runtime.records import CoordinatorRecord, SessionRecord
 from tests.machines.communities import Community
+from tests.machines.two_communities import TwoCommunities
 
 SLOT, MEMBER = 2, "m1"
 
@@ -150,3 +151,26 @@ def test_faults_are_chosen_by_name() -> None:
     for wrong in ("fire", "", "kill-member,all"):
         with pytest.raises(InputError, match=r"--faults: found .* expected some of kill-member"):
             chosen_faults(wrong)
+
+
+def test_communities_that_lost_each_other_are_settled_alone_by_rule() -> None:
+    calm = TwoCommunities(2, members=5, slots=6).run()[0]
+    session = calm.sessions[0]
+    parts = [
+        part.model_copy(update={"exchanges": [each for each in part.exchanges if each.slot != SLOT]})
+        for part in session.communities
+    ]
+    ledger = [each for each in session.ledger if each.slot != SLOT]
+    ruled, wrong = explained(changed(calm, communities=parts, ledger=ledger), calm)
+    assert (ruled, wrong) == ([f"each community settled alone in slots {SLOT}"], [])
+    _, wrong = explained(changed(calm, ledger=ledger), calm)
+    assert wrong == [f"slot {SLOT} was settled otherwise, though all delivered in it"]
+
+
+def test_only_what_coordinators_said_to_each_other_may_be_lost_for_good() -> None:
+    lost = "not-received: propose '45' of now from coordinator2@x to coordinator@x: sent, not received"
+    other = "not-received: inform '4' of now from coordinator@x to m1@x: sent, not received"
+    found = excused(judgement("by rule", ["alone"], [lost, other]))
+    assert found.findings == [other]
+    assert found.differences == ["alone", "1 messages lost for good"]
+    assert excused(judgement("equal", [])).differences == []

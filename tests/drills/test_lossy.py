@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -70,3 +72,42 @@ def test_words_of_some_types_are_dropped_once_each(tmp_path: Path, monkeypatch: 
             assert ConnectedAgent.transmit(Played(), message)  # type: ignore[arg-type]
         sent.append("")
     assert "".join(f"{each or '|'}" for each in sent) == "012|1|012|"
+
+
+def test_coordinators_are_severed_after_the_first_acceptance_and_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def transmit(agent: object, envelope: Envelope) -> bool:
+        sent.append(envelope.message_id)
+        return True
+
+    monkeypatch.setattr(ConnectedAgent, "transmit", transmit)
+    flag = tmp_path / "on"
+    make_lossy(Lossiness(how="sever", share=1.0, seconds=50.0, seed="1", flag=flag))
+
+    class Coordinator(Played):
+        local_part = "coordinator"
+
+    def said() -> str:
+        sent.clear()
+        for number, (to, act) in enumerate(
+            [
+                ("coordinator2@x", Performative.PROPOSE),
+                ("coordinator2@x", Performative.ACCEPT_PROPOSAL),
+                ("coordinator2@x", Performative.CONFIRM),
+                ("m1@x", Performative.ACCEPT_PROPOSAL),
+            ]
+        ):
+            message = Envelope("coordinator@x", to, act, "communities", "s", str(number), "{}")
+            assert ConnectedAgent.transmit(Coordinator(), message)  # type: ignore[arg-type]
+        return "".join(sent)
+
+    assert said() == "0123"
+    flag.touch()
+    assert said() == "013", "the acceptance is the last that gets through"
+    assert said() == "3"
+    begun_s = time.time() - 60.0
+    os.utime(tmp_path / "on-severed", (begun_s, begun_s))
+    assert said() == "0123"

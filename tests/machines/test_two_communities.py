@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ from runtime.communities import parted
 from runtime.configuration import CoordinatorConfig, MemberConfig, Timing
 from runtime.errors import InputError
 from runtime.grid_terms import GridTerms
-from runtime.protocol.bodies import parse_body
+from runtime.protocol.bodies import BillLine, parse_body
 from runtime.protocol.community_bodies import (
     CommunityStatement,
     ExchangeEnded,
@@ -33,6 +34,7 @@ from runtime.protocol.community_bodies import (
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.results.ledger import LedgerError, check_ledger
+from runtime.results.summary import notices
 from runtime.rundir import COORDINATOR, COORDINATORS, SECOND_COORDINATOR
 from runtime.scenario.resolve import resolve
 from tests.machines.communities import DOMAIN
@@ -46,6 +48,7 @@ FULL_TERMS = GridTerms(
     excess_price_eur_per_kwh=Decimal("0.5"),
     demand_charge_eur_per_kw=Decimal("0.3"),
 )
+NO_FIGURES = {"run": {"members": {}, "community": {"members_worse_off": 0}}}
 PATIENT = Timing(join_deadline_s=1e5, round_deadline_s=1e5, delivery_deadline_s=1e5)
 
 
@@ -274,22 +277,134 @@ def test_a_confirmation_that_is_lost_is_made_good_by_what_the_other_says_later()
     assert record.sessions == calm(2).sessions
 
 
-def test_cut_off_from_the_confirmation_on_and_for_long_the_books_differ_and_are_not_joined() -> None:
+@dataclass
+class Severed(CutNetwork):
+    """The coordinators are cut off from each other once one slot was accepted, until ``healed`` says so.
+
+    Attributes:
+        slot: of session 0.
+        arrives: whether the acceptance still does: then the second has settled the slot, and the first knows
+            nothing of it.
+        healed: whether the connection is back.
+        lines: bill lines that members got, by member, session and slot.
+    """
+
+    slot: int = 3
+    arrives: bool = True
+    healed: Callable[[Severed], bool] = lambda _: False
+    began: bool = False
+    is_back: bool = False
+    lines: Counter[tuple[str, int, int]] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.cut = self._is_cut
+
+    def _is_cut(self, envelope: Envelope) -> bool:
+        body = parse_body(envelope.body)
+        is_acceptance = isinstance(body, MeteredExchange) and envelope.in_reply_to is not None
+        if not self.began and is_acceptance and (body.session, body.slot) == (0, self.slot):
+            self.began = True
+            return not self.arrives
+        self.is_back |= self.began and self.healed(self)
+        return self.began and not self.is_back
+
+    def _deliver(self, envelope: Envelope) -> None:
+        body, node = parse_body(envelope.body), self.nodes[envelope.recipient]
+        if isinstance(body, BillLine) and not node.finished:
+            self.lines[envelope.recipient.partition("@")[0], body.session, body.slot] += 1
+        super()._deliver(envelope)
+
+    def machine(self, account: str) -> MarketMachine:
+        machine = self.nodes[f"{account}@{DOMAIN}"].machine
+        assert isinstance(machine, MarketMachine)
+        return machine
+
+
+def first_is_past(slot: int) -> Callable[[Severed], bool]:
+    return lambda network: network.machine(COORDINATOR)._operation.slot > slot
+
+
+WHEN_HEALED: dict[str, Callable[[Severed], bool]] = {
+    "while the first waits": lambda network: network.now_s > 100.0,
+    "a slot later": first_is_past(4),
+    "at the close of the first": lambda network: network.machine(COORDINATOR)._operation.passed,
+    "long after": lambda network: network.machine(COORDINATOR)._operation.passed and network.now_s > 1000.0,
+}
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize(("slot", "sessions"), [(0, 1), (3, 2), (5, 1)])
+@pytest.mark.parametrize("when", WHEN_HEALED)
+def test_a_cut_between_acceptance_and_confirmation_leaves_the_same_books_once_it_is_over(
+    when: str, slot: int, arrives: bool, sessions: int
+) -> None:
+    if slot == 5 and when == "a slot later":
+        when = "at the close of the first"
+    community = TwoCommunities(2, members=5, slots=6, sessions=sessions, grid=FULL_TERMS)
+    network = Severed(slot=slot, arrives=arrives, healed=WHEN_HEALED[when])
+    record = joined(community, community.run_both(network))
+    assert network.is_back
+    check_ledger(record)
+    session = record.sessions[0]
+    if when != "while the first waits":
+        together = list(range(slot + 1 if arrives else slot))
+        assert [[each.slot for each in part.exchanges] for part in session.communities] == [together] * 2
+    assert [part.unconfirmed_slots for part in session.communities] == [[], []]
+    every = {(name, number, at) for name in record.members for number in range(sessions) for at in range(6)}
+    assert {*network.lines} == every, "each slot was settled with every member, the one put off too"
+    slots = [entry.slot for entry in session.ledger if entry.kind != "demand-charge"]
+    assert slots == sorted(slots)
+
+
+def test_cut_off_from_the_confirmation_on_for_good_the_slot_is_settled_as_not_traded() -> None:
     """What no protocol can rule out: the first never learns that the second has settled with it."""
+    community = TwoCommunities(2, members=5, slots=6, grid=FULL_TERMS)
+    network = Severed(slot=3)
+    first, second = community.run_both(network)
+    assert [len(each.sessions[0].communities[0].exchanges) for each in (first, second)] == [3, 4]
+    assert first.sessions[0].communities[0].unconfirmed_slots == [3]
+    record = joined(community, [first, second])
+    check_ledger(record)
+    session = record.sessions[0]
+    for part in session.communities:
+        assert [each.slot for each in part.exchanges] == [0, 1, 2]
+        assert part.unconfirmed_slots == [3]
+    assert_nobody_pays_more_than_at_the_grid(session, record.members)
+    told = {bill.member: bill.exact_eur for each in (first, second) for bill in each.sessions[0].bills}
+    now = {bill.member: bill.exact_eur for bill in session.bills}
+    changed = {name for name in record.members if now[name] != told[name]}
+    assert changed
+    assert changed <= {*second.members}
+    said = [text for text in notices(record, NO_FIGURES) if "not traded" in text]
+    assert len(said) == 1
+    # The same as if neither had ever traded in it.
+    network = Severed(slot=3, arrives=False)
+    other = TwoCommunities(2, members=5, slots=6, grid=FULL_TERMS)
+    assert [each.ledger for each in joined(other, other.run_both(network)).sessions] == [session.ledger]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whenever_the_coordinators_are_cut_off_for_a_while_their_books_are_the_same(seed: int) -> None:
+    """Any message may be the last before the cut, and any time may pass until it is over."""
+    rng = random.Random(seed)
+    begin, length_s = rng.randrange(20, 120), rng.choice([10.0, 60.0, 400.0, 700.0, 900.0])
+    between = 0
+    until_s = float("inf")
 
     def cut(envelope: Envelope) -> bool:
-        body = parse_body(envelope.body)
-        if isinstance(body, MeteredExchange) and envelope.in_reply_to is not None and body.slot == 3:
-            cut_off.append(envelope)
-            return len(cut_off) > 1
-        return bool(cut_off)
+        nonlocal between, until_s
+        between += 1
+        if between == begin:
+            until_s = network.now_s + length_s
+        return between >= begin and network.now_s < until_s
 
-    cut_off: list[Envelope] = []
-    community = TwoCommunities(2, members=5, slots=6)
-    first, second = community.run_both(CutNetwork(cut=cut))
-    assert [len(each.sessions[0].communities[0].exchanges) for each in (first, second)] == [3, 4]
-    with pytest.raises(InputError, match=r"slot 3 was settled with the other community by second only"):
-        joined(community, [first, second])
+    community = TwoCommunities(seed, members=4, slots=6, sessions=2)
+    network = CutNetwork(rng, cut=cut)
+    record = joined(community, community.run_both(network))
+    check_ledger(record)
+    for session in record.sessions:
+        assert not any(part.unconfirmed_slots for part in session.communities)
+        assert_nobody_pays_more_than_at_the_grid(session, record.members)
 
 
 def test_books_that_differ_are_not_joined() -> None:

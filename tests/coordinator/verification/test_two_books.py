@@ -94,6 +94,49 @@ def test_a_session_that_each_went_through_alone_from_a_slot_on_is_proven(tmp_pat
     assert verification(run.path)["findings"] == []
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("limit_s", [900.0, float("inf")])
+def test_a_slot_that_was_put_off_is_proven_whenever_it_was_settled(
+    limit_s: float, arrives: bool, tmp_path: Path
+) -> None:
+    """Cut off at the acceptance of slot 3: for longer than its confirmation is waited for, or for good."""
+
+    class Cut(LoggedNetwork):
+        began = False
+
+        def _post(self, envelope: Envelope) -> None:
+            body = parse_body(envelope.body)
+            ends = {each.partition("@")[0] for each in (envelope.sender, envelope.recipient)}
+            accepts = isinstance(body, MeteredExchange) and envelope.in_reply_to is not None
+            first = accepts and not self.began and (body.session, body.slot) == (0, 3)  # type: ignore[union-attr]
+            is_cut = self.began and self.now_s < limit_s
+            self.began |= first
+            if ends == {*COORDINATORS} and (not arrives if first else is_cut):
+                return
+            super()._post(envelope)
+
+    community = TwoCommunities(2, members=5, slots=6, sessions=1, grid=GRID)
+    run = RunDirectory(tmp_path / "village")
+    net = Cut(directory=run)
+    record, members = community.run(net)
+    net.drain()
+    for log in net.logs.values():
+        log.close()
+    community.coordinator_config.save(run.coordinator_config)
+    record.save(run.coordinator_record)
+    write_tables(run.path, tables(record, members))
+    for account, own in zip(community.coordinators, community.records, strict=True):
+        own.save(run.community_record(account))
+    for_good = limit_s > 1e6
+    together = 4 if arrives and not for_good else 3
+    session = record.sessions[0]
+    assert [len(part.exchanges) for part in session.communities] == [together] * 2
+    assert any(part.unconfirmed_slots for part in session.communities) is for_good
+    answer = verification(run.path)
+    assert answer["findings"] == []
+    assert answer["proof"]["lines"] == 30
+
+
 def forged(run: RunDirectory, logs: list[str], kind: str, change: Any) -> int:
     def edit(fields: dict[str, Any], body: dict[str, Any]) -> bool:
         return body.get("type") == kind and change(fields, body)
