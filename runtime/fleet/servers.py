@@ -15,6 +15,7 @@ from runtime.fleet.children import SERVER_READY_LIMIT_S, Child, ServerChild, Tol
 from runtime.fleet.ejabberd import EjabberdChildren
 from runtime.messaging.connection import Connection
 from runtime.rundir import RunDirectory
+from runtime.xmpp.accounts import load_accounts
 from runtime.xmpp.handshake import serves
 from runtime.xmpp.local import CONNECTION_FILE, free_port
 
@@ -23,6 +24,9 @@ ServerKind = Literal["embedded", "prosody", "ejabberd", "existing"]
 
 MOST_NODES = 16
 """Of a cluster on one machine."""
+
+PER_ACCOUNT_S = 0.02
+"""How much longer Prosody may take to be ready for each account."""
 
 _LOOK_EVERY_S = 0.05
 
@@ -62,14 +66,14 @@ class ProsodyChild(ServerChild):
             FleetError: it ended or did not get ready in time.
         """
         assert self._process is not None, "await_ready comes after start"
-        deadline_s = time.monotonic() + SERVER_READY_LIMIT_S
+        # It is given verifiers of all accounts first, which takes a thousand members' some seconds.
+        limit_s = SERVER_READY_LIMIT_S + PER_ACCOUNT_S * len(load_accounts(self.accounts_path))
+        deadline_s = time.monotonic() + limit_s
         while not self._serves():
             if self.exit_code() is not None:
                 raise FleetError(f"the XMPP server did not start: {self.last_words()}")
             if time.monotonic() > deadline_s:
-                raise FleetError(
-                    f"the XMPP server was not ready within {SERVER_READY_LIMIT_S:g} s: {self.last_words()}"
-                )
+                raise FleetError(f"the XMPP server was not ready within {limit_s:g} s: {self.last_words()}")
             time.sleep(_LOOK_EVERY_S)
 
     def terminate(self) -> None:
