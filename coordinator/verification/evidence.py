@@ -11,7 +11,7 @@ from coordinator.verification.findings import Findings
 from runtime.errors import ProtocolError
 from runtime.messagelog.reader import read_log
 from runtime.messagelog.record import NOTE_RESENT, LogRecord, RecordKind
-from runtime.messagelog.speakers import why_not
+from runtime.messagelog.speakers import check_allowed
 from runtime.protocol.bargain_bodies import BargainReport
 from runtime.protocol.bodies import Agreement, AnyBody, BillLine, MeteredDelivery, SessionClosed, parse_body
 from runtime.protocol.envelope import Envelope
@@ -62,8 +62,8 @@ class TimerRanOut:
 def said_in(path: Path, findings: Findings) -> Iterator[Said | TimerRanOut]:
     """What a log's agent said and took in, each once, and the deadlines that passed, in order.
 
-    Repetitions are left out, and so is what others said that is no message of the market: it was refused.
-    What the coordinator said must be one.
+    Repetitions are left out, and so is what others said that is no message of the market, or is not theirs to
+    say: it was refused. What the coordinator said must be one.
 
     Args:
         path: the log.
@@ -81,10 +81,14 @@ def said_in(path: Path, findings: Findings) -> Iterator[Said | TimerRanOut]:
         repeated = (record.note or "").startswith(NOTE_RESENT)
         if repeated or (record.kind is RecordKind.IN and record.note is not None):
             continue
+        from_coordinator = envelope.sender.partition("@")[0] in COORDINATORS
         try:
-            yield Said(record, envelope, parse_body(envelope.body))
+            body = parse_body(envelope.body)
+            if not from_coordinator:
+                check_allowed(envelope, body.type)
+            yield Said(record, envelope, body)
         except ProtocolError as error:
-            if envelope.sender.partition("@")[0] in COORDINATORS:
+            if from_coordinator:
                 findings.add(
                     f"{record.agent}.jsonl, record {record.seq}, message {envelope.message_id!r} from "
                     f"{envelope.sender} to {envelope.recipient}: cannot be read: {error}"
@@ -248,8 +252,6 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
 
 
 def _answers(said: Said, questions: dict[str, str]) -> bool:
-    """Whether a member says what it may, and answers what it was asked last."""
+    """Whether a member answers what it was asked last."""
     envelope = said.envelope
-    if why_not(envelope.sender, envelope.recipient, envelope.performative.value, said.body.type) is not None:
-        return False
     return envelope.in_reply_to is not None and questions.get(said.sender) == envelope.in_reply_to

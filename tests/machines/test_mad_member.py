@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from coordinator.session import MarketMachine
+from coordinator.verification.community import recompute
+from coordinator.verification.member import check_member
 from runtime.configuration import Timing
 from runtime.drills.mad.nonsense import (
     ANSWERS,
@@ -25,8 +26,9 @@ from runtime.errors import ProtocolError
 from runtime.protocol.bodies import Reason, parse_body
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.records import CoordinatorRecord
-from runtime.rundir import COORDINATOR, SECOND_COORDINATOR
+from runtime.rundir import COORDINATOR, SECOND_COORDINATOR, RunDirectory
 from tests.machines.communities import DOMAIN, Community
+from tests.machines.logged import LoggedNetwork
 from tests.machines.network import Network
 from tests.machines.two_communities import TwoCommunities
 
@@ -138,11 +140,6 @@ def test_every_spoilt_body_is_one_that_cannot_be_read_or_taken() -> None:
         assert unread == (["another number of slots or decimals"] if answer is answers[0] else [])
 
 
-def machine() -> MarketMachine:
-    config = Community(3, members=3).coordinator_config
-    return MarketMachine(config, f"{COORDINATOR}@{DOMAIN}", Path("coordinator.json"))
-
-
 def test_an_early_answer_and_an_early_delivery_are_refused() -> None:
     """Of a round or slot that is not asked for yet, though it is the next one."""
     ahead: list[Nonsense] = []
@@ -172,3 +169,34 @@ def test_an_early_answer_and_an_early_delivery_are_refused() -> None:
     words = " ".join(each.reason for each in reasons if isinstance(each, Reason))
     assert "is not open" in words
     assert "is not asked for" in words
+
+
+def test_who_heard_nonsense_can_prove_its_bills_all_the_same(tmp_path: Path) -> None:
+    @dataclass
+    class Logged(LoggedNetwork):
+        said: int = 0
+
+        def _deliver(self, envelope: Envelope) -> None:
+            super()._deliver(envelope)
+            if envelope.sender == f"{MAD}@{DOMAIN}" and body_type(envelope) in ANSWERS:
+                around = Surroundings(("m0", "m2"), (COORDINATOR,))
+                for each in beside(envelope, around, lambda: f"mad-{self.said}", answered=True):
+                    self.said += 1
+                    if ".meter@" not in each.envelope.recipient:
+                        self.log(envelope.sender).append_out(each.envelope)
+                        super()._deliver(each.envelope)
+
+    made = Community(5, members=4, slots=5)
+    network = Logged(directory=RunDirectory(tmp_path))
+    record, members = made.run(network)
+    network.drain()
+    for log in network.logs.values():
+        log.close()
+    assert network.said > 100
+    for name in record.members:
+        findings, proof = check_member(RunDirectory(tmp_path).log(name))
+        assert findings.texts == []
+        assert proof.slots == 5
+    recomputed = recompute(RunDirectory(tmp_path).log(COORDINATOR), made.coordinator_config)
+    assert recomputed.findings.texts == []
+    assert {*members} == {*record.members}
