@@ -124,3 +124,14 @@ def test_a_module_that_does_not_compile_is_named(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"do not compile: .*broken\.erl"):
         compile_modules(tmp_path / "out", installed_libraries())
     assert Path(tmp_path / "out").is_dir()
+
+
+def test_a_node_whose_parent_has_gone_does_not_start():
+    done = subprocess.run(
+        [sys.executable, "-m", "runtime.xmpp.ejabberd", "--with-parent", "1"],
+        env=TOLD,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (2, "ejabberd: the process that started this one is gone\n")

@@ -13,20 +13,20 @@ from runtime.xmpp.ejabberd.node import WITH_PARENT, Node
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent() -> None:
-    """Be asked to stop when the parent ends, however it does."""
+def end_with_parent(parent: int) -> None:
+    """Be asked to stop when the parent, process ``parent``, ends, however it does."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
-    if os.getppid() == 1:  # it has ended before that was asked for
+    if os.getppid() != parent:  # it has ended before that was asked for
         raise InputError("the process that started this one is gone")
 
 
 def main() -> None:
     """Prepare the node and run it in this process's place."""
     try:
-        if WITH_PARENT in sys.argv[1:]:
-            end_with_parent()
+        if len(sys.argv) == 3 and sys.argv[1] == WITH_PARENT:
+            end_with_parent(int(sys.argv[2]))
         node = Node.from_environment(os.environ)
         command = node.prepare()
         os.execve(command[0], command, node.variables())

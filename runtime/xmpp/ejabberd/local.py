@@ -127,7 +127,7 @@ class NodeProcess:
         self.end = os.fdopen(read, "rb")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "runtime.xmpp.ejabberd", WITH_PARENT],
+                [sys.executable, "-m", "runtime.xmpp.ejabberd", WITH_PARENT, str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -24,7 +24,7 @@ NODES_PORT = 5210
 """Where the nodes of a cluster reach each other."""
 
 WITH_PARENT = "--with-parent"
-"""Argument of a node that is to end when the process that started it does."""
+"""Argument of a node that is to end when the process does whose id comes after it, which started it."""
 
 LIBRARIES = Path("/usr/lib")
 """Below it, in a folder of the machine's architecture, is Debian's ejabberd."""
