@@ -17,8 +17,8 @@ from runtime.bench.worker import News
 from runtime.fleet.servers import ServerWanted, keep_server
 from runtime.rundir import RunDirectory
 
-TURNS = ((200, 3), (500, 2))
-"""Up to so many members, turns of fleet and other systems; beyond that one, as each takes long."""
+TURNS, MANY_MEMBERS = 3, 200
+"""Turns of fleet and other systems, up to so many members; beyond that one, as each takes long."""
 
 MEMBERS_ALONE = 2
 """Members of the fleet with one process each that says what a worker of packed members takes by itself."""
@@ -170,7 +170,7 @@ def measure_packed(
 
 def turns_for(members: int) -> int:
     """Turns of fleet and other systems."""
-    return next((turns for most, turns in TURNS if members <= most), 1)
+    return TURNS if members <= MANY_MEMBERS else 1
 
 
 def figures_of(

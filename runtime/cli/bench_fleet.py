@@ -51,7 +51,7 @@ def fleet(
         typer.Option(
             min=1,
             max=20,
-            help="How often fleet and others take turns. [default: 3; 2 from 201 members on, 1 from 501 on]",
+            help="How often fleet and others take turns. [default: 3, from 201 members on 1]",
             show_default=False,
         ),
     ] = None,
