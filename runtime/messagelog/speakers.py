@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 
 from runtime.errors import ProtocolError
 from runtime.protocol.envelope import Envelope
@@ -88,6 +89,7 @@ MAY_SAY: dict[tuple[Role, Role], dict[str, set[str]]] = {
 """By roles of sender and recipient: types of bodies, and the performatives that go with them."""
 
 
+@lru_cache(maxsize=16_384)  # asked for both ends of every message
 def role_of(local_part: str) -> Role:
     """An agent's role, from the local part of its account."""
     if local_part in COORDINATORS:
