@@ -14,66 +14,18 @@ import pytest
 from runtime.messagelog.reader import log_paths
 from runtime.messagelog.verify import verify
 from runtime.records import MemberRecord
-from runtime.rundir import RunDirectory
+from tests.end_to_end.fleets import eventually
+from tests.end_to_end.two_houses import real_time, running, said, two_houses
 
 SLOTS = 24
-SCENARIO = f"""
-seed = 5
-mechanism = "mid-market-rate"
-
-[community]
-name = "two houses"
-
-[horizon]
-start = 2024-06-18
-zone = "Europe/Paris"
-slot_minutes = 60
-slots = {SLOTS}
-
-[tariff]
-import = 0.25
-export = 0.05
-
-[clock]
-kind = "real-time"
-speed = 4000            # an hour in 0.9 s
-
-[[member]]
-name = "school"
-load = {{ constant = 1.0, unit = "kW" }}
-
-[[member]]
-name = "house"
-load = {{ constant = 0.5, unit = "kW" }}
-"""
+SCENARIO = two_houses(SLOTS, real_time(slot_s=0.9))
 REGISTER_WH_PER_S = 5000
 """What the device counts: 4.5 kWh in an hour of the community."""
 
 
-def until(condition, limit_s, what):
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {limit_s} s: {what}"
-        time.sleep(0.05)
-
-
-def said(directory, agent, kind):
-    with contextlib.suppress(FileNotFoundError):
-        return directory.log(agent).read_text().count(f'\\"type\\":\\"{kind}\\"')
-    return 0
-
-
 @pytest.fixture
 def fleet(tmp_path):
-    (tmp_path / "village.toml").write_text(SCENARIO)
-    command = [sys.executable, "-m", "runtime", "run", tmp_path / "village.toml"]
-    command += ["--runs", tmp_path / "runs", "--name", "village", "--no-figures", "--json"]
-    with (tmp_path / "out").open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-    yield process, RunDirectory(tmp_path / "runs" / "village"), tmp_path / "out"
-    if process.poll() is None:
-        process.terminate()
-    process.wait(30)
+    yield from running(tmp_path, SCENARIO)
 
 
 def measure(pipe, stop):
@@ -88,7 +40,7 @@ def measure(pipe, stop):
 def test_what_a_device_measures_is_what_is_settled(fleet, tmp_path):
     process, directory, output = fleet
     join = [sys.executable, "-m", "runtime", "meter", "join", directory.path, "school"]
-    until(lambda: said(directory, "school", "delivery-request") >= 2, 60, "a day that has begun")
+    eventually(lambda: said(directory, "school", "delivery-request") >= 2, "a day that has begun", 60)
     made = subprocess.run(
         [*join, "--out", tmp_path / "join.json", "--json"], capture_output=True, text=True, timeout=60
     )
@@ -109,7 +61,7 @@ def test_what_a_device_measures_is_what_is_settled(fleet, tmp_path):
     counting = threading.Thread(target=measure, args=(device.stdin, stop))
     counting.start()
     try:
-        until(lambda: said(directory, "school.meter2", "reading") >= 4, 30, "readings of the device")
+        eventually(lambda: said(directory, "school.meter2", "reading") >= 4, "readings of the device", 30)
         device.send_signal(signal.SIGTERM)
         steps = [json.loads(line) for line in device.stdout]
         assert device.wait(20) == 0

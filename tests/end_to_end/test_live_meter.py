@@ -13,39 +13,12 @@ from runtime.records import CoordinatorRecord, MemberRecord
 from runtime.rundir import RunDirectory
 from tests.end_to_end.fleets import call, eventually, fleet
 from tests.end_to_end.mqtt_device import TOPIC, Broker, Device
+from tests.end_to_end.two_houses import real_time, two_houses
 
 SLOTS = 40
 SLOT_S = 1.0
 DEVICE_KWH = 3.0
-SCENARIO = f"""
-seed = 5
-mechanism = "mid-market-rate"
-
-[community]
-name = "two houses"
-
-[horizon]
-start = 2024-06-18
-zone = "Europe/Paris"
-slot_minutes = 60
-slots = {SLOTS}
-
-[tariff]
-import = 0.25
-export = 0.05
-
-[clock]
-kind = "real-time"
-speed = {3600 / SLOT_S}
-
-[[member]]
-name = "school"
-load = {{ constant = 1.0, unit = "kW" }}
-
-[[member]]
-name = "house"
-load = {{ constant = 0.5, unit = "kW" }}
-"""
+SCENARIO = two_houses(SLOTS, real_time(SLOT_S))
 
 
 @pytest.fixture

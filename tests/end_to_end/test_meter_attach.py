@@ -1,63 +1,20 @@
 """A meter is attached to a member of a whole running fleet, and detached before the day is over."""
 
-import contextlib
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 
 from runtime.messagelog.reader import log_paths
 from runtime.messagelog.verify import verify
 from runtime.records import MemberRecord
-from runtime.rundir import RunDirectory
+from tests.end_to_end.fleets import eventually
+from tests.end_to_end.two_houses import real_time, running, said, two_houses
 
 SLOTS = 24
-SCENARIO = f"""
-seed = 5
-mechanism = "mid-market-rate"
-
-[community]
-name = "two houses"
-
-[horizon]
-start = 2024-06-18
-zone = "Europe/Paris"
-slot_minutes = 60
-slots = {SLOTS}
-
-[tariff]
-import = 0.25
-export = 0.05
-
-[clock]
-kind = "real-time"
-speed = 6000            # an hour in 0.6 s
-
-[[member]]
-name = "school"
-load = {{ constant = 1.0, unit = "kW" }}
-
-[[member]]
-name = "house"
-load = {{ constant = 0.5, unit = "kW" }}
-"""
+SCENARIO = two_houses(SLOTS, real_time(slot_s=0.6))
 CLI = [sys.executable, "-c", "from runtime.cli.meter import app; app()"]
-
-
-def until(condition, limit_s, what):
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {limit_s} s: {what}"
-        time.sleep(0.05)
-
-
-def said(directory, agent, kind):
-    """How often messages of a kind are in an agent's log."""
-    with contextlib.suppress(FileNotFoundError):
-        return directory.log(agent).read_text().count(f'\\"type\\":\\"{kind}\\"')
-    return 0
 
 
 def meter(*arguments):
@@ -68,27 +25,19 @@ def meter(*arguments):
 
 @pytest.fixture
 def fleet(tmp_path):
-    (tmp_path / "village.toml").write_text(SCENARIO)
-    command = [sys.executable, "-c", "from runtime.cli import main; main()", "run", tmp_path / "village.toml"]
-    command += ["--runs", tmp_path / "runs", "--name", "village", "--no-figures", "--json"]
-    with (tmp_path / "out").open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-    yield process, RunDirectory(tmp_path / "runs" / "village"), tmp_path / "out"
-    if process.poll() is None:
-        process.terminate()
-    process.wait(30)
+    yield from running(tmp_path, SCENARIO)
 
 
 def test_slots_between_attach_and_detach_are_the_attached_meters(fleet, tmp_path):
     process, directory, output = fleet
     device = tmp_path / "device.csv"
     device.write_text("load\n" + "".join(f"{2000 + slot}\n" for slot in range(SLOTS)))
-    until(lambda: said(directory, "school", "delivery-request") >= 2, 60, "a day that has begun")
+    eventually(lambda: said(directory, "school", "delivery-request") >= 2, "a day that has begun", 60)
 
     attached = meter(
         *("attach", directory.path, "school", "--source", f"csv:{device}?load=load&unit=Wh", "--json")
     )
-    until(lambda: said(directory, "school.meter2", "reading") >= 3, 30, "readings of the attached meter")
+    eventually(lambda: said(directory, "school.meter2", "reading") >= 3, "readings of the attached meter", 30)
     detached = meter("detach", directory.path, "school", "--json")
     assert process.wait(90) == 0, output.read_text()
 
