@@ -66,12 +66,12 @@ def test_the_ledger_is_the_embedded_servers_and_the_servers_record_agrees(tmp_pa
 
 
 def test_agents_of_a_node_that_is_killed_go_to_the_other_and_nothing_is_lost(tmp_path, embedded_ledger):
-    with fleet(write_street(tmp_path), tmp_path, *ON_TWO_NODES) as run:
-        run.await_slot(4)
-        before = sessions_by_node(run)
+    with fleet(write_street(tmp_path, slot_seconds=0.6), tmp_path, *ON_TWO_NODES) as run:
+        run.await_slot(2)
         # Nothing goes on without the coordinator, so that there is time to look; it is back on its own later.
         coordinator = psutil.Process(run.pid_of(COORDINATOR))
         coordinator.suspend()
+        before = sessions_by_node(run)
         run.kill(f"{SERVER}-2")
 
         def all_on_the_first() -> bool:
@@ -90,7 +90,7 @@ def test_agents_of_a_node_that_is_killed_go_to_the_other_and_nothing_is_lost(tmp
 
 def test_the_node_that_was_there_first_may_be_the_one_that_is_killed(tmp_path, embedded_ledger):
     """What is left carries on alone, and the first joins it when it is back."""
-    with fleet(write_street(tmp_path), tmp_path, *ON_TWO_NODES) as run:
+    with fleet(write_street(tmp_path, slot_seconds=0.6), tmp_path, *ON_TWO_NODES) as run:
         run.await_slot(4)
         run.kill(f"{SERVER}-1")
         run.succeed()
