@@ -47,7 +47,9 @@ def broker(tmp_path):
 
 
 def bodies(directory, agent, kind):
-    found = [record for record in records_of(directory.path, agent) if record["kind"] == "out"]
+    """What an agent said for the first time; one that was killed repeats its last words."""
+    said = [record for record in records_of(directory.path, agent) if record["kind"] == "out"]
+    found = [record for record in said if "note" not in record]
     return [body for record in found if (body := json.loads(record["body"]))["type"] == kind]
 
 
