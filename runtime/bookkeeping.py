@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -41,19 +41,7 @@ BillKind = Literal[
 ]
 """The lines of a bill: as the kinds of entries, a contract seen from either side."""
 
-BILL_KINDS: tuple[BillKind, ...] = (
-    "contract-purchase",
-    "contract-sale",
-    "local-purchase",
-    "local-sale",
-    "grid-import",
-    "grid-export",
-    "local-fee",
-    "excess-charge",
-    "demand-charge",
-    "sharing",
-    "correction",
-)
+BILL_KINDS: tuple[BillKind, ...] = get_args(BillKind)
 """In the order in which a bill lists them."""
 
 
