@@ -1,8 +1,8 @@
 """The server's own record of the messages that it carried, as it is read.
 
-``runtime/xmpp/prosody/modules/mod_peerwatt_audit.lua`` says what its lines are; the embedded server writes the
-same (``runtime.xmpp.record``). It is no chain: whoever holds the server can write it anew; who holds an agent's
-log cannot.
+``runtime/xmpp/prosody/modules/mod_peerwatt_audit.lua`` says what its lines are; the embedded server writes
+the same (``runtime.xmpp.record``). It is no chain: whoever holds the server can write it anew; who holds an
+agent's log cannot.
 """
 
 from __future__ import annotations
