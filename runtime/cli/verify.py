@@ -189,11 +189,13 @@ def _settlement_lines(proof: dict[str, Any]) -> list[str]:
 
 
 def _member_lines(member: str, proof: dict[str, Any]) -> list[str]:
+    from runtime.messagelog.summaries import plainly
+
     lines = [
         f"  {proof['sessions']} bills of {member}, {proof['billed_eur']} EUR in all: {proof['slots']} bill "
         "lines follow from what it delivered and the prices it was told; the bills are their sums",
         f"  taken on trust, as only the others' logs show it: that {proof['local_kwh']} kWh is its part of "
-        f"what neighbours traded, and {proof['taken_on_trust_eur']} EUR of fees, limit and sharing",
+        f"what neighbours traded, and {plainly(proof['taken_on_trust_eur'])} EUR of fees, limit and sharing",
     ]
     if proof["corrections"]:
         lines.append(f"  {proof['corrections']} corrections of slots follow in the same way")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from runtime.messagelog.summaries import plainly
+
 State = dict[str, Any]
 
 _MOST_NAMES = 12
@@ -121,7 +123,7 @@ def _member(state: State) -> Iterator[str]:
         now = state["stored_kwh"][-1]
         share = f" ({100 * now / capacity:.0f} %)" if capacity else ""
         yield f"  battery: {now:.3f} of {capacity:g} kWh{share}"
-    yield f"  told so far: {state['bill_lines']} bill lines, {state['bill_lines_eur']} EUR"
+    yield f"  told so far: {state['bill_lines']} bill lines, {plainly(state['bill_lines_eur'])} EUR"
     for session, amount in state["bills_eur"].items():
         yield f"  bill of session {int(session) + 1}: {amount} EUR"
 

@@ -9,6 +9,7 @@ from typing import Any
 from runtime.horizon import Horizon
 from runtime.inspection.slot_story import Story
 from runtime.inspection.steering_words import steering_lines
+from runtime.messagelog.summaries import plainly
 
 _FIRST_ROUNDS, _LAST_ROUNDS = 3, 2
 
@@ -102,7 +103,8 @@ def _meter(story: Story) -> Iterator[str]:
         yield "nothing was delivered (yet)"
         return
     taken, given = delivery["grid_import_kwh"], delivery["grid_export_kwh"]
-    yield f"delivered to the coordinator: taken {taken} kWh, given {given} kWh ({delivery['quality']})"
+    delivered = f"taken {plainly(taken)} kWh, given {plainly(given)} kWh"
+    yield f"delivered to the coordinator: {delivered} ({delivery['quality']})"
     agreed = story["agreement"]
     if agreed is not None:
         off = float(taken) - float(given) - agreed["net_kwh"]
@@ -113,7 +115,8 @@ def _meter(story: Story) -> Iterator[str]:
     correction = story["correction"]
     if correction is not None:
         taken, given = correction["grid_import_kwh"], correction["grid_export_kwh"]
-        yield f"corrected later: taken {taken} kWh, given {given} kWh ({correction['quality']})"
+        corrected = f"taken {plainly(taken)} kWh, given {plainly(given)} kWh"
+        yield f"corrected later: {corrected} ({correction['quality']})"
 
 
 def _settled(story: Story) -> Iterator[str]:
@@ -128,7 +131,8 @@ def _settled(story: Story) -> Iterator[str]:
     local = line["local_price_eur_per_kwh"]
     if community is not None:
         taken, given = Decimal(community["taken_kwh"]), Decimal(community["given_kwh"])
-        yield f"all {community['members']} members took {taken:f} kWh and gave {given:f} kWh in this slot"
+        all_did = f"took {plainly(taken)} kWh and gave {plainly(given)} kWh"
+        yield f"all {community['members']} members {all_did} in this slot"
         yield _rule(community, taken, given)
     pooled_in = exact["local_purchase_kwh"] - exact.get("contract_purchase_kwh", Decimal(0))
     pooled_out = exact["local_sale_kwh"] - exact.get("contract_sale_kwh", Decimal(0))
@@ -141,7 +145,7 @@ def _settled(story: Story) -> Iterator[str]:
         ("given to the grid", exact["grid_export_kwh"], exports, -1),
     ):
         if energy:
-            yield _money(f"{what}: {energy:f} kWh × {each:f} EUR/kWh", sign * energy * each)
+            yield _money(f"{what}: {plainly(energy)} kWh × {plainly(each)} EUR/kWh", sign * energy * each)
     for what, name in (
         ("contracts with neighbours", "contract_eur"),
         ("half the local fee", "local_fee_eur"),
@@ -162,7 +166,7 @@ def _adjustment(story: Story) -> Iterator[str]:
     for what, side, sign in (("from the grid", "import", 1), ("to the grid", "export", -1)):
         more, price = Decimal(line[f"grid_{side}_kwh"]), Decimal(line[f"{side}_price_eur_per_kwh"])
         if more:
-            yield _money(f"{more:+f} kWh {what} × {price:f} EUR/kWh", sign * more * price)
+            yield _money(f"{more:+f} kWh {what} × {plainly(price)} EUR/kWh", sign * more * price)
 
 
 def _rule(community: dict[str, Any], taken: Decimal, given: Decimal) -> str:
@@ -175,8 +179,9 @@ def _rule(community: dict[str, Any], taken: Decimal, given: Decimal) -> str:
     longer = "takers" if taken > given else "givers"
     share = 100 * min(taken, given) / max(taken, given)
     return (
-        f"so neighbours could trade {min(taken, given):f} kWh: of what no contract covers, {longer} have "
-        f"their part in proportion ({share:.1f} % if there are no contracts), the rest is with the grid"
+        f"so neighbours could trade {plainly(min(taken, given))} kWh: of what no contract covers, "
+        f"{longer} have their part in proportion ({share:.1f} % if there are no contracts), the rest is with "
+        "the grid"
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from runtime.messagelog.facts import BodyFacts
 from runtime.protocol.envelope import Envelope
 
 _LONGEST = 160
+_MOST_DIGITS = 40
 _SHOWN_APART = frozenset({"type", "session", "round", "slot"})
 
 Fields = dict[str, Any]
@@ -58,6 +60,24 @@ def _brief(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 def _energy(values: list[float]) -> str:
     return f"{sum(values):.3f} kWh"
+
+
+def plainly(number: Decimal | str) -> str:
+    """Write an exact number in full, without an exponent, trailing zeros or a sign of zero.
+
+    Args:
+        number: a decimal, as messages hold it.
+
+    Raises:
+        ArithmeticError: the text is no number, or one too long to be an energy or amount.
+    """
+    exact = Decimal(number)
+    if not exact:
+        return "0"
+    if not exact.is_finite() or abs(exact.adjusted()) > _MOST_DIGITS:
+        raise InvalidOperation(f"no energy or amount: {number}")
+    text = f"{exact:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _price_range(values: list[float]) -> str:
@@ -128,14 +148,14 @@ def _agreement(body: Fields) -> str:
 
 def _delivery(body: Fields) -> str:
     taken, given = body["grid_import_kwh"], body["grid_export_kwh"]
-    return f"took {taken} kWh, gave {given} kWh ({body['quality']})"
+    return f"took {plainly(taken)} kWh, gave {plainly(given)} kWh ({body['quality']})"
 
 
 def _bill_line(body: Fields) -> str:
     return (
-        f"pays {body['amount_eur']} EUR: community {body['local_purchase_kwh']} bought, "
-        f"{body['local_sale_kwh']} sold; grid {body['grid_import_kwh']} in, "
-        f"{body['grid_export_kwh']} out kWh{_extras(body)} ({body['quality']})"
+        f"pays {plainly(body['amount_eur'])} EUR: community {plainly(body['local_purchase_kwh'])} bought, "
+        f"{plainly(body['local_sale_kwh'])} sold; grid {plainly(body['grid_import_kwh'])} in, "
+        f"{plainly(body['grid_export_kwh'])} out kWh{_extras(body)} ({body['quality']})"
     )
 
 
@@ -146,7 +166,7 @@ def _extras(body: Fields) -> str:
         ("local fee", "local_fee_eur"),
         ("above the limit", "excess_charge_eur"),
     )
-    said = [f"{words} {body[key]} EUR" for words, key in parts if float(body.get(key, 0))]
+    said = [f"{words} {plainly(body[key])} EUR" for words, key in parts if float(body.get(key, 0))]
     return f"; {', '.join(said)}" if said else ""
 
 
@@ -156,9 +176,9 @@ def _delivery_correction(body: Fields) -> str:
 
 def _adjustment_line(body: Fields) -> str:
     return (
-        f"corrected from {body['settled_net_kwh']} to {body['corrected_net_kwh']} kWh net: "
-        f"pays {body['amount_eur']} EUR; grid {body['grid_import_kwh']} in, "
-        f"{body['grid_export_kwh']} out kWh more ({body['quality']})"
+        f"corrected from {plainly(body['settled_net_kwh'])} to {plainly(body['corrected_net_kwh'])} kWh net: "
+        f"pays {plainly(body['amount_eur'])} EUR; grid {plainly(body['grid_import_kwh'])} in, "
+        f"{plainly(body['grid_export_kwh'])} out kWh more ({body['quality']})"
     )
 
 
@@ -178,11 +198,13 @@ def _relayed_trades(body: Fields) -> str:
 
 def _metered_exchange(body: Fields) -> str:
     across = _count(len(body["contracts"]), "contract")
-    return f"we took {body['demand_kwh']} kWh, gave {body['supply_kwh']} kWh; {across} across"
+    return (
+        f"we took {plainly(body['demand_kwh'])} kWh, gave {plainly(body['supply_kwh'])} kWh; {across} across"
+    )
 
 
 def _session_closed(body: Fields) -> str:
-    return f"bill {body['amount_eur']} EUR" + ("; the last session" if body["last"] else "")
+    return f"bill {plainly(body['amount_eur'])} EUR" + ("; the last session" if body["last"] else "")
 
 
 def _reading(body: Fields) -> str:

@@ -22,7 +22,7 @@ from runtime.cli.messages import messages
 from runtime.devices import Battery
 from runtime.errors import InputError, LogError
 from runtime.messagelog.facts import body_facts
-from runtime.messagelog.summaries import SUMMARISERS, summarise
+from runtime.messagelog.summaries import SUMMARISERS, plainly, summarise
 from runtime.messagelog.writer import MessageLog
 from runtime.protocol import bargain_bodies, bodies, community_bodies
 from runtime.protocol.envelope import Envelope, Performative
@@ -412,6 +412,23 @@ def summary(body: str) -> str:
 @pytest.mark.parametrize(("body", "expected"), SAID, ids=lambda case: getattr(case, "type", "")[:20])
 def test_every_body_type_has_words(body: bodies.Body, expected: str) -> None:
     assert summary(body.to_json()) == expected
+
+
+@pytest.mark.parametrize(
+    ("amount_eur", "said"),
+    [("-0.113079975000000000", "-0.113079975"), ("0E-9", "0"), ("-0E-9", "0"), ("1E+2", "100"), ("20", "20")],
+)
+def test_exact_numbers_are_said_in_full_and_without_what_they_do_not_need(amount_eur: str, said: str) -> None:
+    body = bodies.SessionClosed(session=0, amount_eur=EXACT, last=True)
+    assert (
+        summary(body.to_json().replace('"0.125"', f'"{amount_eur}"')) == f"bill {said} EUR; the last session"
+    )
+
+
+def test_a_number_of_a_million_digits_is_not_written_out() -> None:
+    assert plainly("1E+40") == "1" + 40 * "0"
+    with pytest.raises(ArithmeticError):
+        plainly("1E+1000000")
 
 
 def test_no_body_type_is_left_out() -> None:
