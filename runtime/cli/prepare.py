@@ -68,8 +68,10 @@ def prepare_run(
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import resolve, write_configs
     from runtime.scenario.summary import notices
+    from runtime.xmpp.accounts import check_domain
 
     domain = domain or DOMAIN
+    check_domain(domain, "--domain")
     addresses = Address.parse(inside or domain, "--inside"), Address.parse(outside, "--outside")
     resolved = resolve(scenario, data, setting)
     for notice in notices(resolved):

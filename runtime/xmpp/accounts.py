@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from runtime.errors import InputError
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 
 
 def load_accounts(path: Path) -> list[str]:
@@ -48,3 +51,20 @@ def check_accounts(accounts: Iterable[object], where: str) -> None:
         if account in seen:
             raise InputError(f"{where}: account {account!r} is there twice")
         seen.add(account)
+
+
+def check_domain(domain: str, where: str) -> None:
+    """Check that JIDs can have a domain: a host's name (RFC 1123), in any script that IDNA writes so.
+
+    Raises:
+        InputError: they cannot.
+    """
+    try:
+        labels = domain.encode("idna").decode("ascii").split(".")
+    except UnicodeError:
+        labels = [""]
+    if not all(_LABEL.fullmatch(label) for label in labels):
+        raise InputError(
+            f"{where}: found {domain!r}, expected a domain such as village.example: letters, digits and "
+            "hyphens, with dots between"
+        )

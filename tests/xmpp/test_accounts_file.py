@@ -40,6 +40,14 @@ def written(folder: Path, text: str, mode: int = 0o600) -> Path:
     return path
 
 
+def test_a_domain_in_any_script_is_one_and_what_is_none_is_not_written(tmp_path):
+    write_accounts_file(tmp_path / "fit.toml", "Lane", "straße.example", "system", ["home"])
+    assert ServerAccounts.load(tmp_path / "fit.toml").domain == "straße.example"
+    with pytest.raises(InputError, match=r"--domain: found 'lane_1.example', expected a domain"):
+        write_accounts_file(tmp_path / "unfit.toml", "Lane", "lane_1.example", "system", ["home"])
+    assert not (tmp_path / "unfit.toml").exists()
+
+
 def test_what_is_written_is_read_and_is_its_owners_alone(tmp_path):
     authority = ensure_credentials(tmp_path / 'with "quotes" and \\', DOMAIN).ca_file
     path = tmp_path / "accounts.toml"
@@ -63,6 +71,9 @@ def test_what_is_written_is_read_and_is_its_owners_alone(tmp_path):
         (GOOD, 0o620, "mode 0620"),
         (GOOD.replace("[passwords]", "[passwords"), 0o600, "expected TOML: .*line 3"),
         (GOOD.replace("domain", "realm"), 0o600, "domain: Field required"),
+        (GOOD.replace("lane.example", "a lane"), 0o600, "domain: found 'a lane', expected a domain such as"),
+        (GOOD.replace("lane.example", "me@lane.example"), 0o600, "domain: found 'me@lane.example'"),
+        (GOOD.replace("lane.example", "lane..example"), 0o600, "domain: found 'lane..example'"),
         (GOOD.replace("[passwords]", "port = 5222\n[passwords]"), 0o600, "port: Extra inputs"),
         (GOOD.replace('"secret-one"', "7"), 0o600, "passwords.home: Input should be a valid string"),
         (

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
 from runtime.messaging.secrets import new_secret
-from runtime.xmpp.accounts import check_accounts
+from runtime.xmpp.accounts import check_accounts, check_domain
 from runtime.xmpp.existing.authorities import certificates_in, system_authorities
 
 SYSTEM = "system"
@@ -52,7 +52,7 @@ class ServerAccounts(BaseModel):
 
         Raises:
             InputError: it is missing, others can read it, it is no TOML, or a field is missing, unknown or
-                wrong; no password is named.
+                wrong, such as a domain that is none; no password is named.
         """
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
@@ -72,6 +72,7 @@ class ServerAccounts(BaseModel):
             first = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "the whole file"
             raise InputError(f"{path}: {field}: {first['msg']}") from error
+        check_domain(found.domain, f"{path}: domain")
         check_accounts(found.passwords, f"{path}: passwords")
         unfit = [name for name, word in found.passwords.items() if not word or word != word.strip()]
         if unfit:
@@ -123,8 +124,9 @@ def write_accounts_file(
         accounts: local parts.
 
     Raises:
-        InputError: the file is there, or cannot be written.
+        InputError: the domain is none, the file is there, or cannot be written.
     """
+    check_domain(domain, "--domain")
     if path.exists():
         raise InputError(f"{path}: is there already; passwords are not written over: choose another --out")
     if authority != SYSTEM:
