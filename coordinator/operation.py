@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from coordinator.mechanisms import Clearing
@@ -11,17 +10,16 @@ from coordinator.settlement import (
     ENERGY_STEP_KWH,
     PRICE_STEP_EUR_PER_KWH,
     CounterpartSlot,
-    Share,
     SlotContract,
     SlotPrices,
     agreed_contracts,
+    bill_lines,
     bills,
     community_exchange,
     contracts_of_slot,
     demand_charges,
     exchange_energy,
     executable_across,
-    owed_eur,
     sharing,
     slot_entries,
 )
@@ -209,12 +207,6 @@ class Operation:
         entries = slot_entries(self._session, slot, exchange, prices)
         self.deliveries += deliveries
         self.ledger += entries
-        owed = owed_eur(entries)
-        by_contract = owed_eur(entry for entry in entries if entry.kind == "contract")
-        lines = {
-            share.member: self._bill_line(slot, share, owed, by_contract, prices, delivery.quality)
-            for share, delivery in zip(exchange.shares, deliveries, strict=True)
-        }
         for share, delivery in zip(exchange.shares, deliveries, strict=True):
             settled = SettledGrid(
                 delivery.net_kwh,
@@ -224,7 +216,8 @@ class Operation:
                 prices.export_price_eur_per_kwh,
             )
             self._corrections.settled(slot, share.member, settled)
-        return lines
+        qualities = [each.quality for each in deliveries]
+        return bill_lines(self._session, slot, exchange, entries, prices, qualities)
 
     def correct(self, member: str, correction: DeliveryCorrection) -> AdjustmentLine:
         """Correct a slot that is settled; what all its corrections come to for the member.
@@ -274,33 +267,4 @@ class Operation:
             net_kwh=net_kwh.quantize(ENERGY_STEP_KWH),
             quality=quality,
             meters=list(body.meters) if body is not None else [],
-        )
-
-    def _bill_line(
-        self,
-        slot: int,
-        share: Share,
-        owed: Mapping[str, Decimal],
-        by_contract: Mapping[str, Decimal],
-        prices: SlotPrices,
-        quality: Quality,
-    ) -> BillLine:
-        return BillLine(
-            session=self._session,
-            slot=slot,
-            local_purchase_kwh=share.local_purchase_kwh,
-            local_sale_kwh=share.local_sale_kwh,
-            grid_import_kwh=share.grid_import_kwh,
-            grid_export_kwh=share.grid_export_kwh,
-            local_price_eur_per_kwh=prices.local_price_eur_per_kwh,
-            import_price_eur_per_kwh=prices.import_price_eur_per_kwh,
-            export_price_eur_per_kwh=prices.export_price_eur_per_kwh,
-            contract_purchase_kwh=share.contract_purchase_kwh,
-            contract_sale_kwh=share.contract_sale_kwh,
-            contract_eur=by_contract.get(share.member, Decimal(0)),
-            local_fee_eur=share.traded_kwh * prices.meter_fee_eur_per_kwh,
-            excess_kwh=share.excess_kwh,
-            excess_charge_eur=share.excess_kwh * prices.excess_price_eur_per_kwh,
-            amount_eur=owed.get(share.member, Decimal(0)),
-            quality=quality,
         )

@@ -48,6 +48,7 @@ from coordinator.settlement.energy import (
 )
 from coordinator.settlement.entries import SlotPrices, owed_eur, slot_entries
 from coordinator.settlement.exact import ENERGY_STEP_KWH, PRICE_STEP_EUR_PER_KWH
+from coordinator.settlement.lines import bill_lines
 from coordinator.settlement.rationing import ration
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "SlotContract",
     "SlotPrices",
     "agreed_contracts",
+    "bill_lines",
     "bills",
     "community_exchange",
     "contracts_of_slot",

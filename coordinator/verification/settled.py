@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -11,14 +11,13 @@ from coordinator.rolling import operated_contracts
 from coordinator.settlement import (
     ENERGY_STEP_KWH,
     PRICE_STEP_EUR_PER_KWH,
-    Share,
     SlotPrices,
     agreed_contracts,
+    bill_lines,
     bills,
     contracts_of_slot,
     demand_charges,
     exchange_energy,
-    owed_eur,
     sharing,
     slot_entries,
 )
@@ -178,16 +177,10 @@ def _settle_slot(settled: Settled, evidence: SessionEvidence, terms: Coordinator
         free_kwh={name: energies[slot] for name, energies in settled.free_kwh.items()} or None,
     )
     entries = slot_entries(evidence.number, slot, exchange, prices)
-    owed = owed_eur(entries)
-    by_contract = owed_eur(entry for entry in entries if entry.kind == "contract")
     settled.deliveries += deliveries
     settled.ledger += entries
-    settled.lines.append(
-        {
-            share.member: _line(share, delivery, owed, by_contract, prices, evidence.number)
-            for share, delivery in zip(exchange.shares, deliveries, strict=True)
-        }
-    )
+    qualities = [each.quality for each in deliveries]
+    settled.lines.append(bill_lines(evidence.number, slot, exchange, entries, prices, qualities))
 
 
 def _delivery_of(member: str, slot: int, body: MeteredDelivery | None, evidence: SessionEvidence) -> Delivery:
@@ -203,32 +196,3 @@ def _delivery_of(member: str, slot: int, body: MeteredDelivery | None, evidence:
     agreed = evidence.agreed[member]
     position = Decimal(repr(agreed.grid_import_kwh[slot])) - Decimal(repr(agreed.grid_export_kwh[slot]))
     return Delivery(slot=slot, member=member, net_kwh=position.quantize(ENERGY_STEP_KWH), quality="missing")
-
-
-def _line(
-    share: Share,
-    delivery: Delivery,
-    owed: Mapping[str, Decimal],
-    by_contract: Mapping[str, Decimal],
-    prices: SlotPrices,
-    session: int,
-) -> BillLine:
-    return BillLine(
-        session=session,
-        slot=delivery.slot,
-        local_purchase_kwh=share.local_purchase_kwh,
-        local_sale_kwh=share.local_sale_kwh,
-        grid_import_kwh=share.grid_import_kwh,
-        grid_export_kwh=share.grid_export_kwh,
-        local_price_eur_per_kwh=prices.local_price_eur_per_kwh,
-        import_price_eur_per_kwh=prices.import_price_eur_per_kwh,
-        export_price_eur_per_kwh=prices.export_price_eur_per_kwh,
-        contract_purchase_kwh=share.contract_purchase_kwh,
-        contract_sale_kwh=share.contract_sale_kwh,
-        contract_eur=by_contract.get(share.member, Decimal(0)),
-        local_fee_eur=share.traded_kwh * prices.meter_fee_eur_per_kwh,
-        excess_kwh=share.excess_kwh,
-        excess_charge_eur=share.excess_kwh * prices.excess_price_eur_per_kwh,
-        amount_eur=owed.get(share.member, Decimal(0)),
-        quality=delivery.quality,
-    )
