@@ -228,6 +228,14 @@ def compose(
         int | None,
         typer.Option(help="With --stack: a dashboard at this port of the first node, for who has its token."),
     ] = None,
+    xmpp_nodes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=16,
+            help="With --stack: nodes of an ejabberd cluster that carries the community; 1: Prosody does.",
+        ),
+    ] = 1,
 ) -> None:
     """Write a Docker Compose file that runs SCENARIO, one container for each member, on Prosody.
 
@@ -244,13 +252,21 @@ def compose(
     placement = placed(members_per_container, elsewhere)
     here = [member for member in members if member not in elsewhere]
     kept_as = path.stem if path.parent == BUILTIN else path
+    if xmpp_nodes > 1 and not swarm:
+        raise InputError(
+            f"--xmpp-nodes: found {xmpp_nodes} without --stack, expected 1: a compose file is of one host, "
+            "where one server does; several nodes are for --stack or `peerwatt kubernetes`"
+        )
     if swarm:
         from runtime.deployment.stack import stack
+        from runtime.deployment.stack_nodes import server_hosts
 
+        hosts = server_hosts(xmpp_nodes) if xmpp_nodes > 1 else [DOMAIN]
         run = runs / run_name(kept_as, "stack")
-        deployment = prepare_run(str(path), run, None, None, outside, data, setting, placement)
-        named = _named(nodes)
-        content = stack(deployment, out or Path("stack.yaml"), image, named, elsewhere, dashboard_port)
+        deployment = prepare_run(str(path), run, None, hosts[0], outside, data, setting, placement, hosts[1:])
+        content = stack(
+            deployment, out or Path("stack.yaml"), image, _named(nodes), elsewhere, dashboard_port, xmpp_nodes
+        )
         emit(as_yaml(STACK_MARK, loaded.community.name, [content]), out, STACK_MARK)
         tell(out, f"{len(here)} members. Start it with: docker stack deploy -c {out or 'FILE'} NAME")
         return

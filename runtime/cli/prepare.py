@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,8 +58,11 @@ def prepare_run(
     data: Path | None = None,
     setting: str | None = None,
     placement: Placement | None = None,
+    further_hosts: Sequence[str] = (),
 ) -> Deployment:
     """Do what ``peerwatt prepare`` does; arguments as there. Without a placement, each member has its own.
+
+    ``further_hosts`` are where else than ``inside`` the fleet reaches the server, at the same port.
 
     Raises:
         InputError: the scenario or an option will not do, or the folder holds another run.
@@ -80,7 +84,7 @@ def prepare_run(
     refuse_another_run(directory, resolved)
     write_configs(resolved, directory)
     deployment = Deployment(directory)
-    deployment.make(domain, *addresses, placement)
+    deployment.make(domain, *addresses, placement, further_hosts)
     return deployment
 
 

@@ -30,6 +30,9 @@ SERVER_COMMAND = ["prosody", "-F"]
 NODE_COMMAND = ["python", "-m", "runtime.xmpp.ejabberd"]
 """What the container of a node of ejabberd runs, where one server is not enough."""
 
+NODE_SCRIPT = ["sh", "/opt/peerwatt/fleet/node.sh"]
+"""The same in a swarm, which names a container to others only when it is healthy."""
+
 DASHBOARD_PORT = 8765
 """Where the dashboard listens in its container."""
 

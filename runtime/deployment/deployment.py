@@ -138,7 +138,12 @@ class Deployment:
         return Connection.load(self.run.connection_json)
 
     def make(
-        self, domain: str, inside: Address, outside: Address, placement: Placement | None = None
+        self,
+        domain: str,
+        inside: Address,
+        outside: Address,
+        placement: Placement | None = None,
+        further_hosts: Sequence[str] = (),
     ) -> None:
         """Make what is missing, keep what is there, and hand out anew.
 
@@ -147,6 +152,8 @@ class Deployment:
             inside: where the fleet's processes reach the server.
             outside: where the operator and other hosts reach it.
             placement: how members share containers; one each if None.
+            further_hosts: where else the fleet's processes reach it, at the same port (a server of several
+                nodes).
 
         Raises:
             InputError: the run is not prepared, or a file is there that cannot be used.
@@ -175,6 +182,7 @@ class Deployment:
             port=inside.port,
             ca_file=Path("ca.pem"),
             secrets_dir=Path("secrets"),
+            further_hosts=tuple(further_hosts),
         )
         for holder in self.holders():
             folder = self.handout(holder)

@@ -32,10 +32,12 @@ from runtime.deployment.containers import (
 )
 from runtime.deployment.deployment import Deployment
 from runtime.deployment.holders import DASHBOARD, prosumer
+from runtime.deployment.stack_nodes import NODES, nodes_network, nodes_volumes, server_nodes
 from runtime.errors import InputError
 from runtime.fleet.packing import WORKER_PREFIX
 from runtime.rundir import COORDINATOR, COORDINATORS
 from runtime.signs_of_life import ALIVE
+from runtime.xmpp.ejabberd.node import COOKIE_FILE, ensure_cookie
 
 MAX_FILE_BYTES = 500_000
 """Most that a swarm takes as a secret or a config (Docker's documentation: 500 kB)."""
@@ -94,11 +96,12 @@ def stack(
     nodes: Sequence[str],
     remote: Sequence[str] = (),
     dashboard_port: int | None = None,
+    xmpp_nodes: int = 1,
 ) -> dict[str, Any]:
     """Describe a swarm stack.
 
     Args:
-        deployment: made, of a prepared run.
+        deployment: made, of a prepared run; with several nodes of ejabberd, ``server_hosts`` are dialled.
         out: where the file will be saved; paths in it start from its folder.
         image: name of the image, which every node can pull or has.
         nodes: host names of the swarm's nodes, over which members are spread; the first runs server,
@@ -106,6 +109,8 @@ def stack(
         remote: members without a container here.
         dashboard_port: port of the first node at which the dashboard is published, to all who reach that
             node and know the token; without one there is no dashboard.
+        xmpp_nodes: nodes of ejabberd that carry the community together, spread over the swarm's nodes; 1:
+            Prosody does alone.
 
     Returns:
         The stack file's content.
@@ -116,11 +121,18 @@ def stack(
     outside = deployment.outside()
     run = f"{RUNS_DIR}/{deployment.run.path.resolve().name}"
     files = Files(out.resolve().parent, _stack_name(deployment))
-    services: dict[str, Service] = {SERVER: _server(deployment, files, image, outside.domain)}
-    services[SERVER]["ports"] = [
-        {"target": CLIENT_PORT, "published": outside.port, "protocol": "tcp", "mode": "host"}
-    ]
-    services[SERVER]["networks"] = {"fleet": {"aliases": [outside.domain]}}
+    server = _server(deployment, files, image, outside.domain)
+    services: dict[str, Service] = {SERVER: server}
+    if xmpp_nodes > 1:
+        ensure_cookie(deployment.server_dir)
+        cookie = files.add(deployment.server_dir / COOKIE_FILE, f"{HANDOUT}/{COOKIE_FILE}", secret=True)
+        services = server_nodes(server, outside.domain, cookie, xmpp_nodes, outside.port, nodes)
+    else:
+        server["ports"] = [
+            {"target": CLIENT_PORT, "published": outside.port, "protocol": "tcp", "mode": "host"}
+        ]
+        server["networks"] = {"fleet": {"aliases": [outside.domain]}}
+    servers = [*services]
     archive = archive_run(deployment)
     elsewhere = {prosumer(member) for member in remote}
     prosumers = deployment.prosumers()
@@ -150,15 +162,20 @@ def stack(
         }
     if dashboard_port is not None:
         services[DASHBOARD] = _dashboard(deployment, files, image, run, dashboard_port)
-    _place(services, nodes)
+    members = [name for name in services if name.startswith(("prosumer-", WORKER_PREFIX))]
+    _place(services, nodes, members, servers)
     return {
         "version": "3.8",
         "services": services,
         "networks": {
             "fleet": {"driver": "overlay"},
+            **({NODES: nodes_network()} if xmpp_nodes > 1 else {}),
             **({} if dashboard_port is None else {"dashboard": {"driver": "overlay"}}),
         },
-        "volumes": {"runs": {}, "stored": {}, "audit": {}},
+        "volumes": {
+            "runs": {},
+            **(nodes_volumes(xmpp_nodes) if xmpp_nodes > 1 else {"stored": {}, "audit": {}}),
+        },
         "secrets": files.secrets,
         "configs": files.configs,
     }
@@ -224,14 +241,19 @@ def _server(deployment: Deployment, files: Files, image: str, domain: str) -> Se
     }
 
 
-def _place(services: Mapping[str, Service], nodes: Sequence[str]) -> None:
-    """Keep each service on one node: what it writes is in a volume there."""
-    members = [name for name in services if name.startswith(("prosumer-", WORKER_PREFIX))]
+def _place(services: Mapping[str, Service], nodes: Sequence[str], *spread: Sequence[str]) -> None:
+    """Keep each service on one node: what it writes is in a volume there.
+
+    Args:
+        services: all, by name.
+        nodes: host names; empty: all on the manager.
+        spread: names of services that take turns on the nodes; all others are on the first.
+    """
+    turn = {name: number for names in spread for number, name in enumerate(names)}
     for name, service in services.items():
         constraint = "node.role == manager"
         if nodes:
-            node = nodes[members.index(name) % len(nodes)] if name in members else nodes[0]
-            constraint = f"node.hostname == {node}"
+            constraint = f"node.hostname == {nodes[turn.get(name, 0) % len(nodes)]}"
         service["deploy"]["placement"] = {"constraints": [constraint]}
 
 
