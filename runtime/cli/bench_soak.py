@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runtime.errors import FleetError, InputError
+from runtime.mechanisms import check_mechanism
 
 if TYPE_CHECKING:
     from runtime.bench.soak import SoakFigures
@@ -46,6 +47,7 @@ def soak(
         )
     if keep is not None and keep.exists():
         raise InputError(f"--keep: found {keep}, expected a folder that is not there yet")
+    check_mechanism(mechanism, {}, "--mechanism")
     load = os.getloadavg()[0]
     figures = measure_soak(members, days, slots, replan_every_slots, mechanism, _say, keep)
     failures = figures.failures()

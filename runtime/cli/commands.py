@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from runtime.cli.bench import app as bench
@@ -36,7 +38,6 @@ from runtime.cli.xmpp import app as xmpp
 
 app = typer.Typer(
     name="peerwatt",
-    help="Peer-to-peer energy communities as a fleet of agents that trade over XMPP.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -72,6 +73,22 @@ app.command()(join)
 app.add_typer(secrets, name="secrets")
 app.add_typer(xmpp, name="xmpp")
 app.add_typer(bench, name="bench")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Peer-to-peer energy communities as a fleet of agents that trade over XMPP."""
 
 
 @app.command()

@@ -38,7 +38,7 @@ def compare(
     scenario: Annotated[
         str | None,
         typer.Argument(
-            help="A scenario file, or the name of a built-in one: example (without any), lorient.",
+            help="A scenario file, or the name of a built-in one: example (the default), lorient.",
             show_default=False,
         ),
     ] = None,

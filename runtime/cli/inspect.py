@@ -42,6 +42,7 @@ def inspect(
 
     Exit code 1 with --once if one did not answer.
     """
+    from runtime.cli.meter import check_not_finished
     from runtime.cli.runs import find_run
     from runtime.errors import InputError
     from runtime.inspection.live.access import InspectorAccess
@@ -54,7 +55,10 @@ def inspect(
             raise InputError("--join: goes with neither --out nor --connection")
         access = InspectorAccess.load(join)
     else:
-        access = InspectorAccess.of_run(RunDirectory(find_run(run or "")), connection)
+        directory = RunDirectory(find_run(run or ""))
+        if out is None:
+            check_not_finished(directory)
+        access = InspectorAccess.of_run(directory, connection)
     if out is not None:
         access = access.model_copy(update={"host": host or access.host, "port": port or access.port})
         access.save(out)

@@ -181,14 +181,23 @@ def meter_config(directory: RunDirectory, member: str) -> MeterConfig:
     raise InputError(f"{directory.path.name}: found no member {member!r}, expected one of {names}")
 
 
+def check_not_finished(directory: RunDirectory) -> None:
+    """See that a run's agents may be there to talk to.
+
+    Raises:
+        InputError: they have gone, for the run has finished.
+    """
+    if directory.coordinator_record.exists():
+        raise InputError(f"{directory.path.name}: the run has finished, expected one that is running")
+
+
 def check_running(directory: RunDirectory, connection_path: Path | None) -> None:
     """See that a fleet may be there to attach to.
 
     Raises:
         InputError: the run has finished or has not begun, or nothing listens where its server should.
     """
-    if directory.coordinator_record.exists():
-        raise InputError(f"{directory.path.name}: the run has finished; meters attach to a running one")
+    check_not_finished(directory)
     path = connection_path or directory.connection_json
     if connection_path is None and not path.exists():
         raise InputError(f"{directory.path.name}: is not running: there is no {path}")

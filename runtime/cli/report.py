@@ -15,7 +15,9 @@ from runtime.rundir import RunDirectory
 def report(
     run: Annotated[str, typer.Argument(help="Directory of a finished run, or its name under ./runs.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave the figures as they are.")] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Draw the figures, or leave them as they are.")
+    ] = True,
     every: Annotated[
         bool, typer.Option("--all", help="Print every indicator of the community, and what it says.")
     ] = False,
@@ -47,7 +49,7 @@ def report(
     ).communities_dir.is_dir():  # else there is no common record before indicators
         read_records(directory)  # says what is missing or damaged before a process is started
     compute_indicators(directory)
-    result = write_results(directory, figures=not no_figures)
+    result = write_results(directory, figures=figures)
     if as_json:
         typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
         return

@@ -179,7 +179,7 @@ def chosen_server(
         return OwnServer(kind, nodes)
     from runtime.deployment.address import Address
 
-    address = Address.parse(xmpp, "--xmpp (embedded, prosody, ejabberd, or a server)")
+    address = Address.parse(xmpp, "--xmpp")
     if server_record:
         raise InputError(
             f"--server-record: expected --xmpp embedded, prosody or ejabberd with it, found {xmpp}, which "

@@ -37,5 +37,7 @@ class Address:
             host, port = text, str(CLIENT_PORT)
         host = host.removeprefix("[").removesuffix("]")
         if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-            raise InputError(f"{option}: found {text!r}, expected HOST or HOST:PORT")
+            raise InputError(
+                f"{option}: found {text!r}, expected HOST or HOST:PORT, with a port from 1 to 65535"
+            )
         return cls(host, int(port))

@@ -37,6 +37,13 @@ def test_every_process_finds_its_configuration_and_the_server(tmp_path):
     assert "school.meter2" in json.loads((run / "config" / "accounts.json").read_text())
 
 
+def test_a_domain_that_is_none_is_refused(tmp_path):
+    result = prepare(write(tmp_path), tmp_path / "run", "--domain", "a test")
+    assert isinstance(result.exception, InputError)
+    assert str(result.exception).startswith("--domain: found 'a test', expected a domain")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_is_taken_up_again_but_not_with_another_scenario_or_setting(tmp_path):
     run = tmp_path / "run"
     scenario = write(tmp_path)
