@@ -161,6 +161,13 @@ def stack(
             "deploy": {"restart_policy": {**RESTART_POLICY}},
         }
     if dashboard_port is not None:
+        # Without names of hosts all are on one, with names the dashboard is on the first.
+        taken = [services[name]["ports"][0]["published"] for name in servers[:: len(nodes) or 1]]
+        if dashboard_port in taken:
+            raise InputError(
+                f"--dashboard-port: found {dashboard_port}, expected a port other than "
+                f"{', '.join(map(str, taken))}, at which the server is reached (--outside)"
+            )
         services[DASHBOARD] = _dashboard(deployment, files, image, run, dashboard_port)
     members = [name for name in services if name.startswith(("prosumer-", WORKER_PREFIX))]
     _place(services, nodes, members, servers)
