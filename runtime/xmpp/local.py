@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import InputError
+from runtime.files import write_text_atomically
 from runtime.messaging.connection import Connection
 
 if TYPE_CHECKING:
@@ -21,6 +25,8 @@ DOMAIN = "peerwatt.localhost"
 CONNECTION_FILE = "connection.json"
 SECRETS_FOLDER = "secrets"
 
+_PR_SET_PDEATHSIG = 1
+
 
 def connection_to(directory: Path, domain: str, credentials: Credentials, port: int) -> Connection:
     """How agents reach the server that keeps its files in ``directory``."""
@@ -31,6 +37,32 @@ def connection_to(directory: Path, domain: str, credentials: Credentials, port: 
         ca_file=credentials.ca_file.absolute(),
         secrets_dir=directory.absolute() / SECRETS_FOLDER,
     )
+
+
+def hand_over(credentials: Credentials, folder: Path) -> None:
+    """Copy what a server needs to prove its name into the folder that it is handed (0700)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for source, name, mode in (
+        (credentials.ca_file, "ca.pem", 0o644),
+        (credentials.certificate_file, "server.pem", 0o644),
+        (credentials.key_file, "server.key.pem", 0o600),
+    ):
+        write_text_atomically(folder / name, source.read_text(encoding="ascii"), mode)
+
+
+def ask_to_end_with_parent() -> None:
+    """Have this process asked to stop when its parent ends, however that goes; also after it became another.
+
+    A parent that has ended already is for the caller to notice.
+
+    Raises:
+        OSError: the system does not do so.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl: {os.strerror(number)}")
 
 
 def free_port(host: str = LOOPBACK, wanted: int = 0) -> int:

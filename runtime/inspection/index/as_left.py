@@ -27,10 +27,13 @@ def open_index_as_left(logs_dir: Path) -> IndexStore | None:
     path = logs_dir / INDEX_NAME
     if not path.is_file():
         return None
-    database = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=ro",
-        uri=True, timeout=LOCK_LIMIT_S, isolation_level=None, check_same_thread=False,
-    )  # fmt: skip
+    try:
+        database = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro",
+            uri=True, timeout=LOCK_LIMIT_S, isolation_level=None, check_same_thread=False,
+        )  # fmt: skip
+    except sqlite3.Error:
+        return None  # it was taken away since, or is not for us to read
     store = IndexStore(database, logs_dir / TEXT_NAME)
     try:
         database.execute("BEGIN")

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 
 from runtime.errors import InputError
 from runtime.xmpp.ejabberd.node import WITH_PARENT, Node
-
-_PR_SET_PDEATHSIG = 1
+from runtime.xmpp.local import ask_to_end_with_parent
 
 
 def end_with_parent(parent: int) -> None:
     """Be asked to stop when the parent, process ``parent``, ends, however it does."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
+    ask_to_end_with_parent()
     if os.getppid() != parent:  # it has ended before that was asked for
         raise InputError("the process that started this one is gone")
 

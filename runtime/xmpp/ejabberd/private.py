@@ -12,14 +12,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from runtime.deployment.verifiers import write_verifiers
-from runtime.files import write_text_atomically
 from runtime.messagelog.server_record import RECORD_FILE
 from runtime.messaging.secrets import ensure_secrets
 from runtime.rundir import COORDINATORS
 from runtime.xmpp.authority import ensure_credentials
 from runtime.xmpp.ejabberd.local import free_port, local_nodes, loopback_hosts, spread_over
 from runtime.xmpp.ejabberd.node import Node, installed_libraries
-from runtime.xmpp.local import CONNECTION_FILE, DOMAIN, SECRETS_FOLDER, connection_to
+from runtime.xmpp.local import CONNECTION_FILE, DOMAIN, SECRETS_FOLDER, connection_to, hand_over
 
 _LEAST_LEVEL = "warning"
 
@@ -41,14 +40,7 @@ def prepared_nodes(directory: Path, accounts: list[str], count: int, port: int =
     credentials = ensure_credentials(directory, DOMAIN)
     nodes_dir = directory / "ejabberd"
     handed = nodes_dir / "handed"
-    handed.mkdir(parents=True, exist_ok=True)
-    handed.chmod(0o700)
-    for source, name, mode in (
-        (credentials.ca_file, "ca.pem", 0o644),
-        (credentials.certificate_file, "server.pem", 0o644),
-        (credentials.key_file, "server.key.pem", 0o600),
-    ):
-        write_text_atomically(handed / name, source.read_text(encoding="ascii"), mode)
+    hand_over(credentials, handed)
     write_verifiers(handed / "accounts.json", ensure_secrets(directory / SECRETS_FOLDER, accounts))
     port = port or free_port(loopback_hosts(count))
     connection = connection_to(directory, DOMAIN, credentials, port)

@@ -8,23 +8,28 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import shutil
-import signal
 import sys
 from pathlib import Path
 
 from runtime.deployment.verifiers import write_verifiers
 from runtime.errors import InputError, PeerwattError
-from runtime.files import write_text_atomically
 from runtime.messagelog.server_record import RECORD_FILE
 from runtime.messaging.secrets import ensure_secrets
 from runtime.rundir import COORDINATORS
 from runtime.xmpp.accounts import load_accounts
 from runtime.xmpp.authority import ensure_credentials
-from runtime.xmpp.local import CONNECTION_FILE, LOOPBACK, SECRETS_FOLDER, connection_to, free_port
+from runtime.xmpp.local import (
+    CONNECTION_FILE,
+    LOOPBACK,
+    SECRETS_FOLDER,
+    ask_to_end_with_parent,
+    connection_to,
+    free_port,
+    hand_over,
+)
 
 CONFIGURATION = Path(__file__).parent / "prosody.cfg.lua"
 """The one that deployments run with too."""
@@ -32,7 +37,6 @@ CONFIGURATION = Path(__file__).parent / "prosody.cfg.lua"
 MODULES = Path(__file__).parent / "modules"
 
 _FORWARDED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LUA_PATH", "LUA_CPATH")
-_PR_SET_PDEATHSIG = 1
 
 
 def installed_prosody() -> str:
@@ -69,15 +73,9 @@ def prepared(directory: Path, domain: str, accounts: list[str], port: int) -> di
     """
     credentials = ensure_credentials(directory, domain)
     handed, stored = directory / "prosody" / "handed", directory / "prosody" / "stored"
-    for folder in (handed, stored):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    for source, name, mode in (
-        (credentials.ca_file, "ca.pem", 0o644),
-        (credentials.certificate_file, "server.pem", 0o644),
-        (credentials.key_file, "server.key.pem", 0o600),
-    ):
-        write_text_atomically(handed / name, source.read_text(encoding="ascii"), mode)
+    hand_over(credentials, handed)
+    stored.mkdir(parents=True, exist_ok=True)
+    stored.chmod(0o700)
     write_verifiers(handed / "accounts.json", ensure_secrets(directory / SECRETS_FOLDER, accounts))
     port = port or free_port()
     connection_to(directory, domain, credentials, port).save(directory / CONNECTION_FILE)
@@ -120,8 +118,6 @@ def run(directory: Path, domain: str, accounts_file: Path, port: int) -> int:
 
 def _end_with_parent() -> None:
     """Be asked to stop when the parent ends, however it does; standard input is a pipe that it holds."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
+    ask_to_end_with_parent()
     if select.select([sys.stdin], [], [], 0)[0]:  # it has ended before that was asked for
         raise PeerwattError("the process that started this one is gone")

@@ -1,7 +1,7 @@
 %% The server's own record of who said what to whom, to hold agents' logs against: one JSON object a line, appended
 %% for each message that a logged-in account sends, before it is routed. Lines are those of Prosody's module
-%% (docker/xmpp/modules/mod_peerwatt_audit.lua), whose head says what is in them; the body itself is never written.
-%% Of a cluster, each node has a record of what it took from its own sessions.
+%% (runtime/xmpp/prosody/modules/mod_peerwatt_audit.lua), whose head says what is in them; the body itself is never
+%% written. Of a cluster, each node has a record of what it took from its own sessions.
 %%
 %% PEERWATT_AUDIT: where to append, or none; moved away (rotated) it is opened anew with `ejabberdctl reload_config`.
 
