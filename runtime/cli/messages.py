@@ -34,7 +34,7 @@ from runtime.messagelog.filters import MessageFilter
 from runtime.messagelog.reader import follow as follow_logs
 from runtime.messagelog.reader import log_paths
 from runtime.messagelog.record import instant_text
-from runtime.messagelog.summaries import escaped
+from runtime.messagelog.summaries import SUMMARISERS, escaped
 from runtime.messagelog.verify import verify as verify_logs
 from runtime.protocol.envelope import Performative
 from runtime.rundir import RunDirectory
@@ -117,7 +117,8 @@ def messages(
         findings = 0
         if export_to or stats or not verify:
             with _query(logs_dir) as query:
-                chosen = _Chosen(query, criteria, id_, limit)
+                agents = sorted(path.stem for path in log_paths(logs_dir))
+                chosen = _Chosen(query, criteria, id_, limit, agents)
                 if diagram:
                     _draw(chosen.rows(), run, printer, export_to)
                 elif id_ is not None and full and not as_json:
@@ -201,6 +202,9 @@ def _query(logs_dir: Path) -> MessageQuery:
     return MessageQuery(open_index(logs_dir, telling))
 
 
+_NAMED = 20
+
+
 @dataclass(frozen=True)
 class _Chosen:
     """The messages that were asked for."""
@@ -209,6 +213,20 @@ class _Chosen:
     criteria: MessageFilter
     message_id: str | None
     limit: int | None
+    agents: list[str]
+
+    def nothing(self) -> str:
+        """Say that there are none, and which names asked for nobody here has."""
+        asked = (("--agent", self.criteria.agent), ("--with", self.criteria.peer))
+        said = ["no message matches"]
+        for option, name in asked:
+            if name is not None and name.partition("@")[0] not in self.agents:
+                few = [*self.agents[:_NAMED], *(["…"] if len(self.agents) > _NAMED else [])]
+                said.append(f"{option}: found {escaped(name)!r}, logs are here of {', '.join(few)}")
+        kind = self.criteria.body_type
+        if kind is not None and kind not in SUMMARISERS:
+            said.append(f"--type: found {escaped(kind)!r}, types are {', '.join(sorted(SUMMARISERS))}")
+        return "; ".join(said)
 
     def rows(self, *, events: bool = False) -> Iterator[Row]:
         """Give their rows, in the order of time."""
@@ -242,7 +260,7 @@ def _show_whole(query: MessageQuery, chosen: _Chosen) -> None:
         )
         typer.echo("\n".join(whole_message(row[0], *others)))
     if none:
-        typer.echo("no message matches", err=True)
+        typer.echo(chosen.nothing(), err=True)
 
 
 def _show(chosen: _Chosen, printer: _Printer, export_to: Path | None, *, stats: bool, events: bool) -> None:
@@ -258,7 +276,7 @@ def _show(chosen: _Chosen, printer: _Printer, export_to: Path | None, *, stats: 
             printer.row(row)
             none = False
         if none:
-            typer.echo("no message matches", err=True)
+            typer.echo(chosen.nothing(), err=True)
 
 
 def _verify(logs_dir: Path, printer: _Printer) -> int:

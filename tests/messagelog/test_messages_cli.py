@@ -183,6 +183,26 @@ def test_bad_options_are_named(run: Any, options: str, complaint: str) -> None:
         peerwatt_messages(run, *options.split())
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--agent", "schol"), "no message matches; --agent: found 'schol', logs are here of coordinator, "),
+        (
+            ("--with", "school", "--type", "positon"),
+            "no message matches; --type: found 'positon', types are ",
+        ),
+        (("--agent", "school", "--round", "77"), "no message matches\n"),
+        (("--agent", "schol", "--id", "1", "--full"), "no message matches; --agent: found 'schol', logs"),
+    ],
+)
+def test_what_nobody_is_called_is_said_where_nothing_matches(
+    run: Any, options: tuple[str, ...], said: str
+) -> None:
+    result = peerwatt_messages(run, *options)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith(said)
+
+
 def test_run_is_found_by_name_and_a_missing_one_is_named(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
