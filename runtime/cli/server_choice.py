@@ -217,10 +217,11 @@ def check_server_again(
             )
         _check_installed(kind)
         return
+    from runtime.configuration import CoordinatorConfig
     from runtime.deployment.address import Address
     from runtime.xmpp.existing.accounts_file import ServerAccounts
     from runtime.xmpp.existing.joining import check_logins, lay_out
-    from runtime.xmpp.existing.needed import needed_by
+    from runtime.xmpp.existing.needed import known_accounts, needed_by
     from runtime.xmpp.local import CONNECTION_FILE
 
     needed = needed_by(directory)
@@ -237,7 +238,12 @@ def check_server_again(
                 f"{accounts}: domain: found {given.domain}, expected the run's: {connection.domain}"
             )
         given.check_complete(accounts, needed)
+        given = given.only(known_accounts(CoordinatorConfig.load(directory.coordinator_config)))
         at = Address(connection.host, connection.port)
-        connection = lay_out(directory.server_dir, at, given, accounts)
+        with tempfile.TemporaryDirectory(prefix="peerwatt-") as folder:  # what is refused replaces nothing
+            tried = lay_out(Path(folder), at, given, accounts)
+            check_logins(tried, needed, takes_messages=False)
+        lay_out(directory.server_dir, at, given, accounts)
+        return
     check_logins(connection, needed, takes_messages=False)
     connection.save(directory.server_dir / CONNECTION_FILE)

@@ -192,9 +192,14 @@ def test_a_run_goes_on_there_once_its_fleet_was_killed_and_a_password_changed(
         assert refused.returncode == 2
         assert "refuses accounts of street.example" in refused.stderr
         assert refused.stderr.strip().endswith(": farm")
+        kept = run.path / "server" / "secrets" / "farm"
+        wrong = server.with_password(tmp_path / "wrong.toml", "farm", "a third one")
+        assert call("resume", run.path, "--accounts", wrong).returncode == 2
+        assert kept.read_text().strip() == server.passwords["farm"], "what is refused replaces nothing"
         changed = server.with_password(tmp_path / "changed.toml", "farm", "another one")
         done = call("resume", run.path, "--accounts", changed, "--no-figures", timeout_s=120)
         assert done.returncode == 0, done.stderr
+        assert kept.read_text().strip() == "another one"
     finally:
         server.passwd("farm", server.passwords["farm"])
     assert (run.path / "ledger.csv").read_bytes() == embedded_ledger
