@@ -130,7 +130,8 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
             f"Settled as not traded between the communities: {', '.join(unconfirmed)}. Only one coordinator "
             "knew of the trade when the session closed; its members were told a bill line with it."
         )
-    suspended = [(s, slot) for s in coordinator.sessions for slot in s.suspended_slots]
+    trades = coordinator.setting == "community"
+    suspended = [(s, slot) for s in coordinator.sessions if trades for slot in s.suspended_slots]
     if suspended:
         session, slot = suspended[0]
         found.append(

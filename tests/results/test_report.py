@@ -78,6 +78,17 @@ def test_report_prints_tables_and_notices(run: Path) -> None:
     assert "suspended in 1 slot, the first at 2024-06-21 10:00" in text
 
 
+@pytest.mark.parametrize(("setting", "told"), [("community", 1), ("pv-only", 0)])
+def test_that_trade_was_suspended_is_told_only_where_there_is_trade(
+    tmp_path: Path, setting: str, told: int
+) -> None:
+    path = save_run(
+        tmp_path / "day", *make_run(4, slots=24, slot_minutes=60, suspended=(10,), setting=setting)
+    )
+    done = CliRunner().invoke(APP, [str(path), "--no-figures", "--json"], catch_exceptions=False)
+    assert sum("suspended" in notice for notice in json.loads(done.stdout)["notices"]) == told
+
+
 def test_reporting_again_changes_nothing(run: Path) -> None:
     write_indicators(run)
     write_results(run, figures=False)
