@@ -41,6 +41,7 @@ from runtime.mechanisms import check_mechanism, has_two_communities
 from runtime.preferences import PlanningWishes
 from runtime.rundir import COORDINATOR, RunDirectory, accounts_of
 from runtime.scenario.arrays import SeriesResolver
+from runtime.scenario.device_kinds import check_device_kinds
 from runtime.scenario.flexible import FlexibleLoads, flexible_loads
 from runtime.scenario.generated import generate_series
 from runtime.scenario.history import forecasting, member_history
@@ -392,6 +393,7 @@ def resolve(
     if data is not None and not data.is_dir():
         raise InputError(f"--data: found no folder {data}, expected the one with the scenario's series")
     check_mechanism(parsed.mechanism.name, parsed.mechanism.parameters, str(path))
+    check_device_kinds(parsed, str(path))
     if (setting or parsed.setting) == "community" and has_two_communities(parsed.mechanism.name):
         try:
             parted({member.name: member.community for member in parsed.members})
