@@ -22,7 +22,15 @@ from runtime.bench.timings import Spread
 from runtime.bench.worker import News
 from runtime.errors import FleetError, InputError
 from runtime.fleet.descriptors import allow_open_files
-from runtime.fleet.servers import MOST_NODES, Server, ServerChoice, keep_server, server_of
+from runtime.fleet.servers import (
+    OWN_SERVERS,
+    Server,
+    ServerChoice,
+    check_installed,
+    keep_server,
+    most_nodes_of,
+    server_of,
+)
 from runtime.rundir import COORDINATOR, RunDirectory, meter_account
 
 CALL_BYTES, PROPOSAL_BYTES = 1500, 1500
@@ -68,24 +76,15 @@ def parse_server(text: str) -> ServerChoice:
     Raises:
         InputError: no server that a run starts, or not installed, or not of so many nodes.
     """
-    kind, _, nodes = text.partition(":")
-    most = MOST_NODES if kind == "ejabberd" else 1
+    name, _, nodes = text.partition(":")
+    kind = OWN_SERVERS.get(name)
+    if kind is None:
+        raise InputError(f"--servers: found {text!r}, expected embedded, prosody, ejabberd or ejabberd:NODES")
+    most = most_nodes_of(kind)
     if nodes and not (nodes.isdecimal() and 1 <= int(nodes) <= most):
         raise InputError(f"--servers: found {text!r}, expected 1 to {most} nodes of {kind}")
-    match kind:
-        case "embedded":
-            return ServerChoice(kind="embedded")
-        case "prosody":
-            from runtime.xmpp.prosody.private import installed_prosody
-
-            installed_prosody()
-            return ServerChoice(kind="prosody")
-        case "ejabberd":
-            from runtime.xmpp.ejabberd.node import installed_libraries
-
-            installed_libraries()
-            return ServerChoice(kind="ejabberd", nodes=int(nodes or 1))
-    raise InputError(f"--servers: found {text!r}, expected embedded, prosody, ejabberd or ejabberd:NODES")
+    check_installed(kind)
+    return ServerChoice(kind=kind, nodes=int(nodes or 1))
 
 
 def rounds_for(members: int) -> int:

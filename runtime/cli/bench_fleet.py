@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runtime.cli.server_choice import NODES_HELP
+from runtime.cli.server_choice import NODES_HELP, OWN_XMPP_HELP, check_nodes, own_server_kind
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from runtime.bench.turns import System
-    from runtime.fleet.servers import ServerWanted
 
 LARGEST = 1000
 
@@ -55,9 +54,7 @@ def fleet(
             show_default=False,
         ),
     ] = None,
-    xmpp: Annotated[
-        str, typer.Option(help="XMPP server: embedded, or an installed prosody or ejabberd.")
-    ] = "embedded",
+    xmpp: Annotated[str, typer.Option(help=OWN_XMPP_HELP)] = "embedded",
     xmpp_nodes: Annotated[int, typer.Option(help=NODES_HELP)] = 1,
     data: Annotated[
         Path | None, typer.Option(help="Folder with the Lorient data, to run that day itself.")
@@ -71,6 +68,7 @@ def fleet(
     from runtime.bench.day import run_day
     from runtime.bench.size import measure_packed, measure_size
     from runtime.cli.bench_table import as_dict, print_figures
+    from runtime.fleet.servers import ServerChoice
 
     sizes = sizes_of(PROCESSES if members is None and packed is None else members, "--members")
     shared = sizes_of(PACKED if members is None and packed is None else packed, "--packed")
@@ -78,7 +76,8 @@ def fleet(
         raise InputError("--members, --packed: found no size, expected at least one")
     check_packed(shared, members_per_process)
     systems = systems_of(beside)
-    server = server_wanted(xmpp, xmpp_nodes)
+    check_nodes(xmpp, xmpp_nodes)
+    server = ServerChoice(kind=own_server_kind(xmpp), nodes=xmpp_nodes)
     if data is not None and not data.is_dir():
         raise InputError(f"--data: found no folder {data}, expected the one with the Lorient data")
     if plot is not None and (plot.suffix != ".png" or not plot.absolute().parent.is_dir()):
@@ -161,35 +160,6 @@ def systems_of(text: str) -> list[System]:
     if "mango" in wanted:
         check_mango_installed()
     return [system for system in SYSTEMS if system in wanted]
-
-
-def server_wanted(xmpp: str, nodes: int = 1) -> ServerWanted:
-    """The server that a person asks for.
-
-    Raises:
-        InputError: not known, not installed, or of more nodes than it can be.
-    """
-    from runtime.fleet.servers import MOST_NODES, ServerChoice
-
-    if not 1 <= nodes <= (MOST_NODES if xmpp == "ejabberd" else 1):
-        raise InputError(
-            f"--xmpp-nodes: found {nodes} with --xmpp {xmpp}, expected 1, or up to {MOST_NODES} with "
-            "--xmpp ejabberd"
-        )
-    match xmpp:
-        case "embedded":
-            return "embedded"
-        case "prosody":
-            from runtime.xmpp.prosody.private import installed_prosody
-
-            installed_prosody()
-            return "prosody"
-        case "ejabberd":
-            from runtime.xmpp.ejabberd.node import installed_libraries
-
-            installed_libraries()
-            return ServerChoice(kind="ejabberd", nodes=nodes)
-    raise InputError(f"--xmpp: found {xmpp!r}, expected embedded, prosody or ejabberd")
 
 
 def _say(agent: str, phase: str, detail: dict[str, Any]) -> None:

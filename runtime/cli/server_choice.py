@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,6 +13,7 @@ from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from runtime.deployment.address import Address
+    from runtime.fleet.servers import OwnServerKind
     from runtime.rundir import RunDirectory
     from runtime.scenario.resolve import ResolvedScenario
 
@@ -26,10 +27,6 @@ OWN_XMPP_HELP = "XMPP server of each run: embedded, or an installed prosody or e
 NODES_HELP = "Nodes of a cluster that ejabberd is to be; agents are spread over them."
 
 ACCOUNTS_HELP = "Accounts on a server that you run; `peerwatt xmpp accounts` writes such a file."
-
-OwnServerKind = Literal["embedded", "prosody", "ejabberd"]
-
-_OWN: dict[str, OwnServerKind] = {"embedded": "embedded", "prosody": "prosody", "ejabberd": "ejabberd"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,9 @@ class OwnServer:
         Raises:
             InputError: it is not installed.
         """
-        _check_installed(self.kind)
+        from runtime.fleet.servers import check_installed
+
+        check_installed(self.kind)
 
     def keep(self, directory: RunDirectory) -> None:
         """Have a run's fleet be on it; its configuration is not complete yet."""
@@ -120,33 +119,34 @@ class ServerOfOthers:
         keep_server(directory, "existing")
 
 
-def _check_installed(kind: str) -> None:
-    """See that a server that a run starts itself is on this machine.
-
-    Raises:
-        InputError: it is not.
-    """
-    if kind == "prosody":
-        from runtime.xmpp.prosody.private import installed_prosody
-
-        installed_prosody()
-    if kind == "ejabberd":
-        from runtime.xmpp.ejabberd.node import installed_libraries
-
-        installed_libraries()
-
-
 def own_server_kind(xmpp: str) -> OwnServerKind:
     """Read ``--xmpp`` of a command that runs many fleets, each on a server of its own.
 
     Raises:
         InputError: it is none of these, or is not installed.
     """
-    kind = _OWN.get(xmpp)
+    from runtime.fleet.servers import OWN_SERVERS, check_installed
+
+    kind = OWN_SERVERS.get(xmpp)
     if kind is None:
-        raise InputError(f"--xmpp: found {xmpp!r}, expected {', '.join(_OWN)}: each run has its own")
-    _check_installed(kind)
+        raise InputError(f"--xmpp: found {xmpp!r}, expected {', '.join(OWN_SERVERS)}: each run has its own")
+    check_installed(kind)
     return kind
+
+
+def check_nodes(xmpp: str, nodes: int) -> None:
+    """See that a server can be of so many nodes, as ``--xmpp`` and ``--xmpp-nodes`` say.
+
+    Raises:
+        InputError: it cannot.
+    """
+    from runtime.fleet.servers import MOST_NODES, most_nodes_of
+
+    if not 1 <= nodes <= most_nodes_of(xmpp):
+        raise InputError(
+            f"--xmpp-nodes: found {nodes} with --xmpp {xmpp}, expected 1, or up to {MOST_NODES} with "
+            "--xmpp ejabberd"
+        )
 
 
 def chosen_server(
@@ -163,14 +163,10 @@ def chosen_server(
     Raises:
         InputError: they do not go together, or the file cannot be used.
     """
-    from runtime.fleet.servers import MOST_NODES
+    from runtime.fleet.servers import OWN_SERVERS
 
-    if nodes != 1 and (xmpp != "ejabberd" or not 1 <= nodes <= MOST_NODES):
-        raise InputError(
-            f"--xmpp-nodes: found {nodes} with --xmpp {xmpp}, expected 1, or up to {MOST_NODES} with "
-            "--xmpp ejabberd"
-        )
-    if kind := _OWN.get(xmpp):
+    check_nodes(xmpp, nodes)
+    if kind := OWN_SERVERS.get(xmpp):
         if accounts is not None:
             raise InputError(
                 f"--accounts: found {accounts}, expected --xmpp HOST[:PORT] with it: of --xmpp {xmpp} a run "
@@ -207,7 +203,7 @@ def check_server_again(
         InputError: it cannot, or the options are not for it.
     """
     from runtime.fleet.resume import connection_again
-    from runtime.fleet.servers import server_kind_of
+    from runtime.fleet.servers import check_installed, server_kind_of
 
     kind = server_kind_of(directory)
     if kind != "existing":
@@ -215,7 +211,7 @@ def check_server_again(
             raise InputError(
                 f"--xmpp, --accounts: this run is on a server of its own ({kind}), expected neither"
             )
-        _check_installed(kind)
+        check_installed(kind)
         return
     from runtime.configuration import CoordinatorConfig
     from runtime.deployment.address import Address

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from pydantic import Field
 
@@ -21,6 +21,12 @@ from runtime.xmpp.local import CONNECTION_FILE, free_port
 
 ServerKind = Literal["embedded", "prosody", "ejabberd", "existing"]
 """The embedded server, an installed Prosody or ejabberd in a private directory, or one that others run."""
+
+OwnServerKind = Literal["embedded", "prosody", "ejabberd"]
+"""Those of them that a fleet starts itself."""
+
+OWN_SERVERS: dict[str, OwnServerKind] = {kind: kind for kind in get_args(OwnServerKind)}
+"""The same, by what a person calls them."""
 
 MOST_NODES = 16
 """Of a cluster on one machine."""
@@ -143,6 +149,27 @@ class ServerChoice(Configuration):
 
 ServerWanted = ServerKind | ServerChoice
 """A kind of server, or of how many nodes it is too."""
+
+
+def most_nodes_of(kind: str) -> int:
+    """Of how many nodes a server of a kind can be."""
+    return MOST_NODES if kind == "ejabberd" else 1
+
+
+def check_installed(kind: ServerKind) -> None:
+    """See that a server that a fleet starts itself is on this machine.
+
+    Raises:
+        InputError: it is not.
+    """
+    if kind == "prosody":
+        from runtime.xmpp.prosody.private import installed_prosody
+
+        installed_prosody()
+    if kind == "ejabberd":
+        from runtime.xmpp.ejabberd.node import installed_libraries
+
+        installed_libraries()
 
 
 def keep_server(directory: RunDirectory, server: ServerWanted, nodes: int = 1) -> None:

@@ -102,7 +102,7 @@ def test_members_that_share_a_process_are_measured_and_printed(tmp_path):
         (["--packed", "ten"], "--packed: found 'ten', expected numbers from 1 to 1000"),
         (["--packed", "1"], "--packed: found 1, expected at least 2 members"),
         (["--beside", "plain,spade"], "--beside: found 'spade', expected plain and mango, or one of them"),
-        (["--xmpp", "openfire"], "--xmpp: found 'openfire', expected embedded or prosody"),
+        (["--xmpp", "openfire"], "--xmpp: found 'openfire', expected embedded, prosody, ejabberd"),
         (["--plot", "figures.svg"], "--plot: found figures.svg, expected a .png file"),
         (["--members", "", "--packed", ""], "--members, --packed: found no size, expected at least one"),
         (
