@@ -13,12 +13,12 @@ from runtime.scenario.summary import describe
 
 
 def check(
-    scenario: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in scenario.")],
+    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a built-in one.")],
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder that relative paths of series start from.")
+        Path | None, typer.Option("--data", help="Folder with the data that the scenario reads.")
     ] = None,
     setting: Annotated[
-        str | None, typer.Option("--setting", help="Instead of the setting that the scenario names.")
+        str | None, typer.Option("--setting", help="As for `run`; overrides the scenario.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:

@@ -213,7 +213,7 @@ def compose(
         Path | None, typer.Option(help="Source tree to build the image from (default: this installation's).")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
-    setting: Annotated[str | None, typer.Option(help="Instead of the scenario's setting.")] = None,
+    setting: Annotated[str | None, typer.Option(help="As for `run`; overrides the scenario.")] = None,
     remote: Annotated[
         list[str] | None, typer.Option(help="A member that runs on a host of its own, by invitation.")
     ] = None,
@@ -252,6 +252,9 @@ def compose(
     placement = placed(members_per_container, elsewhere)
     here = [member for member in members if member not in elsewhere]
     kept_as = path.stem if path.parent == BUILTIN else path
+    for option, given in (("--nodes", nodes), ("--dashboard-port", dashboard_port)):
+        if given is not None and not swarm:
+            raise InputError(f"{option}: found {given} without --stack, which it is for")
     if xmpp_nodes > 1 and not swarm:
         raise InputError(
             f"--xmpp-nodes: found {xmpp_nodes} without --stack, expected 1: a compose file is of one host, "

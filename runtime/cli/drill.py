@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def drill(
     scenario: Annotated[
         str | None,
-        typer.Argument(help="A scenario, as for `run`; without one, four members for a morning."),
+        typer.Argument(
+            help="A scenario file, or the name of a built-in one; without it, four members for a morning."
+        ),
     ] = None,
     faults: Annotated[
         str, typer.Option(help="Which, parted by commas, or all; `--list` tells what they do.")

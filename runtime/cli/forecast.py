@@ -14,7 +14,7 @@ from runtime.horizon import Horizon
 
 
 def forecast(
-    scenario: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in scenario.")],
+    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a built-in one.")],
     member: Annotated[str, typer.Option("--member", help="Name of the member.")],
     method: Annotated[
         str | None,
@@ -24,7 +24,7 @@ def forecast(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder that relative paths of series start from.")
+        Path | None, typer.Option("--data", help="Folder with the data that the scenario reads.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the value of each slot.")] = False,
 ) -> None:

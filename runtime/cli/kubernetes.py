@@ -34,7 +34,7 @@ def kubernetes(
     ] = "127.0.0.1:5222",
     runs: Annotated[Path, typer.Option(help="Folder that keeps certificates and secrets.")] = Path("runs"),
     data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
-    setting: Annotated[str | None, typer.Option(help="Instead of the scenario's setting.")] = None,
+    setting: Annotated[str | None, typer.Option(help="As for `run`; overrides the scenario.")] = None,
     remote: Annotated[
         list[str] | None, typer.Option(help="A member that runs elsewhere, by invitation.")
     ] = None,

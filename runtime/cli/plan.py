@@ -28,7 +28,7 @@ Model = TypeVar("Model", BatteryAgeing, Preference)
 
 
 def plan(
-    scenario: Annotated[str, typer.Argument(help="A TOML file, or the name of a built-in scenario.")],
+    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a built-in one.")],
     member: Annotated[str, typer.Option("--member", help="Name of the member.")],
     session: Annotated[int, typer.Option(min=1, help="Which session.")] = 1,
     front: Annotated[
@@ -59,10 +59,10 @@ def plan(
         float | None, typer.Option(help="How wear grows with a cycle's depth; 1: with throughput.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder that relative paths of series start from.")
+        Path | None, typer.Option("--data", help="Folder with the data that the scenario reads.")
     ] = None,
     setting: Annotated[
-        str | None, typer.Option("--setting", help="Instead of the setting that the scenario names.")
+        str | None, typer.Option("--setting", help="As for `run`; overrides the scenario.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the value of each slot.")] = False,
     out: Annotated[

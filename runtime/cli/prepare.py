@@ -31,7 +31,7 @@ def prepare(
         str, typer.Option(help="HOST:PORT at which this machine and others reach the server.")
     ] = "127.0.0.1:5222",
     data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
-    setting: Annotated[str | None, typer.Option(help="Instead of the scenario's setting.")] = None,
+    setting: Annotated[str | None, typer.Option(help="As for `run`; overrides the scenario.")] = None,
     members_per_container: Annotated[int, typer.Option(help="Members that a container serves.")] = 1,
     remote: Annotated[
         list[str] | None, typer.Option(help="A member that shares no container; it runs elsewhere.")

@@ -13,7 +13,7 @@ app = typer.Typer(name="xmpp", help="Accounts on an XMPP server that you run.", 
 
 @app.command()
 def accounts(
-    scenario: Annotated[str, typer.Argument(help="A scenario, as for `run`.")],
+    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a built-in one.")],
     domain: Annotated[str, typer.Option(help="Domain of the accounts' JIDs, what follows the @.")],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("accounts.toml"),
     authority: Annotated[
@@ -27,7 +27,7 @@ def accounts(
         typer.Option("--all", help="Also accounts to inspect, to attach meters and to steer batteries with."),
     ] = False,
     data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
-    setting: Annotated[str | None, typer.Option(help="Instead of the scenario's setting.")] = None,
+    setting: Annotated[str | None, typer.Option(help="As for `run`; overrides the scenario.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the accounts' names as JSON.")] = False,
 ) -> None:
     """Write a file with the accounts that a community needs, each with a random password; mode 0600.

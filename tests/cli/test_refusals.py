@@ -24,6 +24,8 @@ def test_a_finished_run_is_not_inspected(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("compose", "--nodes", "a,b"), "--nodes: found a,b without --stack"),
+        (("compose", "--dashboard-port", "80"), "--dashboard-port: found 80 without --stack"),
         (
             ("bench", "soak", "--mechanism", "amdm"),
             "--mechanism: mechanism.name: found 'amdm', expected one of",
