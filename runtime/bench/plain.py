@@ -25,13 +25,10 @@ from runtime.bench.worker import News, give, run_worker, stop_with_parent
 from runtime.fleet.descriptors import allow_open_files
 from runtime.fleet.packing import workers_of
 from runtime.messaging.connection import Connection
-from runtime.messaging.dialling import Hosts
+from runtime.messaging.dialling import CONNECTING_AT_ONCE, Hosts
 from runtime.rundir import COORDINATOR, meter_account
 
 CONNECT_LIMIT_S = 180.0
-
-CONNECTING_AT_ONCE = 16
-"""Connections of one process under way at a time: a server that hundreds dial together serves none."""
 
 
 class Client(ClientXMPP):
@@ -107,8 +104,34 @@ def _answer_all(connection: Connection, load: Load, accounts: list[tuple[str, st
     asyncio.run(answer())
 
 
+async def all_ready(reader: int, number: int, limit_s: float = CONNECT_LIMIT_S) -> None:
+    """Wait until so many processes have each written a byte.
+
+    Args:
+        reader: descriptor of a pipe's end.
+        number: of processes.
+        limit_s: how long they may take [s].
+
+    Raises:
+        TimeoutError: some have not.
+    """
+    loop, everybody, written = asyncio.get_running_loop(), asyncio.Event(), 0
+
+    def read() -> None:
+        nonlocal written
+        written += len(os.read(reader, number))
+        if written >= number:
+            everybody.set()
+
+    loop.add_reader(reader, read)
+    try:
+        await asyncio.wait_for(everybody.wait(), limit_s)
+    finally:
+        loop.remove_reader(reader)
+
+
 async def _call(
-    connection: Connection, load: Load, members: list[str], all_ready: Callable[[], None], pids: list[int]
+    connection: Connection, load: Load, members: list[str], reader: int, pids: list[int], processes: int
 ) -> Caller:
     recipients = [JID(connection.jid(member)) for member in members]
 
@@ -120,7 +143,7 @@ async def _call(
     context = ssl.create_default_context(cafile=str(connection.ca_file))
     client = Client(connection, COORDINATOR, context, lambda text, _: caller.hear(text))
     await client.log_in()
-    await asyncio.wait_for(asyncio.to_thread(all_ready), CONNECT_LIMIT_S)
+    await all_ready(reader, processes)
     caller.ready()
     await caller.ask(Said.CALL, CONNECT_LIMIT_S)
     await caller.go(pids)
@@ -149,16 +172,12 @@ def main() -> int:
         for each in (meters, *accounts)
     ]
 
-    def all_ready() -> None:
-        for _ in processes:
-            os.read(reader, 1)
-
     try:
         for process in processes:
             process.start()
         stop_with_parent()
         pids = [process.pid for process in processes[1:] if process.pid is not None]
-        caller = asyncio.run(_call(connection, load, given.members, all_ready, pids))
+        caller = asyncio.run(_call(connection, load, given.members, reader, pids, len(processes)))
         give(caller.carried(len(workers)).as_dict())
     except TimeoutError:
         print("plain clients did not connect or answer in time", file=sys.stderr)

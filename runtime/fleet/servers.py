@@ -181,7 +181,9 @@ def keep_server(directory: RunDirectory, server: ServerWanted, nodes: int = 1) -
         nodes: of how many it is, if it is ejabberd and ``server`` does not say.
     """
     choice = server if isinstance(server, ServerChoice) else ServerChoice(kind=server, nodes=nodes)
-    if choice.kind != "embedded":
+    if choice.kind == "embedded":
+        directory.server_config.unlink(missing_ok=True)  # of an attempt before this
+    else:
         choice.save(directory.server_config)
 
 

@@ -1,7 +1,9 @@
 """The parts of the measurement: the community it makes, what it reads from logs, what it says of its aims."""
 
+import asyncio
 import json
 import os
+import time
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -16,6 +18,7 @@ from runtime.bench.growth import exponent_of
 from runtime.bench.load import Load, Said, Step, meaning_of, text_of
 from runtime.bench.market import MarketRun
 from runtime.bench.memory import Memory, some_of
+from runtime.bench.plain import all_ready
 from runtime.bench.size import Planned, SizeFigures, figures_of, turns_for
 from runtime.bench.timings import Spread, Timings, read_timings
 from runtime.bench.turns import Compared, Turn, order_of, sessions_at_rest
@@ -325,3 +328,17 @@ async def test_a_caller_waits_for_all_members():
 def test_a_worker_that_fails_says_why(tmp_path):
     with pytest.raises(FleetError, match=r"coordinator\.json"):
         run_worker("runtime.bench.market", [str(tmp_path)], lambda *_: None)
+
+
+def test_clients_that_do_not_get_ready_are_not_waited_for_for_ever():
+    reader, ready = os.pipe()
+    os.write(ready, b"+")
+    began_s = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(all_ready(reader, 2, 0.2))  # what goes on in a thread would keep the loop from ending
+    assert time.monotonic() - began_s < 5
+    os.write(ready, b"+")
+    os.write(ready, b"+")
+    asyncio.run(all_ready(reader, 2, 5.0))
+    os.close(reader)
+    os.close(ready)

@@ -26,6 +26,8 @@ def test_the_choice_is_kept_with_the_run(tmp_path):
         assert server_kind_of(directory) == kind
         assert type(server_of(directory)) is child
     assert not RunDirectory(tmp_path / "embedded").server_config.exists()
+    keep_server(RunDirectory(tmp_path / "existing"), "embedded")
+    assert server_kind_of(RunDirectory(tmp_path / "existing")) == "embedded", "the last choice counts"
     RunDirectory(tmp_path / "prosody").server_config.write_text('{"kind": "post"}')
     with pytest.raises(InputError, match=r"xmpp\.json"):
         server_of(RunDirectory(tmp_path / "prosody"))
