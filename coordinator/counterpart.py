@@ -92,6 +92,7 @@ class Counterpart:
         self._accepted: MeteredExchange | None = None
         self._step: int | None = None
         self._then: Callable[[], None] | None = None
+        self._unless_confirmed: tuple[Callable[[], None], Callable[[MeteredExchange | None], None]]
         self._closing = False
         self._doubt: Doubt | None = None
         self._doubted = False

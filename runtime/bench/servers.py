@@ -32,6 +32,7 @@ from runtime.fleet.servers import (
     server_of,
 )
 from runtime.rundir import COORDINATOR, RunDirectory, meter_account
+from runtime.xmpp.local import CONNECTION_FILE
 
 CALL_BYTES, PROPOSAL_BYTES = 1500, 1500
 """Bodies, as long as those of a day of 96 slots are."""
@@ -135,7 +136,7 @@ def _carry(
     rounds = rounds_for(len(members))
     short, long = (_load(directory, each) for each in (1, 1 + rounds))
     per_process = -(-len(members) // CLIENT_PROCESSES)
-    connection = directory.server_dir / "connection.json"
+    connection = directory.server_dir / CONNECTION_FILE
     processes = _processes(server)
     # What logins cost is in both runs, so the difference is that of rounds.
     before_s = _cpu_s(processes)

@@ -21,6 +21,7 @@ from runtime.bench.worker import News
 from runtime.fleet.packing import keep_packing
 from runtime.fleet.servers import ServerWanted, keep_server, server_of
 from runtime.rundir import RunDirectory
+from runtime.xmpp.local import CONNECTION_FILE
 
 System = Literal["plain", "mango"]
 """What the fleet is compared with: slixmpp alone on the same server, or mango's agents over TCP."""
@@ -171,7 +172,7 @@ def _plain(
     server.start()
     try:
         server.await_ready()
-        connection = directory.server_dir / "connection.json"
+        connection = directory.server_dir / CONNECTION_FILE
         return run_plain(connection, load, member_names(members), members_per_process, on_news)
     finally:
         server.terminate()

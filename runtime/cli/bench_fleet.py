@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 LARGEST = 1000
 
-BUSY_LOAD = 0.5
-"""Load of the machine before the measurement, above which its times say little."""
-
 PROCESSES, PACKED = "4,20,100,300", "1000"
 
 
@@ -67,7 +64,7 @@ def fleet(
     from runtime.bench.aims import aims_of
     from runtime.bench.day import run_day
     from runtime.bench.size import measure_packed, measure_size
-    from runtime.cli.bench_table import as_dict, print_figures
+    from runtime.cli.bench_table import as_dict, busy_note, print_figures
     from runtime.fleet.servers import ServerChoice
 
     sizes = sizes_of(PROCESSES if members is None and packed is None else members, "--members")
@@ -109,8 +106,8 @@ def fleet(
         typer.echo(
             f"  {'met    ' if aim.met else 'not met'} {aim.what}: {aim.found:.2f}, at most {aim.limit:g}"
         )
-    if load > BUSY_LOAD:
-        typer.echo(f"Others kept the machine busy (load {load:.1f} at the start): take times as too long.")
+    if note := busy_note(load):
+        typer.echo(note)
 
 
 def sizes_of(text: str | None, option: str) -> list[int]:

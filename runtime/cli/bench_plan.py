@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runtime.cli.tables import table_console
 from runtime.errors import InputError, PeerwattError
 
 if TYPE_CHECKING:
@@ -100,12 +101,9 @@ def plan(
 
 
 def _print(figures: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, soft_wrap=True, width=WIDTH)
+    console = table_console(WIDTH)
     if not figures["oracle"]:
         console.print(
             "HiGHS is not installed (pip install highspy): no loss is measured where planning\n"

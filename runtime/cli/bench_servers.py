@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runtime.cli.tables import table_console
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from runtime.bench.servers import ServerFigures
-
-BUSY_LOAD = 0.5
-"""Load of the machine before the measurement, above which its times say little."""
 
 
 def servers(
@@ -35,6 +33,7 @@ def servers(
     """
     from runtime.bench.servers import measure_server, parse_server
     from runtime.cli.bench_fleet import sizes_of
+    from runtime.cli.bench_table import busy_note
 
     sizes = sizes_of(members, "--members")
     wanted = [name for name in names.split(",") if name]
@@ -55,12 +54,11 @@ def servers(
         typer.echo(json.dumps(found, indent=1))
         return
     _print(figures, sizes, wanted)
-    if load > BUSY_LOAD:
-        typer.echo(f"Others kept the machine busy (load {load:.1f} at the start): take times as too long.")
+    if note := busy_note(load):
+        typer.echo(note)
 
 
 def _print(figures: list[ServerFigures], sizes: list[int], names: list[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from runtime.cli.bench_table import WIDTH
@@ -90,9 +88,7 @@ def _print(figures: list[ServerFigures], sizes: list[int], names: list[str]) -> 
         for name in names:
             cells = [f"{median(value(each) for each in of(name, size)):.{digits}f}" for size in sizes]
             table.add_row(title.format(name), *cells)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, soft_wrap=True, width=WIDTH)
+    console = table_console(WIDTH)
     console.print(table)
     typer.echo(
         "\nTimes of a round: median of turns (least and greatest of their middle halves). Bodies of 1500\n"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from runtime.bench.growth import exponent_of
+from runtime.cli.tables import table_console
 
 if TYPE_CHECKING:
     from runtime.bench.aims import Aim
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 WIDTH = 140
 """Characters a line of a table that goes to a file or a pipe."""
+
+BUSY_LOAD = 0.5
+"""Load of the machine before a measurement, above which its times say little."""
 
 NAMES: dict[System, str] = {"plain": "plain slixmpp", "mango": "mango over TCP"}
 
@@ -165,14 +169,18 @@ def _rows(systems: Sequence[System]) -> list[tuple[str, Text, str | None]]:
     ]
 
 
+def busy_note(load: float) -> str | None:
+    """What is to be said of times that were measured on a machine of such a load; None if nothing is."""
+    if load <= BUSY_LOAD:
+        return None
+    return f"Others kept the machine busy (load {load:.1f} at the start): take times as too long."
+
+
 def print_figures(figures: Sequence[SizeFigures], aims: Sequence[Aim], server: str) -> None:
     """Print the table and what its figures are."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, soft_wrap=True, width=WIDTH)
+    console = table_console(WIDTH)
     growth = growth_of(figures)
     table = Table(box=None, pad_edge=False, title="", title_justify="left")
     table.add_column(f"members (on {server})", no_wrap=True)
