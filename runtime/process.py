@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime import operations_log
-from runtime.errors import AgentRefusedError, PeerwattError
+from runtime.errors import AgentRefusedError, InputError, PeerwattError
 from runtime.signs_of_life import signs_of_life
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> int:
     """
     try:
         operations_log.configure()
+        stopped = _stopped_exit_code()
         gc.set_threshold(GARBAGE_AFTER_OBJECTS)
         finished = asyncio.run(_serve(make_agents, watcher))
     except PeerwattError as error:
@@ -115,7 +116,16 @@ def serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> int:
     except Exception as error:
         operations_log.say("crashed", level=logging.CRITICAL, reason=f"{type(error).__name__}: {error}")
         raise
-    return 0 if finished else int(os.environ.get(STOPPED_EXIT_CODE_VARIABLE) or 0)
+    return 0 if finished else stopped
+
+
+def _stopped_exit_code() -> int:
+    named = os.environ.get(STOPPED_EXIT_CODE_VARIABLE) or "0"
+    if not named.isdecimal() or int(named) > 255:
+        raise InputError(
+            f"{STOPPED_EXIT_CODE_VARIABLE}: expected an exit code from 0 to 255, found {named!r}"
+        )
+    return int(named)
 
 
 async def _serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> bool:

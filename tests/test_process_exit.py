@@ -47,3 +47,10 @@ def test_who_has_finished_is_done_everywhere():
     env = {**os.environ, "PEERWATT_STOPPED_EXIT_CODE": "143"}
     done = subprocess.run([sys.executable, "-c", AGENT, "finishes"], env=env, capture_output=True, timeout=30)
     assert done.returncode == 0
+
+
+def test_what_is_no_exit_code_is_refused_before_anything_starts():
+    env = {**os.environ, "PEERWATT_STOPPED_EXIT_CODE": "soon"}
+    done = subprocess.run([sys.executable, "-c", AGENT], env=env, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert "PEERWATT_STOPPED_EXIT_CODE: expected an exit code from 0 to 255, found 'soon'" in done.stdout

@@ -32,6 +32,9 @@ LIBRARIES = Path("/usr/lib")
 _LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error"}
 
 
+_FORWARDED = ("PATH", "LANG", "LC_ALL", "TZ")
+
+
 @dataclass(frozen=True)
 class Node:
     """What a node of the server is told; the environment has each as ``PEERWATT_…``.
@@ -153,7 +156,7 @@ class Node:
     def variables(self) -> dict[str, str]:
         """Environment of the command."""
         return {
-            **os.environ,
+            **{name: os.environ[name] for name in _FORWARDED if name in os.environ},
             **self.environment(),
             "HOME": str(self.work),
             "ERL_LIBS": str(installed_libraries()),
