@@ -25,6 +25,7 @@ def lorient_folder() -> Path:
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests, a file stays together; all of containers share an engine."""
     for item in items:

@@ -26,9 +26,8 @@ def processes_of(folder):
     return found
 
 
-def test_a_small_fleet_is_measured_beside_others_and_nothing_is_left(tmp_path):
-    temporary, picture = tmp_path / "temporary", tmp_path / "figures.png"
-    temporary.mkdir()
+def test_a_small_fleet_is_measured_beside_others_and_nothing_is_left(tmp_path, temporary):
+    picture = tmp_path / "figures.png"
     done = subprocess.run(
         [
             *COMMAND,
@@ -75,14 +74,14 @@ def test_a_small_fleet_is_measured_beside_others_and_nothing_is_left(tmp_path):
     assert processes_of(temporary) == []
 
 
-def test_members_that_share_a_process_are_measured_and_printed(tmp_path):
+def test_members_that_share_a_process_are_measured_and_printed(temporary):
     options = ["--packed", "6", "--members-per-process", "4", "--slots", "3", "--turns", "1", "--no-day"]
     done = subprocess.run(
         [*COMMAND, *options, "--beside", "plain"],
         capture_output=True,
         text=True,
         timeout=240,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     assert done.returncode == 0, done.stderr
     lines = {line[:34].strip(): line[34:].split() for line in done.stdout.splitlines() if line[:1].strip()}
@@ -92,8 +91,8 @@ def test_members_that_share_a_process_are_measured_and_printed(tmp_path):
     assert "met" in done.stdout
     assert "6 members, 4 a process: each further one" in done.stdout
     assert "mango" not in done.stdout.split("The others carry")[0]
-    assert list(tmp_path.iterdir()) == []
-    assert processes_of(tmp_path) == []
+    assert list(temporary.iterdir()) == []
+    assert processes_of(temporary) == []
 
 
 @pytest.mark.parametrize(
@@ -117,13 +116,13 @@ def test_what_cannot_be_measured_is_named(options, said):
     assert said in done.stderr
 
 
-def test_ctrl_c_leaves_nothing_behind(tmp_path):
+def test_ctrl_c_leaves_nothing_behind(temporary):
     process = subprocess.Popen(
         [*COMMAND, "--members", "2", "--slots", "1000", "--no-day"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     for line in process.stderr:
         if "connected" in line:
@@ -133,10 +132,10 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path):
     assert process.wait(60) == 130
     process.stderr.close()
     deadline_s = time.monotonic() + 10
-    while processes_of(tmp_path) and time.monotonic() < deadline_s:
+    while processes_of(temporary) and time.monotonic() < deadline_s:
         time.sleep(0.1)
-    assert processes_of(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
+    assert processes_of(temporary) == []
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("members", ["four", "0", "4,1001"])

@@ -33,14 +33,14 @@ def message(body, message_id, in_reply_to=None):
     )
 
 
-def test_a_few_meters_are_read_and_nothing_is_left(tmp_path):
+def test_a_few_meters_are_read_and_nothing_is_left(temporary):
     words = ["bench", "meters", "--meters", "5", "--interval-s", "0.5", "--seconds", "3", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "runtime", *words],
         capture_output=True,
         text=True,
         timeout=120,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -50,7 +50,7 @@ def test_a_few_meters_are_read_and_nothing_is_left(tmp_path):
     assert (found["readings_lost"], found["readings_wrong"]) == (0, 0)
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"] <= found["latency_ms"]["max"]
     assert all(found[name] > 0 for name in ("server_cpu_share", "server_rss_mib", "meter_uss_kib"))
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_reading_that_is_not_what_was_measured_and_one_that_never_comes_are_seen():

@@ -41,9 +41,8 @@ FIGURES = SoakFigures(
 )
 
 
-def test_a_short_soak_is_checked_and_leaves_nothing(tmp_path):
-    temporary, kept = tmp_path / "temporary", tmp_path / "run"
-    temporary.mkdir()
+def test_a_short_soak_is_checked_and_leaves_nothing(tmp_path, temporary):
+    kept = tmp_path / "run"
     options = ["--days", "2", "--members", "2", "--slots", "12", "--replan-every-slots", "6"]
     done = subprocess.run(
         [*COMMAND, *options, "--keep", str(kept), "--json"],

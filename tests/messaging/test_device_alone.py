@@ -241,7 +241,8 @@ async def test_a_device_comes_back_after_its_server_and_attaches_again(installed
         )
         prosumer.transmit(ended)
         assert await asyncio.wait_for(process.wait(), 10) == 0
-    assert len(prosumer.bodies(MeterAttach)) == 2
+    # Once before and at least once after: an answer that the server took with it is asked for again.
+    assert len(prosumer.bodies(MeterAttach)) >= 2
     await prosumer.stop()
 
 

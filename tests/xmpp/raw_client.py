@@ -10,11 +10,15 @@ HEADER = (
 )
 
 
+PATIENCE_S = 20
+"""How long a server may be silent that is about to say something, on a machine that does much else."""
+
+
 class RawClient:
     def __init__(self, connection, domain=None):
         self.connection = connection
         self.header = HEADER.format(domain=domain or connection.domain)
-        self.socket = socket.create_connection((connection.host, connection.port), 5)
+        self.socket = socket.create_connection((connection.host, connection.port), PATIENCE_S)
         self.tls = None
         self.received = b""
 
