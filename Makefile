@@ -19,7 +19,7 @@ run: $(VENV)/.installed
 
 # Two at once, whatever the machine has: most of the longer ones wait for agents, servers and clocks.
 test: packages check
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check agents coordinator runtime tests

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # solvers that share two cores with each other, as agents' do
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -25,10 +26,14 @@ def lorient_folder() -> Path:
     return folder
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Where several processes share the tests, a file stays together; all of containers share an engine."""
-    for item in items:
-        folder = item.path.parent
-        together = folder if folder.name == "docker" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together)))
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = super()._split_scope(nodeid)
+            return "tests/docker" if path.startswith("tests/docker/") else path
+
+    return Together(config, log)
