@@ -25,7 +25,8 @@ from runtime.scenario.load import load_scenario
 pytestmark = pytest.mark.docker
 
 MEMBERS = [member.name for member in load_scenario("example").members]
-STACK = f"peerwatt-test-{os.getpid()}"
+STACK = f"peerwatt-swarm-{os.getpid()}"
+"""Not the name of the compose fleet, whose network may be there still."""
 LIMIT_S = 150.0
 CONTAINERS = ["prosumers-1", "prosumers-2", "prosumers-3"]
 HUNG = CONTAINERS[1]
