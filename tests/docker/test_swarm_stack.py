@@ -1,4 +1,7 @@
-"""The example as a Docker Swarm stack on one node, four members a container, beside a local run."""
+"""The example as a Docker Swarm stack on one node, four members a container, beside a local run.
+
+After the compose fleet, by the files' names: an engine that joins or leaves a swarm cuts its other networks.
+"""
 
 from __future__ import annotations
 
