@@ -161,6 +161,7 @@ def disturbed_day(built: Project, scenario: Path, folder: Path) -> Iterator[Day]
             run("docker", "restart", "--time", "3", str(project.container("xmpp")["Id"]), timeout_s=60)
             wait_for_progress(project, COORDINATOR, 20)
             peerwatt(built.source, "meter", "attach", directory.path, METERED, "--source", "simulated:")
+            asked = peerwatt(built.source, "inspect", directory.path, "--once", "--json", "--limit-s", "30")
             connection = Deployment(directory).outside()
             for attack in attacks.STRANGERS:
                 attack(connection, TRAITOR)
@@ -172,7 +173,6 @@ def disturbed_day(built: Project, scenario: Path, folder: Path) -> Iterator[Day]
             shown = dashboard_state(project)
             health = {name: project.health(name) for name in project.services()}
             restarts = {name: project.restarts(name) for name in health}
-            asked = peerwatt(built.source, "inspect", directory.path, "--once", "--json", "--limit-s", "30")
             project.compose("down", "--timeout", "5", timeout_s=120)
             project.tool = compose_commands()[-1]
             project.up(timeout_s=90)
