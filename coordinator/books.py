@@ -17,6 +17,7 @@ import numpy as np
 from coordinator.costs import CommunityTariff
 from coordinator.expected import expected_prices
 from coordinator.mechanisms import Clearing
+from coordinator.settlement import ENTERED_AT_THE_END
 from coordinator.unconfirmed import without_unconfirmed
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import InputError
@@ -29,9 +30,6 @@ from runtime.records import (
     SessionRecord,
 )
 from runtime.rundir import RunDirectory
-
-_AT_THE_END = ("correction", "sharing", "demand-charge")
-"""Entries of a session as a whole, which come after those of its slots."""
 
 
 def write_joined(directory: RunDirectory) -> None:
@@ -181,8 +179,8 @@ def _joined_ledger(one: SessionRecord, other: SessionRecord, place: Mapping[str,
         )
 
     def order(entry: LedgerEntry) -> tuple[int, int, int, int, int]:
-        if entry.kind in _AT_THE_END:
-            return 1, _AT_THE_END.index(entry.kind), 0, place[entry.member], 0
+        if entry.kind in ENTERED_AT_THE_END:
+            return 1, ENTERED_AT_THE_END.index(entry.kind), 0, place[entry.member], 0
         if entry.kind == "contract":
             buyer, seller = entry.parties()
             return 0, entry.slot, 0, place[seller], place[buyer]

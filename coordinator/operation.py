@@ -10,18 +10,17 @@ from coordinator.settlement import (
     ENERGY_STEP_KWH,
     PRICE_STEP_EUR_PER_KWH,
     CounterpartSlot,
+    SettlementTerms,
     SlotContract,
-    SlotPrices,
     agreed_contracts,
     bill_lines,
     bills,
     community_exchange,
     contracts_of_slot,
     demand_charges,
-    exchange_energy,
     executable_across,
+    settled_slot,
     sharing,
-    slot_entries,
 )
 from coordinator.settlement.corrections import Corrections, SettledGrid
 from runtime.configuration import CoordinatorSession
@@ -135,6 +134,20 @@ class Operation:
         return self._free_kwh
 
     @property
+    def _settlement_terms(self) -> SettlementTerms:
+        return SettlementTerms(
+            session=self._session,
+            slot_minutes=self._terms.horizon.slot_minutes,
+            import_price_eur_per_kwh=self._terms.import_price_eur_per_kwh,
+            export_price_eur_per_kwh=self._terms.export_price_eur_per_kwh,
+            local_price_eur_per_kwh=self.local_price_eur_per_kwh,
+            contracts=self.contracts,
+            grid=self._terms.grid,
+            apart=self.apart,
+            free_kwh=self.free_kwh,
+        )
+
+    @property
     def _clearing(self) -> Clearing:
         clearing = self._negotiation.clearing
         if clearing is None:
@@ -184,40 +197,24 @@ class Operation:
     def _settle_slot(
         self, slot: int, deliveries: list[Delivery], counterpart: CounterpartSlot | None
     ) -> dict[str, BillLine]:
-        grid, slot_minutes = self._terms.grid, self._terms.horizon.slot_minutes
-        prices = SlotPrices(
-            self._terms.import_price_eur_per_kwh[slot],
-            self._terms.export_price_eur_per_kwh[slot],
-            self.local_price_eur_per_kwh[slot],
-            grid.meter_fee_eur_per_kwh,
-            grid.excess_price_eur_per_kwh,
-        )
-        exchange = exchange_energy(
-            {each.member: each.net_kwh for each in deliveries},
-            pooled=prices.local_price_eur_per_kwh is not None,
-            contracts=contracts_of_slot(self.contracts, slot),
-            import_limit_kwh=grid.import_limit_kwh(slot_minutes),
-            export_limit_kwh=grid.export_limit_kwh(slot_minutes),
-            counterpart=counterpart,
-            apart=self.apart,
-            free_kwh={member: row[slot] for member, row in self.free_kwh.items()} or None,
-        )
+        net_kwh = {each.member: each.net_kwh for each in deliveries}
+        settled = settled_slot(self._settlement_terms, slot, net_kwh, counterpart)
+        exchange, prices = settled.exchange, settled.prices
         if counterpart is not None:
             self.exchanges.append(community_exchange(slot, exchange, self._members, prices))
-        entries = slot_entries(self._session, slot, exchange, prices)
         self.deliveries += deliveries
-        self.ledger += entries
+        self.ledger += settled.entries
         for share, delivery in zip(exchange.shares, deliveries, strict=True):
-            settled = SettledGrid(
+            grid = SettledGrid(
                 delivery.net_kwh,
                 share.grid_import_kwh,
                 share.grid_export_kwh,
                 prices.import_price_eur_per_kwh,
                 prices.export_price_eur_per_kwh,
             )
-            self._corrections.settled(slot, share.member, settled)
+            self._corrections.settled(slot, share.member, grid)
         qualities = [each.quality for each in deliveries]
-        return bill_lines(self._session, slot, exchange, entries, prices, qualities)
+        return bill_lines(self._session, slot, exchange, settled.entries, prices, qualities)
 
     def correct(self, member: str, correction: DeliveryCorrection) -> AdjustmentLine:
         """Correct a slot that is settled; what all its corrections come to for the member.

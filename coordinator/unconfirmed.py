@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from coordinator.settlement import (
-    SlotPrices,
-    bills,
-    contracts_of_slot,
-    exchange_energy,
-    slot_entries,
-)
+from coordinator.settlement import ENTERED_AT_THE_END, SettlementTerms, bills, settled_slot, sharing
 from runtime.errors import InputError
-from runtime.records import SessionRecord
+from runtime.records import LedgerEntry, SessionRecord
 
 
 def without_unconfirmed(first: SessionRecord, second: SessionRecord) -> tuple[SessionRecord, SessionRecord]:
@@ -36,6 +30,8 @@ def without_unconfirmed(first: SessionRecord, second: SessionRecord) -> tuple[Se
 def not_traded(session: SessionRecord, slot: int) -> SessionRecord:
     """A coordinator's record of a session, with one slot settled without the other community.
 
+    What is shared out over the session is shared anew; demand charges are on metered power, which stays.
+
     Raises:
         InputError: the slot was corrected.
     """
@@ -44,28 +40,32 @@ def not_traded(session: SessionRecord, slot: int) -> SessionRecord:
             f"books differ: session {session.session}, slot {slot} was settled with the other community by "
             "one coordinator only, and corrected there: it cannot be settled anew"
         )
-    grid, minutes = session.grid, session.horizon.slot_minutes
-    prices = SlotPrices(
-        session.grid_import_price_eur_per_kwh[slot],
-        session.grid_export_price_eur_per_kwh[slot],
-        session.local_price_eur_per_kwh[slot],
-        grid.meter_fee_eur_per_kwh,
-        grid.excess_price_eur_per_kwh,
-    )
-    exchange = exchange_energy(
-        {each.member: each.as_settled.net_kwh for each in session.deliveries if each.slot == slot},
-        pooled=prices.local_price_eur_per_kwh is not None,
-        contracts=contracts_of_slot(session.contracts, slot),
-        import_limit_kwh=grid.import_limit_kwh(minutes),
-        export_limit_kwh=grid.export_limit_kwh(minutes),
-        counterpart=None,
+    terms = SettlementTerms(
+        session=session.session,
+        slot_minutes=session.horizon.slot_minutes,
+        import_price_eur_per_kwh=session.grid_import_price_eur_per_kwh,
+        export_price_eur_per_kwh=session.grid_export_price_eur_per_kwh,
+        local_price_eur_per_kwh=session.local_price_eur_per_kwh,
+        contracts=session.contracts,
+        grid=session.grid,
         apart=session.apart,
-        free_kwh={member: row[slot] for member, row in session.free_kwh.items()} or None,
+        free_kwh=session.free_kwh,
     )
-    of_session = [entry for entry in session.ledger if entry.kind in ("sharing", "demand-charge")]
-    kept = [entry for entry in session.ledger if entry.slot != slot and entry not in of_session]
-    entries = [*kept, *slot_entries(session.session, slot, exchange, prices)]
-    ledger = [*sorted(entries, key=lambda entry: entry.slot), *of_session]
+    net_kwh = {each.member: each.as_settled.net_kwh for each in session.deliveries if each.slot == slot}
+    of_slots = [
+        entry for entry in session.ledger if entry.kind not in ENTERED_AT_THE_END and entry.slot != slot
+    ]
+    of_slots += settled_slot(terms, slot, net_kwh).entries
+    of_slots.sort(key=lambda entry: entry.slot)
+    members = [bill.member for bill in session.bills]
+    shared: list[LedgerEntry] = []
+    if session.shared_by_day:
+        last = session.horizon.slots - 1
+        shared = sharing(session.session, last, members, of_slots, session.apart)
+    corrections, charges = (
+        [entry for entry in session.ledger if entry.kind == kind] for kind in ("correction", "demand-charge")
+    )
+    ledger = [*of_slots, *corrections, *shared, *charges]
     communities = [
         part.model_copy(
             update={
@@ -78,7 +78,7 @@ def not_traded(session: SessionRecord, slot: int) -> SessionRecord:
     return session.model_copy(
         update={
             "ledger": ledger,
-            "bills": bills(session.session, [bill.member for bill in session.bills], ledger),
+            "bills": bills(session.session, members, ledger),
             "communities": communities,
         }
     )

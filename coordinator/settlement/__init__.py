@@ -36,7 +36,7 @@ deliver in time is settled at its agreed position.
 
 from coordinator.settlement.between import community_exchange
 from coordinator.settlement.bills import bills, round_to_cents
-from coordinator.settlement.closing import demand_charges, sharing
+from coordinator.settlement.closing import ENTERED_AT_THE_END, demand_charges, sharing
 from coordinator.settlement.contracts import agreed_contracts, contracts_of_slot
 from coordinator.settlement.energy import (
     CounterpartSlot,
@@ -50,12 +50,15 @@ from coordinator.settlement.entries import SlotPrices, owed_eur, slot_entries
 from coordinator.settlement.exact import ENERGY_STEP_KWH, PRICE_STEP_EUR_PER_KWH
 from coordinator.settlement.lines import bill_lines
 from coordinator.settlement.rationing import ration
+from coordinator.settlement.slot import SettlementTerms, settled_slot
 
 __all__ = [
     "ENERGY_STEP_KWH",
+    "ENTERED_AT_THE_END",
     "PRICE_STEP_EUR_PER_KWH",
     "CounterpartSlot",
     "Exchange",
+    "SettlementTerms",
     "Share",
     "SlotContract",
     "SlotPrices",
@@ -70,6 +73,7 @@ __all__ = [
     "owed_eur",
     "ration",
     "round_to_cents",
+    "settled_slot",
     "sharing",
     "slot_entries",
 ]

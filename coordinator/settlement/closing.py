@@ -7,9 +7,12 @@ from decimal import Decimal, localcontext
 
 from coordinator.settlement.exact import AMOUNT_STEP_EUR, EXACT, energy_steps
 from coordinator.settlement.rationing import ration
-from runtime.bookkeeping import LedgerEntry
+from runtime.bookkeeping import LedgerEntry, LedgerKind
 from runtime.grid_terms import mean_power_kw
 from runtime.records import Delivery
+
+ENTERED_AT_THE_END: tuple[LedgerKind, ...] = ("correction", "sharing", "demand-charge")
+"""Entries of a session as a whole, in the order in which they come after those of its slots."""
 
 _TAKEN, _GIVEN = ("local-purchase", "grid-import"), ("local-sale", "grid-export")
 

@@ -11,15 +11,13 @@ from coordinator.rolling import operated_contracts
 from coordinator.settlement import (
     ENERGY_STEP_KWH,
     PRICE_STEP_EUR_PER_KWH,
-    SlotPrices,
+    SettlementTerms,
     agreed_contracts,
     bill_lines,
     bills,
-    contracts_of_slot,
     demand_charges,
-    exchange_energy,
+    settled_slot,
     sharing,
-    slot_entries,
 )
 from coordinator.trades import matched_contracts, reported_trade
 from coordinator.verification.adjusted import enter_corrections
@@ -98,8 +96,19 @@ def settle_again(
     if all(agreed[name].free_import_kwh is not None for name in members):
         settled.free_kwh = {name: _free_kwh(agreed[name], slots) for name in members}
     operated = terms.operated.slots
+    settlement = SettlementTerms(
+        session=evidence.number,
+        slot_minutes=terms.horizon.slot_minutes,
+        import_price_eur_per_kwh=terms.import_price_eur_per_kwh,
+        export_price_eur_per_kwh=terms.export_price_eur_per_kwh,
+        local_price_eur_per_kwh=local,
+        contracts=contracts,
+        grid=terms.grid,
+        apart=apart,
+        free_kwh=settled.free_kwh,
+    )
     for slot in range(operated):
-        _settle_slot(settled, evidence, terms, slot)
+        _settle_slot(settled, evidence, settlement, slot)
     enter_corrections(evidence, settled)
     settled.shared = any(closed.sharing_eur for closed in evidence.bills.values())
     if settled.shared:
@@ -155,32 +164,17 @@ def _free_kwh(agreed: Agreement, slots: int) -> list[Decimal]:
     return [taken - given for taken, given in zip(imports, exports, strict=True)]
 
 
-def _settle_slot(settled: Settled, evidence: SessionEvidence, terms: CoordinatorSession, slot: int) -> None:
-    grid, slot_minutes = terms.grid, terms.horizon.slot_minutes
-    prices = SlotPrices(
-        terms.import_price_eur_per_kwh[slot],
-        terms.export_price_eur_per_kwh[slot],
-        settled.local_price_eur_per_kwh[slot],
-        grid.meter_fee_eur_per_kwh,
-        grid.excess_price_eur_per_kwh,
-    )
+def _settle_slot(settled: Settled, evidence: SessionEvidence, settlement: SettlementTerms, slot: int) -> None:
     delivered = evidence.slot(slot).delivered
     deliveries = [_delivery_of(name, slot, delivered.get(name), evidence) for name in settled.members]
-    exchange = exchange_energy(
-        {each.member: each.net_kwh for each in deliveries},
-        pooled=prices.local_price_eur_per_kwh is not None,
-        contracts=contracts_of_slot(settled.contracts, slot),
-        import_limit_kwh=grid.import_limit_kwh(slot_minutes),
-        export_limit_kwh=grid.export_limit_kwh(slot_minutes),
-        counterpart=evidence.across.counterpart(slot),
-        apart=settled.apart,
-        free_kwh={name: energies[slot] for name, energies in settled.free_kwh.items()} or None,
-    )
-    entries = slot_entries(evidence.number, slot, exchange, prices)
+    net_kwh = {each.member: each.net_kwh for each in deliveries}
+    found = settled_slot(settlement, slot, net_kwh, evidence.across.counterpart(slot))
     settled.deliveries += deliveries
-    settled.ledger += entries
+    settled.ledger += found.entries
     qualities = [each.quality for each in deliveries]
-    settled.lines.append(bill_lines(evidence.number, slot, exchange, entries, prices, qualities))
+    settled.lines.append(
+        bill_lines(evidence.number, slot, found.exchange, found.entries, found.prices, qualities)
+    )
 
 
 def _delivery_of(member: str, slot: int, body: MeteredDelivery | None, evidence: SessionEvidence) -> Delivery:
