@@ -6,6 +6,7 @@
 #   PEERWATT_RUN                the run's directory, /runs/NAME
 #   PEERWATT_UID, PEERWATT_GID  the fleet's user
 #   PEERWATT_OUTSIDE            HOST:PORT at which the server is published
+#   PEERWATT_DASHBOARD          HOST:PORT at which the dashboard is published, if there is one
 set -eu
 : "${1:?usage: prepare.sh SCENARIO [OPTION…]}"
 : "${PEERWATT_RUN:?}" "${PEERWATT_UID:?}" "${PEERWATT_GID:?}" "${PEERWATT_OUTSIDE:?}"
@@ -17,4 +18,5 @@ find /runs -maxdepth 0 -uid 0 -exec chown "$PEERWATT_UID:$PEERWATT_GID" {} +
 find . -type d -uid 0 -exec chown "$PEERWATT_UID:$PEERWATT_GID" {} +
 
 exec setpriv --reuid="$PEERWATT_UID" --regid="$PEERWATT_GID" --clear-groups \
-    peerwatt prepare "$@" --run "$PEERWATT_RUN" --outside "$PEERWATT_OUTSIDE"
+    peerwatt prepare "$@" --run "$PEERWATT_RUN" --outside "$PEERWATT_OUTSIDE" \
+    ${PEERWATT_DASHBOARD:+--dashboard "$PEERWATT_DASHBOARD"}

@@ -1,16 +1,15 @@
 #!/bin/sh
-# watch.sh RUN HANDOUT OUTSIDE: the run's dashboard, as soon as there is something to show; it only reads.
+# watch.sh RUN HANDOUT OUTSIDE [HOST]: the run's dashboard, as soon as there is something to show; it only reads.
 #
-#   HANDOUT   folder with the token that the dashboard asks for; without a folder it answers on loopback only
+#   HANDOUT   folder with the token that the dashboard asks for; it is read anew at each request
 #   OUTSIDE   HOST:PORT at which it is reached from outside the container
+#   HOST      address to listen on in the container (0.0.0.0)
 set -eu
-run=${1:?usage: watch.sh RUN HANDOUT OUTSIDE}
-handout=${2?usage: watch.sh RUN HANDOUT OUTSIDE}
-outside=${3:?usage: watch.sh RUN HANDOUT OUTSIDE}
+run=${1:?usage: watch.sh RUN HANDOUT OUTSIDE [HOST]}
+handout=${2:?usage: watch.sh RUN HANDOUT OUTSIDE [HOST]}
+outside=${3:?usage: watch.sh RUN HANDOUT OUTSIDE [HOST]}
+host=${4:-0.0.0.0}
 
 # The coordinator's log is there once the run is laid out, wherever that happens.
 until [ -e "$run/logs/coordinator.jsonl" ]; do sleep 1; done
-if [ -n "$handout" ]; then
-    exec peerwatt dashboard "$run" --host 0.0.0.0 --port 8765 --token-file "$handout/token" --outside "$outside"
-fi
-exec peerwatt dashboard "$run" --port 8765 --outside "$outside"
+exec peerwatt dashboard "$run" --host "$host" --port 8765 --token-file "$handout/token" --outside "$outside"

@@ -15,7 +15,7 @@ import typer
 from runtime.cli.manifests import as_yaml, check_members, emit, tell
 from runtime.cli.prepare import prepare_run
 from runtime.configuration import Setting
-from runtime.deployment.address import DOMAIN
+from runtime.deployment.address import DOMAIN, Address
 from runtime.deployment.containers import (
     AUDIT_DIR,
     DASHBOARD_PORT,
@@ -266,7 +266,12 @@ def compose(
 
         hosts = server_hosts(xmpp_nodes) if xmpp_nodes > 1 else [DOMAIN]
         run = runs / run_name(kept_as, "stack")
-        deployment = prepare_run(str(path), run, None, hosts[0], outside, data, setting, placement, hosts[1:])
+        watched = None
+        if dashboard_port is not None:
+            watched = str(Address(Address.parse(outside, "--outside").host, dashboard_port))
+        deployment = prepare_run(
+            str(path), run, None, hosts[0], outside, data, setting, placement, hosts[1:], watched
+        )
         content = stack(
             deployment, out or Path("stack.yaml"), image, _named(nodes), elsewhere, dashboard_port, xmpp_nodes
         )

@@ -51,6 +51,7 @@ def kubernetes(
     Certificates and secrets are made in RUNS first and are in the manifests: keep these secret too.
     """
     from runtime.deployment.kubernetes import Cluster, manifests, server_name
+    from runtime.deployment.kubernetes_watching import FORWARDED
     from runtime.deployment.placement import placed
 
     path = find_scenario(scenario)
@@ -65,7 +66,17 @@ def kubernetes(
         )
     run = runs / f"kubernetes-{prefix}"
     placement = placed(members_per_container, elsewhere)
-    deployment = prepare_run(str(path), run, None, server_name(prefix), outside, data, setting, placement)
+    deployment = prepare_run(
+        str(path),
+        run,
+        None,
+        server_name(prefix),
+        outside,
+        data,
+        setting,
+        placement,
+        dashboard=str(FORWARDED),
+    )
     documents = manifests(deployment, Cluster(prefix, image, storage_class, storage, xmpp_nodes), elsewhere)
     emit(as_yaml(MARK, loaded.community.name, documents), out, MARK)
     tell(out, f"{len(members) - len(elsewhere)} members. Start it with: kubectl apply -f {out or 'FILE'}")

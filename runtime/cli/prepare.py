@@ -36,6 +36,9 @@ def prepare(
     remote: Annotated[
         list[str] | None, typer.Option(help="A member that shares no container; it runs elsewhere.")
     ] = None,
+    dashboard: Annotated[
+        str | None, typer.Option(help="HOST:PORT at which this machine reaches the fleet's dashboard.")
+    ] = None,
 ) -> None:
     """Write the configuration of every process of a run, certificates, and a random secret for each account.
 
@@ -45,7 +48,9 @@ def prepare(
     from runtime.deployment.placement import placed
 
     placement = placed(members_per_container, remote or [])
-    deployment = prepare_run(scenario, run, domain, inside, outside, data, setting, placement)
+    deployment = prepare_run(
+        scenario, run, domain, inside, outside, data, setting, placement, dashboard=dashboard
+    )
     typer.echo(f"{len(deployment.members())} members, prepared in {run}")
 
 
@@ -59,6 +64,7 @@ def prepare_run(
     setting: str | None = None,
     placement: Placement | None = None,
     further_hosts: Sequence[str] = (),
+    dashboard: str | None = None,
 ) -> Deployment:
     """Do what ``peerwatt prepare`` does; arguments as there. Without a placement, each member has its own.
 
@@ -77,6 +83,7 @@ def prepare_run(
     domain = domain or DOMAIN
     check_domain(domain, "--domain")
     addresses = Address.parse(inside or domain, "--inside"), Address.parse(outside, "--outside")
+    watched = Address.parse(dashboard, "--dashboard") if dashboard else None
     resolved = resolve(scenario, data, setting)
     for notice in notices(resolved):
         typer.echo(f"notice: {notice}", err=True)
@@ -84,7 +91,7 @@ def prepare_run(
     refuse_another_run(directory, resolved)
     write_configs(resolved, directory)
     deployment = Deployment(directory)
-    deployment.make(domain, *addresses, placement, further_hosts)
+    deployment.make(domain, *addresses, placement, further_hosts, watched)
     return deployment
 
 

@@ -1,4 +1,4 @@
-"""``peerwatt secrets``: new secrets for a deployment's accounts while its market goes on."""
+"""``peerwatt secrets``: new secrets for a deployment's accounts and dashboard while its market goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="secrets", help="Secrets of a deployment's accounts.", no_args_is_help=True)
+app = typer.Typer(
+    name="secrets", help="Secrets of a deployment's accounts and dashboard.", no_args_is_help=True
+)
 
 
 @app.callback()
@@ -20,26 +22,38 @@ def rotate(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under ./runs.")],
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]…", help="Members, or single accounts; all by default."),
+        typer.Argument(metavar="[NAME]…", help="Members, single accounts, or dashboard; all by default."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Give accounts new random secrets; a member's include its meters'.
+    """Give accounts new random secrets, a member's meters included, and the dashboard a new token.
 
-    The server and the agents read theirs at the next login, and open connections stay. Members that run
-    elsewhere need a new invitation; a swarm or a cluster, its manifests written and applied again.
+    The server and the agents read theirs at the next login, and open connections stay; the dashboard reads
+    its own at each request. Members that run elsewhere need a new invitation; a swarm or a cluster, its
+    manifests written and applied again.
     """
     from runtime.cli.runs import find_run
     from runtime.deployment.deployment import Deployment
+    from runtime.deployment.holders import DASHBOARD
     from runtime.rundir import RunDirectory
 
     deployment = Deployment(RunDirectory(find_run(run)))
-    accounts = chosen(names or [], deployment.accounts(), deployment.members())
+    known = deployment.accounts()
+    watched = not names or DASHBOARD in names
+    # A member may have this name too.
+    of_accounts = [name for name in names or [] if name != DASHBOARD or name in known]
+    accounts = chosen(of_accounts, known, deployment.members()) if of_accounts or not names else []
     deployment.rotate(accounts)
+    if watched:
+        deployment.rotate_dashboard_token()
     if as_json:
-        typer.echo(json.dumps({"run": str(deployment.run.path), "rotated": accounts}))
-    else:
-        typer.echo(f"{deployment.run.path}: new secrets for {', '.join(accounts)}")
+        told = {"run": str(deployment.run.path), "rotated": accounts, "dashboard": watched}
+        typer.echo(json.dumps(told))
+        return
+    changed = [*accounts, *(["the dashboard"] if watched else [])]
+    typer.echo(f"{deployment.run.path}: new secrets for {', '.join(changed)}")
+    if watched:
+        typer.echo(f"`peerwatt dashboard {run} --address` prints the dashboard's new address")
 
 
 def chosen(names: list[str], accounts: list[str], members: list[str]) -> list[str]:

@@ -41,3 +41,7 @@ class Address:
                 f"{option}: found {text!r}, expected HOST or HOST:PORT, with a port from 1 to 65535"
             )
         return cls(host, int(port))
+
+    def __str__(self) -> str:
+        """``HOST:PORT``; an IPv6 address stands in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

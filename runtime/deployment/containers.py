@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.deployment.address import CLIENT_PORT
+from runtime.deployment.address import CLIENT_PORT, Address
 from runtime.deployment.holders import METERS
 from runtime.rundir import COORDINATOR, COORDINATORS
 
@@ -65,15 +65,15 @@ def process_command(holder: str, run: str, members: Sequence[str] = ()) -> list[
     return ["python", "-m", "agents", "prosumer", *given, *served]
 
 
-def dashboard_command(run: str, handout: str | None, outside: str) -> list[str]:
-    """Command of the dashboard's container.
+def dashboard_command(run: str, outside: Address, host: str = "0.0.0.0") -> list[str]:
+    """Command of the dashboard's container, which asks for the token in its handout.
 
     Args:
         run: the run's folder in the container.
-        handout: folder with the token that it asks for; without one it answers on loopback only.
-        outside: HOST:PORT at which it is reached.
+        outside: where it is reached.
+        host: address to listen on in the container.
     """
-    return ["sh", "/opt/peerwatt/fleet/watch.sh", run, handout or "", outside]
+    return ["sh", "/opt/peerwatt/fleet/watch.sh", run, HANDOUT, str(outside), host]
 
 
 def health_command(domain: str) -> str:

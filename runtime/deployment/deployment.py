@@ -7,6 +7,7 @@
     server/               what the XMPP server is handed: ca.pem, server.pem, server.key.pem, accounts.json
     handouts/HOLDER/      what a process is handed: connection.json, ca.pem, secrets/ of its accounts, config/
     handouts/dashboard/   token, which the dashboard asks for
+    dashboard             HOST:PORT at which the dashboard is reached, if there is one
     placement.json        how members share containers
 """
 
@@ -78,6 +79,26 @@ class Deployment:
         """What the deployment's dashboard asks for; handed to its container."""
         return self.handout(DASHBOARD) / "token"
 
+    def dashboard_url(self) -> str:
+        """Where the deployment's dashboard is reached, with the token that it asks for now.
+
+        Raises:
+            InputError: there is no deployment here, or it has no dashboard.
+        """
+        self._check_made()
+        if not self._dashboard_address.is_file():
+            raise InputError(
+                f"{self.path}: this deployment has no dashboard (a stack has one with --dashboard-port); "
+                f"`peerwatt dashboard {self.run.path}` serves one here"
+            )
+        address = self._dashboard_address.read_text(encoding="utf-8").strip()
+        token = read_secret(self.dashboard_token.parent, self.dashboard_token.name)
+        return f"http://{address}/?token={token}"
+
+    @property
+    def _dashboard_address(self) -> Path:
+        return self.path / "dashboard"
+
     @property
     def _placement_json(self) -> Path:
         return self.path / "placement.json"
@@ -144,6 +165,7 @@ class Deployment:
         outside: Address,
         placement: Placement | None = None,
         further_hosts: Sequence[str] = (),
+        dashboard: Address | None = None,
     ) -> None:
         """Make what is missing, keep what is there, and hand out anew.
 
@@ -154,6 +176,7 @@ class Deployment:
             placement: how members share containers; one each if None.
             further_hosts: where else the fleet's processes reach it, at the same port (a server of several
                 nodes).
+            dashboard: where the operator reaches the dashboard; None: there is none.
 
         Raises:
             InputError: the run is not prepared, or a file is there that cannot be used.
@@ -192,7 +215,11 @@ class Deployment:
                 _copy(config, folder / config.relative_to(self.run.path), 0o644)
         _keep_only(self.path / "handouts", [*self.holders(), DASHBOARD])
         if not self.dashboard_token.exists():
-            write_secret(self.dashboard_token.parent, self.dashboard_token.name, new_secret())
+            self.rotate_dashboard_token()
+        if dashboard is not None:
+            write_text_atomically(self._dashboard_address, f"{dashboard}\n")
+        else:
+            self._dashboard_address.unlink(missing_ok=True)
         self.hand_out_secrets()
 
     def hand_out_secrets(self) -> None:
@@ -227,6 +254,10 @@ class Deployment:
         for account in accounts:
             write_secret(self.secrets_dir, account, new_secret())
         self.hand_out_secrets()
+
+    def rotate_dashboard_token(self) -> None:
+        """Change what the dashboard asks for; it reads the new one at the next request."""
+        write_secret(self.dashboard_token.parent, self.dashboard_token.name, new_secret())
 
     def _check_made(self) -> None:
         if not self.secrets_dir.is_dir():

@@ -125,8 +125,7 @@ def manifests(deployment: Deployment, cluster: Cluster, remote: Sequence[str] = 
         ]
         if holder == COORDINATOR:
             watching = dashboard(cluster.metadata(DASHBOARD), pod, run)
-    made.append(watching)
-    return made
+    return [*made, _secret(cluster, DASHBOARD, {"token": deployment.dashboard_token}), watching]
 
 
 def _server(deployment: Deployment, cluster: Cluster, domain: str) -> list[Manifest]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from runtime.deployment.address import Address
 from runtime.deployment.containers import (
     DASHBOARD_PORT,
     RUNS_DIR,
@@ -16,6 +17,9 @@ from runtime.deployment.containers import (
 from runtime.signs_of_life import ALIVE, CONNECTED
 
 Manifest = dict[str, Any]
+
+FORWARDED = Address("127.0.0.1", DASHBOARD_PORT)
+"""Where ``kubectl port-forward`` makes the dashboard answer."""
 
 _START_PERIOD_S = 5
 
@@ -35,8 +39,9 @@ def probes() -> Manifest:
 def dashboard(metadata: Manifest, coordinator: Manifest, run: str) -> Manifest:
     """A deployment that shows what is in the coordinator's volume, and cannot change it.
 
-    It answers on its pod's loopback only, which ``kubectl port-forward`` reaches, and goes on when the market
-    is over. It prefers the coordinator's node: most volumes are one node's at a time.
+    It answers on its pod's loopback only, which ``kubectl port-forward`` reaches, to who has the token in the
+    Secret of its name, and goes on when the market is over. It prefers the coordinator's node: most volumes
+    are one node's at a time.
 
     Args:
         metadata: name and labels of the deployment.
@@ -51,13 +56,15 @@ def dashboard(metadata: Manifest, coordinator: Manifest, run: str) -> Manifest:
     template["metadata"] = {"labels": {**metadata["labels"]}}
     pod["restartPolicy"] = "Always"
     pod["affinity"] = {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
-    pod["volumes"] = [volume for volume in pod["volumes"] if volume["name"] in ("data", "tmp")]
+    for volume in pod["volumes"]:
+        if volume["name"] == "handout":
+            volume["secret"]["secretName"] = metadata["name"]
+            volume["secret"]["items"] = [{"key": "token", "path": "token"}]
     (container,) = pod["containers"]
-    container["command"] = dashboard_command(run, None, f"127.0.0.1:{DASHBOARD_PORT}")
+    container["command"] = dashboard_command(run, FORWARDED, FORWARDED.host)
     container["volumeMounts"] = [
         {**mount, "readOnly": True} if mount["mountPath"] == RUNS_DIR else mount
         for mount in container["volumeMounts"]
-        if mount["name"] in ("data", "tmp")
     ]
     return {
         "apiVersion": "apps/v1",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime.deployment.address import CLIENT_PORT
+from runtime.deployment.address import CLIENT_PORT, Address
 from runtime.deployment.archive import RUN_ARCHIVE, archive_run
 from runtime.deployment.containers import (
     AUDIT_DIR,
@@ -213,7 +213,7 @@ def _alive() -> Service:
 def _dashboard(deployment: Deployment, files: Files, image: str, run: str, port: int) -> Service:
     return {
         **_contained(image),
-        "command": dashboard_command(run, HANDOUT, f"{deployment.outside().host}:{port}"),
+        "command": dashboard_command(run, Address(deployment.outside().host, port)),
         "secrets": [files.add(deployment.dashboard_token, f"{HANDOUT}/token", secret=True)],
         "ports": [{"target": DASHBOARD_PORT, "published": port, "protocol": "tcp", "mode": "host"}],
         "networks": {"dashboard": {}},

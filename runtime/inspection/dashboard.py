@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import secrets
 from collections.abc import Awaitable, Callable
@@ -12,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.errors import LogError, PeerwattError
+from runtime.errors import InputError, LogError, PeerwattError
+from runtime.inspection.access import Token
 from runtime.inspection.follower import LOOK_S, RunFollower
 from runtime.inspection.history import MessageHistory
 from runtime.inspection.metrics import CONTENT_TYPE, exposition
@@ -35,7 +35,7 @@ class Dashboard:
         app: the web application.
     """
 
-    def __init__(self, run: Path, logs_dir: Path, *, token: str | None = None) -> None:
+    def __init__(self, run: Path, logs_dir: Path, *, token: Token | None = None) -> None:
         """Serve a run; nothing is read before the application starts.
 
         Args:
@@ -101,14 +101,16 @@ class Dashboard:
             if (request.url.host or "") not in LOOPBACK_HOSTS:
                 raise web.HTTPForbidden(text="this dashboard answers on this machine only")
         else:
-            scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-            bearer = credentials if scheme.lower() == "bearer" else ""
-            shown = request.query.get("token") or request.cookies.get(_COOKIE) or bearer
-            if not hmac.compare_digest(shown.encode(), self._token.encode()):
-                raise web.HTTPForbidden(text="the token in the address is missing or wrong")
+            try:
+                admitted = self._token.is_shown_by(_shown_by(request))
+            except InputError as error:
+                raise web.HTTPServiceUnavailable(text="the dashboard's token cannot be read") from error
+            if not admitted:
+                raise web.HTTPForbidden(text="the token in the address is missing, wrong or was changed")
         response = await handler(request)
-        if self._token is not None and "token" in request.query and not response.prepared:
-            response.set_cookie(_COOKIE, self._token, httponly=True, samesite="Strict")
+        given = request.query.get("token")
+        if self._token is not None and given and not response.prepared:
+            response.set_cookie(_COOKIE, given, httponly=True, samesite="Strict")
         return response
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -159,11 +161,11 @@ class Dashboard:
         return web.json_response(answer, headers=_NOT_KEPT)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events: one whenever something has changed."""
+        """Server-sent events: one whenever something has changed; no more once the token was changed."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"} | _NOT_KEPT)
         await response.prepare(request)
         try:
-            while True:
+            while self._token is None or self._token.is_shown_by(_shown_by(request)):
                 news = {"version": self.state.version, "finished": self._follower.finished}
                 await response.write(f"data: {json.dumps(news)}\n\n".encode())
                 try:
@@ -171,11 +173,19 @@ class Dashboard:
                         await self._changed.wait()
                 except TimeoutError:
                     continue
-        except (ConnectionError, asyncio.CancelledError):
-            return response
+        except (ConnectionError, asyncio.CancelledError, InputError):
+            pass
+        return response
 
 
 _NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def _shown_by(request: web.Request) -> str:
+    """The token that a request shows, in its address, by its cookie or as credentials."""
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    bearer = credentials if scheme.lower() == "bearer" else ""
+    return request.query.get("token") or request.cookies.get(_COOKIE) or bearer
 
 
 def _number(request: web.Request, name: str) -> int | None:

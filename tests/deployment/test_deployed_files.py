@@ -26,8 +26,9 @@ from tests.scenario.scenarios import write
 MEMBERS = ["house", "school"]
 
 
-def prepared(folder: Path) -> Deployment:
-    return prepare_run(str(write(folder)), folder / "run", None, "xmpp", "192.0.2.7:15222")
+def prepared(folder: Path, dashboard: str | None = "192.0.2.7:8800") -> Deployment:
+    outside = "192.0.2.7:15222"
+    return prepare_run(str(write(folder)), folder / "run", None, "xmpp", outside, dashboard=dashboard)
 
 
 def secrets_in(folder: Path) -> dict[str, str]:
@@ -144,6 +145,59 @@ def test_rotation_changes_the_named_accounts_everywhere_and_no_other(tmp_path):
             assert secret == after[account]
     for account, secret in after.items():
         assert verifier_of(secret.strip(), known[account].salt) == known[account]
+
+
+def test_the_dashboards_token_is_rotated_by_its_name_and_with_all(tmp_path):
+    deployment = prepared(tmp_path)
+    before, token = secrets_in(deployment.operator_dir), deployment.dashboard_token.read_text()
+    told = json.loads(peerwatt("secrets", "rotate", deployment.run.path, "house", "--json").stdout)
+    assert not told["dashboard"]
+    assert deployment.dashboard_token.read_text() == token
+    between = secrets_in(deployment.operator_dir)
+    assert between != before
+    said = peerwatt("secrets", "rotate", deployment.run.path, "dashboard")
+    assert f"peerwatt dashboard {deployment.run.path} --address" in said.stdout
+    second = deployment.dashboard_token.read_text()
+    assert second != token
+    assert second.strip() not in said.output
+    assert stat.S_IMODE(deployment.dashboard_token.stat().st_mode) == 0o600
+    assert secrets_in(deployment.operator_dir) == between
+    told = json.loads(peerwatt("secrets", "rotate", deployment.run.path, "--json").stdout)
+    assert told["dashboard"]
+    assert {*told["rotated"]} == {*between}
+    assert deployment.dashboard_token.read_text() != second
+
+
+def test_one_command_prints_the_dashboards_address_with_its_token(tmp_path):
+    deployment = prepared(tmp_path, "[2001:db8::7]:8800")
+    for _ in range(2):
+        token = deployment.dashboard_token.read_text().strip()
+        told = peerwatt("dashboard", deployment.run.path, "--address")
+        assert told.stdout == f"http://[2001:db8::7]:8800/?token={token}\n"
+        assert "not encrypted" in told.stderr
+        deployment.rotate_dashboard_token()
+    prepared(tmp_path, None)
+    with pytest.raises(InputError, match="this deployment has no dashboard"):
+        peerwatt("dashboard", deployment.run.path, "--address")
+    (tmp_path / "local").mkdir()
+    with pytest.raises(InputError, match="no deployment is here"):
+        peerwatt("dashboard", tmp_path / "local", "--address")
+
+
+def test_a_dashboard_with_a_token_file_does_not_print_the_token(tmp_path, monkeypatch):
+    deployment = prepared(tmp_path)
+    deployment.run.logs_dir.mkdir()
+    token = deployment.dashboard_token.read_text().strip()
+
+    async def served(dashboard, host, port, ready):
+        ready(4711)
+
+    monkeypatch.setattr("runtime.inspection.dashboard.serve", served)
+    given = ("--host", "0.0.0.0", "--token-file", deployment.dashboard_token, "--outside", "192.0.2.7:8800")
+    said = peerwatt("dashboard", deployment.run.path, *given).output
+    assert "run: http://192.0.2.7:8800/ asks for the token in " in said
+    assert "`peerwatt dashboard run --address` prints both" in said
+    assert token not in said
 
 
 def test_rotation_of_what_is_not_there_is_refused(tmp_path):

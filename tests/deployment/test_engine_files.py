@@ -98,7 +98,15 @@ def test_a_stack_has_a_dashboard_if_it_is_asked_for(tmp_path):
     assert dashboard["ports"] == [{"target": 8765, "published": 8800, "protocol": "tcp", "mode": "host"}]
     assert dashboard["volumes"] == ["runs:/runs:ro", {"type": "tmpfs", "target": "/tmp"}]
     assert [file["target"] for file in dashboard["secrets"]] == ["/run/peerwatt/token"]
-    assert dashboard["command"][-1] == "127.0.0.1:8800"
+    assert dashboard["command"][-2:] == ["127.0.0.1:8800", "0.0.0.0"]
+    run = tmp_path / "runs" / "stack-scenario"
+    token = (run / "deployment/handouts/dashboard/token").read_text().strip()
+    told = CliRunner().invoke(app, ["dashboard", str(run), "--address"])
+    assert told.stdout == f"http://127.0.0.1:8800/?token={token}\n"
+    # A new token is a new secret, to the dashboard and to nobody else.
+    assert CliRunner().invoke(app, ["secrets", "rotate", str(run), "dashboard"]).exit_code == 0
+    after = stack_of(tmp_path, "--dashboard-port", "8800", "--nodes", "one,two")["services"]
+    assert {name for name in after if after[name] != made["services"][name]} == {"dashboard"}
     assert dashboard["deploy"]["placement"] == made["services"]["coordinator"]["deploy"]["placement"]
     assert {*dashboard["networks"]}.isdisjoint(made["services"]["coordinator"]["networks"])
 
@@ -189,13 +197,21 @@ def test_the_dashboard_of_a_cluster_reads_the_coordinators_volume_on_its_own_loo
     pod = made["Deployment", "town-dashboard"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert pod["restartPolicy"] == "Always"
-    assert container["command"][-2:] == ["", "127.0.0.1:8765"]
+    assert container["command"][-3:] == ["/run/peerwatt", "127.0.0.1:8765", "127.0.0.1"]
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
-    assert {*volumes} == {"data", "tmp"}  # it is handed nothing: no secret
+    # It is handed its token and nothing else.
+    assert volumes["handout"]["secret"]["items"] == [{"key": "token", "path": "token"}]
+    handed = made["Secret", volumes["handout"]["secret"]["secretName"]]["data"]
+    token = (tmp_path / "runs" / "kubernetes-town" / "deployment/handouts/dashboard/token").read_bytes()
+    assert {name: base64.b64decode(value) for name, value in handed.items()} == {"token": token}
+    told = CliRunner().invoke(app, ["dashboard", str(tmp_path / "runs" / "kubernetes-town"), "--address"])
+    assert told.stdout == f"http://127.0.0.1:8765/?token={token.decode().strip()}\n"
     assert volumes["data"]["persistentVolumeClaim"]["claimName"] == "town-coordinator"
     (data,) = (mount for mount in container["volumeMounts"] if mount["name"] == "data")
     assert data["readOnly"]
     job = made["Job", "town-coordinator"]["spec"]["template"]["spec"]
+    (coordinators,) = (volume for volume in job["volumes"] if volume["name"] == "handout")
+    assert coordinators["secret"]["secretName"] == "town-coordinator"
     assert "affinity" not in job
     assert job["restartPolicy"] == "OnFailure"
 

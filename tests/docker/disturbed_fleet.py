@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import time
 import urllib.request
@@ -104,6 +103,7 @@ class Day:
         health: state of health of each service then.
         restarts: how often each service had been started again by then.
         inspected: what the agents said of themselves then.
+        first_token: what the dashboard asked for before it was changed.
     """
 
     project: Project
@@ -112,13 +112,12 @@ class Day:
     health: dict[str, str]
     restarts: dict[str, int]
     inspected: dict[str, Any]
+    first_token: str
 
 
 def dashboard_address(project: Project) -> str:
-    """The address with its token, as the dashboard's container prints it."""
-    found = re.search(r"http://127\.0\.0\.1:\d+/\?token=\w+", project.logs(DASHBOARD))
-    assert found, project.logs(DASHBOARD)
-    return found[0]
+    """The address with the token that holds now."""
+    return peerwatt(project.source, "dashboard", project.run_directory, "--address").strip()
 
 
 def dashboard_state(project: Project) -> dict[str, Any]:
@@ -156,7 +155,8 @@ def disturbed_day(built: Project, scenario: Path, folder: Path) -> Iterator[Day]
             kill(project, prosumer(KILLED))
             kill(project, COORDINATOR)
             here = [member for member in MEMBERS if member != REMOTE]
-            peerwatt(built.source, "secrets", "rotate", directory.path, COORDINATOR, *here)
+            first_token = dashboard_address(project).partition("?token=")[2]
+            peerwatt(built.source, "secrets", "rotate", directory.path, COORDINATOR, *here, DASHBOARD)
             # Not by Compose, whose second version restarts all that depends on it too.
             run("docker", "restart", "--time", "3", str(project.container("xmpp")["Id"]), timeout_s=60)
             wait_for_progress(project, COORDINATOR, 20)
@@ -178,7 +178,7 @@ def disturbed_day(built: Project, scenario: Path, folder: Path) -> Iterator[Day]
             project.up(timeout_s=90)
             code = project.wait_until_ended(COORDINATOR, RUN_LIMIT_S)
             assert code == 0, project.logs()
-        yield Day(project, folder / "remote", shown, health, restarts, json.loads(asked))
+        yield Day(project, folder / "remote", shown, health, restarts, json.loads(asked), first_token)
     finally:
         project.remove()
         assert project.left_behind() == ""

@@ -57,10 +57,12 @@ async def test_the_dashboard_still_shows_the_day_in_a_browser_when_it_is_over(fi
         assert tab.errors == []
 
 
-def test_the_dashboard_wants_its_token_and_changes_nothing(finished: Project) -> None:
+def test_the_dashboard_wants_its_token_and_changes_nothing(day: Day) -> None:
+    finished = day.project
     wait_until_healthy(finished, DASHBOARD)
-    address = dashboard_address(finished).partition("?")[0]
-    for wrong in ("", "?token=other"):
+    address, token = dashboard_address(finished).split("?token=")
+    assert token != day.first_token
+    for wrong in ("", "?token=other", f"?token={day.first_token}"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(address + wrong, timeout=20)
         assert refused.value.code == 403
@@ -68,6 +70,9 @@ def test_the_dashboard_wants_its_token_and_changes_nothing(finished: Project) ->
     assert all(not mount["RW"] for mount in container["Mounts"] if mount["Type"] == "bind")
     published = container["NetworkSettings"]["Ports"]["8765/tcp"]
     assert {each["HostIp"] for each in published} == {"127.0.0.1"}
+    said = finished.logs(DASHBOARD)
+    assert f"{address} asks for the token in {HANDOUT}/token" in said
+    assert token not in said
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from runtime.inspection import dashboard as served_dashboard
+from runtime.inspection.access import Token
 from runtime.inspection.dashboard import Dashboard, serve
 from runtime.inspection.state import RunState
 from runtime.inspection.tail import LogTail
@@ -41,9 +43,9 @@ def folded(run: RunDirectory) -> RunState:
 
 
 @asynccontextmanager
-async def served(run: RunDirectory, token: str | None = None) -> AsyncIterator[str]:
+async def served(run: RunDirectory, token: str | Path | None = None) -> AsyncIterator[str]:
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    dashboard = Dashboard(run.path, run.logs_dir, token=token)
+    dashboard = Dashboard(run.path, run.logs_dir, token=None if token is None else Token(token))
     serving = asyncio.create_task(serve(dashboard, "127.0.0.1", 0, ready.set_result))
     try:
         yield f"http://127.0.0.1:{await asyncio.wait_for(ready, 10)}/"
@@ -174,6 +176,33 @@ async def test_elsewhere_it_wants_the_token(finished: RunDirectory) -> None:
             assert cookie["httponly"]
         async with session.get(url + "state", cookies={"peerwatt_token": "secret"}) as answer:
             assert answer.status == 200
+
+
+async def test_a_token_in_a_file_is_read_anew_at_each_request(
+    finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_dashboard, "HEARTBEAT_S", 0.05)
+    kept = tmp_path / "token"
+    kept.write_text("first\n")
+    async with served(finished, kept) as url, aiohttp.ClientSession() as session:
+        events = await session.get(url + "events?token=first")
+        assert events.status == 200
+        assert await events.content.readline()
+        kept.write_text("second\n")
+        for token, status in (("first", 403), ("second", 200)):
+            async with session.get(url + f"state?token={token}") as answer:
+                assert answer.status == status
+            async with session.get(url + "state", headers={"Authorization": f"Bearer {token}"}) as answer:
+                assert answer.status == status
+        # Whoever was following with the old one is not told any more.
+        async with asyncio.timeout(10):
+            await events.content.read()
+        assert events.content.at_eof()
+        for content in ("", None):
+            kept.write_text("") if content == "" else kept.unlink()
+            async with session.get(url + "state?token=second") as answer:
+                assert answer.status == 503
+                assert str(tmp_path) not in await answer.text()
 
 
 # -- in a browser --------------------------------------------------------------------------------------

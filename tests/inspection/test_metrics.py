@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from runtime.inspection.access import Token
 from runtime.inspection.counts import RunCounts
 from runtime.inspection.dashboard import Dashboard, serve
 from runtime.inspection.follower import RunFollower
@@ -137,7 +138,7 @@ def test_gaps_repetitions_restarts_and_computations_are_counted(tmp_path: Path) 
 
 async def test_a_scraper_is_served_with_the_token_as_credentials(finished: RunDirectory) -> None:
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    dashboard = Dashboard(finished.path, finished.logs_dir, token="secret")
+    dashboard = Dashboard(finished.path, finished.logs_dir, token=Token("secret"))
     serving = asyncio.create_task(serve(dashboard, "127.0.0.1", 0, ready.set_result))
     url = f"http://127.0.0.1:{await asyncio.wait_for(ready, 10)}/metrics"
     try:
