@@ -24,10 +24,10 @@ on both sides (``coordinator.books``).
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from coordinator.doubt import Doubt, check_body
+from coordinator.doubt import Doubt, OpenEnds
+from coordinator.heard import TRADES_STEP, Heard
 from runtime.communities import CommunityPart
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
@@ -46,9 +46,6 @@ TIMER = "counterpart"
 """Name of the deadline for what the other coordinator is to say."""
 
 PROTOCOL = "communities"
-
-ALONE_STEP, TRADES_STEP, OPT_OUT_STEP = 0, 1, 2
-"""Steps of the negotiation: after the plans alone, after bargaining, after each look at who opts out."""
 
 _PROPOSAL_SHARE, _CONFIRMATION_SHARE = 2.0, 20.0
 """Deadlines of a slot's exchange, as multiples of that for a member's delivery, which the other may be
@@ -79,13 +76,10 @@ class Counterpart:
         self._machine = machine
         self._timing = config.timing
         self.jid = f"{self.part.coordinator}@{machine.jid.split('@', 1)[1]}"
-        self._slots_of = [session.horizon.slots for session in config.sessions]
+        slots_of = [session.horizon.slots for session in config.sessions]
+        self._last_session = len(slots_of) - 1
         self._session, self._slot = -1, -1
-        self._ended: set[int] = set()
-        self._statements: dict[tuple[int, int], CommunityStatement] = {}
-        self._relayed: defaultdict[int, dict[str, RelayedTrades]] = defaultdict(dict)
-        self._closed: dict[int, ExchangeClosed] = {}
-        self._proposals: dict[tuple[int, int], tuple[Envelope, MeteredExchange]] = {}
+        self._heard = Heard(self.part, slots_of)
         self._sent: set[str] = set()
         self._asked: str | None = None
         self._own: MeteredExchange | None = None
@@ -96,21 +90,18 @@ class Counterpart:
         self._closing = False
         self._doubt: Doubt | None = None
         self._doubted = False
-        self._unheard: dict[int, list[int]] = {}
-        self._told_end: dict[str, int] = {}
+        self._open_ends = OpenEnds()
 
     # -- what this side says ---------------------------------------------------------------------------
 
     def begin(self, session: int) -> None:
         """Begin a session; who was lost in the last one is spoken to again."""
         self._session, self._slot = session, -1
-        self.lost = session in self._ended
+        self.lost = session in self._heard.ended
         self.exchanged_slots, self.unconfirmed_slots = [], []
         self._closing = self._doubted = False
         self._own = self._asked = self._step = self._then = None
-        for known in (self._statements, self._proposals):
-            for key in [key for key in known if key[0] < session]:
-                del known[key]
+        self._heard.forget_before(session)
 
     def tell(
         self,
@@ -132,7 +123,7 @@ class Counterpart:
             return
         key = (statement.session, statement.step)
         self._step = statement.step
-        self._wait(wait_s, lambda: then(None if self.lost else self._statements[key]))
+        self._wait(wait_s, lambda: then(None if self.lost else self._heard.statements[key]))
         bodies: list[AnyBody] = [*relayed, statement]
         for body in bodies:
             self._say(Performative.INFORM, body)
@@ -140,7 +131,7 @@ class Counterpart:
 
     def relayed(self, session: int) -> list[RelayedTrades]:
         """What the other community's members reported across."""
-        return list(self._relayed[session].values())
+        return list(self._heard.relayed[session].values())
 
     def exchange(
         self,
@@ -169,13 +160,13 @@ class Counterpart:
         else:
             self._wait(wait_s, lambda: then(self._settled(self._accepted)))
             self._accepted = None
-            self._unheard[self._session] = self.exchanged_slots  # until the first knows how that ended
+            self._open_ends.proposed(self._session, self.exchanged_slots)
             self._asked = self._say(Performative.PROPOSE, own)
 
     def close(self, then: Callable[[], None]) -> None:
         """Say that all slots are settled, and wait until both know which of them with the other."""
-        is_last = self._session + 1 == len(self._slots_of)  # else this side stays, and can be asked
-        unheard = {**self._unheard} if is_last else {}
+        is_last = self._session == self._last_session  # else this side stays, and can be asked
+        unheard = self._open_ends.settled if is_last else {}
         if self.lost and not self._doubted and not unheard:
             then()
             return
@@ -200,37 +191,38 @@ class Counterpart:
         Raises:
             ProtocolError: it may not say this, or not any more.
         """
+        self._heard.check(envelope, body, proposes=self.leads)
+        # What comes too late to be taken still shows what the other has settled, and what it knows.
         self._clear_doubt(envelope, body)
         self._note_heard(body)
         match body:
             case CommunityStatement():
-                self._check(body.session, body)
-                self._statements[body.session, body.step] = body
+                self._check_goes_on(body.session)
+                self._heard.statements[body.session, body.step] = body
             case RelayedTrades():
-                self._check(body.session, body)
-                self._relayed[body.session][body.member] = body
+                self._check_goes_on(body.session)
+                self._heard.relayed[body.session][body.member] = body
             case ExchangeClosed():
                 # Also once lost: the other waits until it is heard.
-                check_body(body.session, body, self.part, self._slots_of, TRADES_STEP)
-                self._closed[body.session] = body
+                self._heard.closed.add(body.session)
                 if body.session == self._session and self.leads and self._asked is not None:
                     self._confirm_if(self._slot in body.slots)
                     if self._asked is not None:
                         self._lose(f"has settled slot {self._slot} alone", tell=False)
             case MeteredExchange():
-                self._check(body.session, body)
+                self._check_goes_on(body.session)
                 self._metered(envelope, body)
                 return
             case ExchangeEnded():
                 self._machine.reply(envelope, Performative.CONFIRM, Acknowledged())
-                self._ended.add(body.session)
+                self._heard.ended.add(body.session)
                 if body.session == self._session:
                     self._confirm_if(body.slot > self._slot)
                     self._lose(body.reason, tell=False)
                 return
             case Acknowledged():
                 self._sent.discard(envelope.in_reply_to or "")
-                self._unheard.pop(self._told_end.pop(envelope.in_reply_to or "", -1), None)
+                self._open_ends.acknowledged(envelope.in_reply_to or "")
                 self._confirm_if(envelope.in_reply_to == self._asked)
                 self._go_on()
                 return
@@ -282,20 +274,11 @@ class Counterpart:
 
     def _note_heard(self, body: AnyBody) -> None:
         """Forget sessions of which the first is in no doubt, as what it says shows."""
-        match body:
-            case ExchangeClosed() | ExchangeEnded():
-                known = body.session
-            case CommunityStatement() | RelayedTrades() | MeteredExchange():
-                known = body.session - 1
-            case _:
-                return
-        for session in [each for each in self._unheard if each <= known]:
-            del self._unheard[session]
+        known = self._open_ends.shown_known(body)
         if self.lost and not self.leads:
-            for identifier in [each for each, session in self._told_end.items() if session <= known]:
-                del self._told_end[identifier]
-                self._sent.discard(identifier)
-                self._machine.do(Withdraw(identifier))
+            for message_id in self._open_ends.needless(known):
+                self._sent.discard(message_id)
+                self._machine.do(Withdraw(message_id))
 
     def _settle_doubt(self, doubt: Doubt, *, traded: bool) -> None:
         self._doubt = None
@@ -316,18 +299,16 @@ class Counterpart:
             self._settle_doubt(doubt, traded=False)
         self._go_on()
 
-    def _check(self, session: int, body: CommunityStatement | RelayedTrades | MeteredExchange) -> None:
-        if session < self._session or session in self._ended or (session == self._session and self.lost):
+    def _check_goes_on(self, session: int) -> None:
+        is_over = session < self._session or (session == self._session and self.lost)
+        if is_over or session in self._heard.ended:
             raise ProtocolError(f"session {session} goes on, or is over, without the other community")
-        check_body(session, body, self.part, self._slots_of, TRADES_STEP)
 
     def _metered(self, envelope: Envelope, body: MeteredExchange) -> None:
         if self.leads:
-            if envelope.performative is not Performative.PROPOSE:
-                raise ProtocolError(f"this side accepts, the other may not {envelope.performative}")
             if body.session == self._session and body.slot in self.exchanged_slots:
                 raise ProtocolError(f"slot {body.slot} is settled")
-            self._proposals[body.session, body.slot] = (envelope, body)
+            self._heard.proposals[body.session, body.slot] = (envelope, body)
             self._confirm_if((body.session, body.slot) > (self._session, self._slot))
             self._accept()
             return
@@ -346,7 +327,7 @@ class Counterpart:
     # -- waiting ---------------------------------------------------------------------------------------
 
     def _accept(self) -> None:
-        proposed = self._proposals.get((self._session, self._slot))
+        proposed = self._heard.proposals.get((self._session, self._slot))
         if self._own is None or self._then is None or self._asked is not None or proposed is None:
             return
         self._machine.do(StartTimer(TIMER, _CONFIRMATION_SHARE * self._timing.delivery_deadline_s))
@@ -356,7 +337,7 @@ class Counterpart:
         self._sent.add(self._asked)
 
     def _proposed(self) -> MeteredExchange:
-        return self._proposals[self._session, self._slot][1]
+        return self._heard.proposals[self._session, self._slot][1]
 
     def _settled(self, other: MeteredExchange | None) -> MeteredExchange | None:
         if self.lost or other is None:
@@ -387,11 +368,11 @@ class Counterpart:
             return self._doubt is None and not self._sent
         if self._step is None:
             # Both have heard that both have: who leaves after this owes the other nothing.
-            return self._session in self._closed and not self._sent
-        said = self._statements.get((self._session, self._step))
+            return self._session in self._heard.closed and not self._sent
+        said = self._heard.statements.get((self._session, self._step))
         if said is None:
             return False
-        return self._step != TRADES_STEP or {*said.members} <= self._relayed[self._session].keys()
+        return self._step != TRADES_STEP or self._heard.has_trades_of(said)
 
     def _lose(self, reason: str, *, tell: bool) -> None:
         """Go on alone for the rest of the session."""
@@ -423,5 +404,5 @@ class Counterpart:
         )
         self._sent.add(identifier)
         if isinstance(body, ExchangeClosed | ExchangeEnded):
-            self._told_end[identifier] = body.session
+            self._open_ends.tell(identifier, body.session)
         return identifier

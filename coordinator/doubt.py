@@ -1,12 +1,10 @@
-"""What the other coordinator says, judged: is it well formed, has it traded in a slot. Pure."""
+"""Whether the other coordinator has settled a slot with this one: what is not known, and what tells it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from runtime.communities import CommunityPart
-from runtime.errors import ProtocolError
 from runtime.protocol.bodies import Acknowledged, AnyBody, Reason
 from runtime.protocol.community_bodies import (
     CommunityStatement,
@@ -15,43 +13,7 @@ from runtime.protocol.community_bodies import (
     MeteredExchange,
     RelayedTrades,
 )
-from runtime.protocol.envelope import Envelope
-
-
-def check_body(
-    session: int,
-    body: CommunityStatement | RelayedTrades | MeteredExchange | ExchangeClosed,
-    part: CommunityPart,
-    slots_of: Sequence[int],
-    trades_step: int,
-) -> None:
-    """Check what the other coordinator says against the terms.
-
-    Args:
-        session: number of the market session.
-        body: of its message.
-        part: the other community.
-        slots_of: number of slots of each session.
-        trades_step: the step of the negotiation at which prices are told.
-
-    Raises:
-        ProtocolError: a session, a member or a series of slots that there is not.
-    """
-    if session >= len(slots_of):
-        raise ProtocolError(f"session {session} is none of {len(slots_of)}")
-    names: set[str] = set()
-    if isinstance(body, CommunityStatement):
-        names = {*body.members, *body.withdrawn}
-        lengths = [len(body.demand_kwh)]
-        if body.step == trades_step:
-            lengths.append(len(body.price_eur_per_kwh))
-        for length in lengths:
-            if length != slots_of[session]:
-                raise ProtocolError(f"a series has {length} slots, expected {slots_of[session]}")
-    elif isinstance(body, RelayedTrades):
-        names = {body.member}
-    for stranger in sorted(names - {*part.members}):
-        raise ProtocolError(f"{stranger!r} is no member of {part.name}")
+from runtime.protocol.envelope import Envelope, Performative
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +46,66 @@ def told_traded(session: int, slot: int, acceptance: str, envelope: Envelope, bo
         session: the slot's session.
         slot: a slot that the first accepted.
         acceptance: id of that acceptance.
-        envelope: a message of the second.
+        envelope: a message of the second that is in order; whether it comes in time does not matter.
         body: its body.
     """
     match body:
         case Acknowledged() | Reason() if envelope.in_reply_to == acceptance:
             return isinstance(body, Acknowledged)
         case MeteredExchange() if body.session == session and body.slot > slot:
-            return True  # who proposes the next slot has settled this one together
+            # Who proposes the next slot has settled this one together.
+            return True if envelope.performative is Performative.PROPOSE else None
         case ExchangeEnded() if body.session == session:
             return body.slot > slot
         case ExchangeClosed() if body.session == session:
             return slot in body.slots
     return None
+
+
+class OpenEnds:
+    """Sessions of which the first coordinator may not know yet how the second has settled their slots.
+
+    The second may leave only once the first is known to know.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._settled: dict[int, list[int]] = {}
+        self._told: dict[str, int] = {}
+
+    @property
+    def settled(self) -> dict[int, list[int]]:
+        """Slots settled together, by session, where the first may not know of all of them."""
+        return {**self._settled}
+
+    def proposed(self, session: int, settled: list[int]) -> None:
+        """Note that a slot of a session was proposed; ``settled`` grows as slots are settled together."""
+        self._settled[session] = settled
+
+    def tell(self, message_id: str, session: int) -> None:
+        """Note a message that tells how a session ended."""
+        self._told[message_id] = session
+
+    def acknowledged(self, message_id: str) -> None:
+        """The first has taken a message."""
+        self._settled.pop(self._told.pop(message_id, -1), None)
+
+    def shown_known(self, body: AnyBody) -> int:
+        """The last session of which the first shows by what it says that it knows; -1 if it shows nothing."""
+        match body:
+            case ExchangeClosed() | ExchangeEnded():
+                known = body.session
+            case CommunityStatement() | RelayedTrades() | MeteredExchange():
+                known = body.session - 1
+            case _:
+                known = -1
+        for session in [each for each in self._settled if each <= known]:
+            del self._settled[session]
+        return known
+
+    def needless(self, known: int) -> list[str]:
+        """Take out messages that told of sessions up to ``known``: they need not be repeated any more."""
+        found = [message_id for message_id, session in self._told.items() if session <= known]
+        for message_id in found:
+            del self._told[message_id]
+        return found

@@ -17,7 +17,8 @@ from coordinator.across import (
     metered_exchange,
     relayed_trades,
 )
-from coordinator.counterpart import ALONE_STEP, OPT_OUT_STEP, TIMER, TRADES_STEP, Counterpart
+from coordinator.counterpart import TIMER, Counterpart
+from coordinator.heard import ALONE_STEP, OPT_OUT_STEP, TRADES_STEP
 from coordinator.mechanisms import Answers, Contract, OtherCommunity
 from coordinator.mechanisms.base import Array
 from coordinator.mechanisms.hybrid import Hybrid, aggregate

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from coordinator.across import confirmed, contracts_across, counterpart_slot
 from coordinator.costs import CommunityTariff
-from coordinator.counterpart import ALONE_STEP, OPT_OUT_STEP, TIMER, TRADES_STEP
+from coordinator.counterpart import TIMER
 from coordinator.doubt import told_traded
+from coordinator.heard import ALONE_STEP, OPT_OUT_STEP, TRADES_STEP
 from coordinator.mechanisms import Contract
 from coordinator.settlement import CounterpartSlot
 from coordinator.trades import ReportedTrade

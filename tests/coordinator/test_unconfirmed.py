@@ -1,4 +1,4 @@
-"""A slot that only one of two communities settled as traded, settled anew: what the session shared out too."""
+"""A slot that one of two communities settled as traded, settled anew: what the session shared out too."""
 
 from __future__ import annotations
 
