@@ -16,6 +16,9 @@ from runtime.scenario.load import find_scenario, load_scenario
 MARK = "# Written by `peerwatt kubernetes`"
 """How every file written here begins."""
 
+APPLY = "kubectl apply --server-side"
+"""By default the client would write each Secret once more, into an annotation that holds 256 KiB at most."""
+
 MAX_NAME_CHARACTERS = 12
 """Longest prefix of names: with ``-prosumer-MEMBER`` after it they have to stay within 63 characters."""
 
@@ -79,7 +82,7 @@ def kubernetes(
     )
     documents = manifests(deployment, Cluster(prefix, image, storage_class, storage, xmpp_nodes), elsewhere)
     emit(as_yaml(MARK, loaded.community.name, documents), out, MARK)
-    tell(out, f"{len(members) - len(elsewhere)} members. Start it with: kubectl apply -f {out or 'FILE'}")
+    tell(out, f"{len(members) - len(elsewhere)} members. Start it with: {APPLY} -f {out or 'FILE'}")
 
 
 def _prefix(stem: str) -> str:

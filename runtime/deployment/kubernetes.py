@@ -143,7 +143,7 @@ def _server(deployment: Deployment, cluster: Cluster, domain: str) -> list[Manif
         {"name": "PEERWATT_DOMAIN", "value": domain},
         {"name": "PEERWATT_UNLIMITED", "value": " ".join(COORDINATORS)},
     ]
-    container["ports"] = [{"name": "xmpp-client", "containerPort": CLIENT_PORT}]
+    container["ports"] = [{"name": "xmpp-client", "containerPort": CLIENT_PORT, "protocol": "TCP"}]
     probe = {"exec": {"command": ["sh", "-c", health_command(domain)]}, "timeoutSeconds": 5}
     container["readinessProbe"] = {**probe, "periodSeconds": 5}
     container["livenessProbe"] = {**probe, "periodSeconds": 20, "initialDelaySeconds": 20}
@@ -153,7 +153,9 @@ def _server(deployment: Deployment, cluster: Cluster, domain: str) -> list[Manif
         "metadata": cluster.metadata(SERVER),
         "spec": {
             "selector": cluster.labels(SERVER),
-            "ports": [{"name": "xmpp-client", "port": CLIENT_PORT, "targetPort": "xmpp-client"}],
+            "ports": [
+                {"name": "xmpp-client", "port": CLIENT_PORT, "protocol": "TCP", "targetPort": "xmpp-client"}
+            ],
         },
     }
     claim = _claim(cluster, SERVER)
@@ -244,6 +246,7 @@ def _pod(
                 {
                     "name": "peerwatt",
                     "image": cluster.image,
+                    "imagePullPolicy": "IfNotPresent",  # a node may have been handed an image of no registry
                     "command": list(command),
                     "volumeMounts": mounts,
                     "securityContext": {

@@ -45,7 +45,7 @@ def server_nodes(
                 "clusterIP": "None",
                 "publishNotReadyAddresses": True,  # a node looks for the others before it is ready
                 "selector": labels,
-                "ports": [{"name": "nodes", "port": NODES_PORT, "targetPort": "nodes"}],
+                "ports": [{"name": "nodes", "port": NODES_PORT, "protocol": "TCP", "targetPort": "nodes"}],
             },
         },
         {
@@ -104,7 +104,7 @@ def _template(pod: Manifest, names: str, hosts: list[str], labels: dict[str, str
         {"name": "PEERWATT_NODE", "value": f"ejabberd@$(POD_NAME).{names}"},
         {"name": "PEERWATT_NODES", "value": " ".join(f"ejabberd@{host}" for host in hosts)},
     ]
-    container["ports"].append({"name": "nodes", "containerPort": NODES_PORT})
+    container["ports"].append({"name": "nodes", "containerPort": NODES_PORT, "protocol": "TCP"})
     # A node may wait for those before it and take over all tables before it takes logins.
     container["startupProbe"] = {**container["readinessProbe"], "failureThreshold": 60}
     return template

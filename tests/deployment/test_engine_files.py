@@ -137,7 +137,7 @@ def manifests_of(folder: Path, *options: str) -> list[dict]:
     return [*yaml.safe_load_all(made.stdout)]
 
 
-@pytest.mark.parametrize("version", ["1.30", "1.34"])
+@pytest.mark.parametrize("version", ["1.25", "1.37"])
 def test_manifests_hold_the_published_schemas(tmp_path, version):
     for manifest in manifests_of(tmp_path):
         kubernetes_validate.validate(manifest, version, strict=True)
@@ -145,6 +145,42 @@ def test_manifests_hold_the_published_schemas(tmp_path, version):
     broken["spec"]["template"]["spec"]["containers"][0]["comand"] = ["x"]
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(broken, version, strict=True)
+
+
+def lists_of_ports(manifest: object) -> list[list[dict]]:
+    if isinstance(manifest, list):
+        return [found for each in manifest for found in lists_of_ports(each)]
+    if not isinstance(manifest, dict):
+        return []
+    own = [value for key, value in manifest.items() if key == "ports"]
+    return own + [found for value in manifest.values() for found in lists_of_ports(value)]
+
+
+@pytest.mark.parametrize("nodes", ["1", "3"])
+def test_manifests_can_be_applied_by_the_server(tmp_path, nodes):
+    # `kubectl apply --server-side` merges lists by keys; older servers have no default for a port's protocol.
+    ports = [
+        port
+        for manifest in manifests_of(tmp_path, "--xmpp-nodes", nodes)
+        for each in lists_of_ports(manifest)
+        for port in each
+    ]
+    assert len(ports) >= 5
+    assert all(port["protocol"] in ("TCP", "UDP") for port in ports), ports
+
+
+def test_applying_writes_no_secret_a_second_time(tmp_path):
+    # kubectl's own way keeps what it applied in an annotation, which holds 256 KiB: no large Secret.
+    out = tmp_path / "town.yaml"
+    made = peerwatt(tmp_path, "kubernetes", "--out", str(out))
+    assert f"kubectl apply --server-side -f {out}" in made.stdout + made.stderr
+
+
+def test_an_image_that_a_node_has_is_not_asked_from_a_registry(tmp_path):
+    made = manifests_of(tmp_path)
+    pods = [each["spec"]["template"]["spec"] for each in made if each["kind"] in ("Job", "Deployment")]
+    assert len(pods) == len(AGENTS) + 2
+    assert {pod["containers"][0]["imagePullPolicy"] for pod in pods} == {"IfNotPresent"}
 
 
 def test_manifests_hand_each_job_its_own_secrets_in_a_locked_container(tmp_path):
