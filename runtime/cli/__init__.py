@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from runtime.cli.usage import carry_out
 from runtime.errors import PeerwattError
 
 if TYPE_CHECKING:
@@ -30,14 +31,13 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module may be asked 
 def main() -> None:
     """Entry point: errors a person can mend are one line on standard error, with the error's exit code."""
     try:
-        _app_for(sys.argv[1:])()
+        code = carry_out(_app_for(sys.argv[1:]))
     except PeerwattError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except SystemExit as leaving:
-        if leaving.code == INTERRUPTED:  # Typer has made this of Ctrl-C, without a word
-            typer.echo("stopped", err=True)
-        raise
+        code = error.exit_code
+    if code == INTERRUPTED:  # Typer has made this of Ctrl-C, without a word
+        typer.echo("stopped", err=True)
+    sys.exit(code)
 
 
 def _app_for(arguments: list[str]) -> typer.Typer:

@@ -1,0 +1,82 @@
+"""What is typed wrong is told in one plain line, like every other error; help stays as it is."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import typer
+
+from runtime import cli
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["peerwatt", *arguments])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["run", "--nope"], "no such option: --nope"),
+        (["nosuch"], "no such command 'nosuch'"),
+        (["meter", "nosuch"], "no such command 'nosuch'"),
+        (["messages"], "missing argument 'RUN'"),
+        (["messages", "x", "--nope"], "no such option: --nope"),
+        (["run", "example", "--xmpp-nodes", "x"], "invalid value for '--xmpp-nodes'"),
+        (["plan", "one", "two"], "got unexpected extra argument"),
+        (["run", "not-there.toml"], "not-there.toml: no such file"),
+    ],
+)
+def test_what_cannot_be_understood_is_one_line(
+    arguments: list[str], error: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, *arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"error: {error}")
+    assert err.count("\n") == 1
+    assert "see peerwatt" in err or "expected" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["meter"]])
+def test_a_group_alone_shows_what_there_is(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, *arguments) == 2
+    out, err = capsys.readouterr()
+    assert "Usage: peerwatt" in out + err
+    assert "error" not in out + err
+
+
+def test_help_and_version_are_no_errors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "plan", "--help") == 0
+    assert typed(monkeypatch, "--version") == 0
+    assert "--member" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [(KeyboardInterrupt(), 130, "stopped\n"), (typer.Exit(3), 3, ""), (typer.Abort(), 1, "stopped\n")],
+)
+def test_who_ends_a_command_gets_its_exit_code(
+    raised: BaseException,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def end() -> None:
+        raise raised
+
+    monkeypatch.setattr(cli, "_app_for", lambda _: app)
+    assert typed(monkeypatch) == code
+    assert capsys.readouterr().err.strip() == said.strip()
