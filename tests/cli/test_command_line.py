@@ -27,7 +27,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["messages"], "missing argument 'RUN'"),
         (["messages", "x", "--nope"], "no such option: --nope"),
         (["run", "example", "--xmpp-nodes", "x"], "invalid value for '--xmpp-nodes'"),
-        (["plan", "one", "two"], "got unexpected extra argument"),
+        (["plan", "one", "two", "--member", "x"], "got unexpected extra argument"),
         (["run", "not-there.toml"], "not-there.toml: no such file"),
     ],
 )
