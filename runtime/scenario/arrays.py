@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -218,14 +218,19 @@ class SeriesResolver:
             means = slot_means(starts_s, step_s, inner, slots_s, slot_s)
             missing = np.flatnonzero(np.isnan(means))
             if len(missing) and not self.gaps_allowed:
+                zone = ZoneInfo(horizon.zone)
                 span = " to ".join(
-                    datetime.fromtimestamp(int(at), UTC).isoformat().replace("+00:00", "Z")
+                    datetime.fromtimestamp(int(at), zone).isoformat()
                     for at in (starts_s[0], starts_s[-1] + step_s)
                 )
+                outside = int(
+                    (slots_s < starts_s[0]).sum() + (slots_s + slot_s > starts_s[-1] + step_s).sum()
+                )
+                hint = "" if outside else "; `peerwatt import` can fill gaps: --fill-gaps-up-to MINUTES"
                 raise InputError(
                     f"{column.path} ({place}): found no value for {len(missing)} of {horizon.slots} slots, "
                     f"first slot {missing[0]} at {horizon.local(int(missing[0])).isoformat()}; "
-                    f"the file covers {span}"
+                    f"the file covers {span}{hint}"
                 )
             sessions.append(means)
         return sessions
@@ -233,9 +238,9 @@ class SeriesResolver:
     def _split(self, values: FloatArray, where: str) -> list[FloatArray]:
         lengths = [horizon.slots for horizon in self.horizons]
         if len(values) != sum(lengths):
-            per = " + ".join(map(str, lengths))
+            per = f" ({' + '.join(map(str, lengths))})" if len(lengths) > 1 else ""
             raise InputError(
-                f"{where}: found {len(values)} values, expected {sum(lengths)}, one for each slot ({per})"
+                f"{where}: found {len(values)} values, expected {sum(lengths)}, one for each slot{per}"
             )
         return list(np.split(values, np.cumsum(lengths)[:-1]))
 

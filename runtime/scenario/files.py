@@ -60,8 +60,8 @@ def read_column(series: FileSeries, path: Path) -> Column:
     header: list[str] = []
     if times or isinstance(series.column, str):
         header = [name.strip() for name in next(reader, [])]
-    value_at = _find(series.column, header, path, "column")
-    times_at = [_find(name, header, path, "time") for name in times]
+    value_at = _find(series.column, header, path, "column", series.separator)
+    times_at = [_find(name, header, path, "time", series.separator) for name in times]
     values: list[float] = []
     stamps: list[datetime] = []
     lines: list[int] = []
@@ -89,12 +89,24 @@ def read_column(series: FileSeries, path: Path) -> Column:
     )
 
 
-def _find(column: str | int, header: list[str], path: Path, field: str) -> int:
+def _find(column: str | int, header: list[str], path: Path, field: str, separator: str) -> int:
     if isinstance(column, int):
         return column
     if column not in header:
-        raise InputError(f"{path}: {field}: found columns {', '.join(header) or 'none'}, expected {column!r}")
+        raise InputError(
+            f"{path}: {field}: found columns {', '.join(header) or 'none'}, expected {column!r}"
+            f"{_other_separator(header, separator)}"
+        )
     return header.index(column)
+
+
+def _other_separator(header: list[str], separator: str) -> str:
+    """What a header that was not split at all hints at."""
+    others = [] if len(header) != 1 else [mark for mark in ";\t|," if mark in header[0] and mark != separator]
+    if not others:
+        return ""
+    written = others[0].replace("\t", "\\t")
+    return f'; is it separator = "{written}"? (as it is, columns end at {separator!r})'
 
 
 def _number(cell: str, decimal: str, path: Path, line: int, column: str) -> float:
@@ -106,8 +118,20 @@ def _number(cell: str, decimal: str, path: Path, line: int, column: str) -> floa
     except ValueError:
         value = math.inf
     if not math.isfinite(value):
-        raise InputError(f"{path}: line {line}, column {column}: found {text!r}, expected a finite number")
+        raise InputError(
+            f"{path}: line {line}, column {column}: found {text!r}, expected a finite number"
+            f"{_other_mark(text, decimal)}"
+        )
     return value
+
+
+def _other_mark(text: str, decimal: str) -> str:
+    """What a number hints at that would be one with the other decimal mark."""
+    other = "," if decimal == "." else "."
+    whole, found, part = text.lstrip("+-").partition(other)
+    if not (found and whole.isdecimal() and part.isdecimal()):
+        return ""
+    return f'; is it decimal = "{other}"? (as it is, the decimal mark is {decimal!r})'
 
 
 def _stamp(text: str, series: FileSeries, path: Path, line: int) -> datetime:

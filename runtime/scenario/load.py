@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from runtime.configuration import ClockConfig, Timing
+from runtime.conventions import ENERGY_UNITS, INTENSITY_UNITS, IRRADIANCE_UNITS, PRICE_UNITS
 from runtime.devices import Battery
 from runtime.errors import InputError
 from runtime.preferences import BatteryAgeing, PlanningWishes, Preference, TradePreferences
@@ -151,6 +152,10 @@ def _describe(error: ErrorDetails, data: dict[str, Any]) -> str:
     match error["type"]:
         case "extra_forbidden":
             return prefix + _unknown_key(error["loc"])
+        case "missing" if error["loc"][-1] == "unit":
+            return f"{prefix}missing, expected {_units(error['loc'])}"
+        case "literal_error" if error["loc"][-1] == "unit":
+            return f"{prefix}found {found}, expected {_units(error['loc'])}"
         case "missing":
             return f"{prefix}missing, expected this key"
         case "value_error":
@@ -165,6 +170,20 @@ def _describe(error: ErrorDetails, data: dict[str, Any]) -> str:
         case _:
             expected = error["msg"].removeprefix("Input should be ")
             return f"{prefix}found {found}, expected {expected[:1].lower()}{expected[1:]}"
+
+
+def _units(loc: tuple[int | str, ...]) -> str:
+    """The units that a series may be in where it stands."""
+    if "tariff" in loc:
+        units = PRICE_UNITS
+    elif "irradiance" in loc:
+        units = IRRADIANCE_UNITS
+    elif "co2_intensity" in loc:
+        units = INTENSITY_UNITS
+    else:
+        units = ENERGY_UNITS
+    *others, last = (repr(unit) for unit in units)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _kinds(loc: tuple[int | str, ...]) -> str:

@@ -45,6 +45,28 @@ def test_the_small_scenario_itself_is_fine(tmp_path: Path) -> None:
             'import = [{ from = "00:00", to = "24:00", price = 0.2 }]',
             ["tariff.import[1].price:", "'price_eur_per_kwh'"],
         ),
+        # units: only those that fit where the series stands
+        (
+            HOUSE_LOAD,
+            "load = { constant = 0.5 }",
+            ["load.unit: missing, expected 'W', 'kW', 'Wh' or 'kWh'\n"],
+        ),
+        (
+            HOUSE_LOAD,
+            'load = { constant = 5, unit = "kVA" }',
+            ["unit: found 'kVA', expected 'W', 'kW', 'Wh' or 'kWh'\n"],
+        ),
+        (
+            "export = 0.10",
+            'export = { constant = 5, unit = "ct" }',
+            ["tariff.export.unit: found 'ct', expected 'EUR/kWh', 'EUR/MWh' or 'ct/kWh'\n"],
+        ),
+        ("[tariff]", "[irradiance]\nconstant = 3\n[tariff]", ["irradiance.unit: missing, expected 'W/m2'\n"]),
+        (
+            "[tariff]",
+            "[grid]\nco2_intensity = { constant = 3 }\n[tariff]",
+            ["expected 'g/kWh' or 'kg/MWh'\n"],
+        ),
         ("[tariff]", "[clock]\nsped = 3\n[tariff]", ["clock.sped", "'speed'"]),
         # wishes
         (
@@ -178,7 +200,7 @@ def test_a_bad_scenario_is_refused_with_file_field_found_and_expected(
     path = write(tmp_path, (old, new))
     message = refusal(path)
     for word in [str(path), *words]:
-        assert word in message, message
+        assert word in f"{message}\n", message
 
 
 def test_end_soc_out_of_reach_says_what_can_be_reached(tmp_path: Path) -> None:

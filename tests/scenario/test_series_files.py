@@ -153,6 +153,39 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     assert "column: found columns t, Q, expected 'P'" in message
 
 
+@pytest.mark.parametrize(("mark", "shown"), [(";", ";"), ("\t", "\\t")])
+def test_a_header_that_is_not_split_hints_at_its_separator(tmp_path: Path, mark: str, shown: str) -> None:
+    rows = [row.replace(",", mark) for row in _hours()]
+    message = refusal(_timed(tmp_path, rows, header=f"t{mark}P"))
+    assert f'is it separator = "{shown}"?' in message
+    hinted = TIMED.replace(" }", f', separator = "{shown}" }}')
+    assert _load(_timed(tmp_path, rows, hinted, f"t{mark}P")).tolist() == list(range(24))
+    assert "separator =" not in refusal(_timed(tmp_path, _hours(), header="t,Q"))
+    assert "separator =" not in refusal(_timed(tmp_path, rows, TIMED.replace('"P"', '"Q"'), "t"))
+
+
+def test_a_number_with_the_other_decimal_mark_hints_at_it(tmp_path: Path) -> None:
+    rows = [f"2024-06-18T{hour:02d}:00:00;-{hour},5" for hour in range(24)]
+    load = TIMED.replace(" }", ', separator = ";" }')
+    message = refusal(_timed(tmp_path, rows, load, "t;P"))
+    assert "line 2, column P: found '-0,5'" in message
+    assert 'is it decimal = ","?' in message
+    hinted = load.replace(" }", ', decimal = "," }')
+    assert "found -0.5" in refusal(_timed(tmp_path, rows, hinted, "t;P"))  # it is read, and below zero
+    assert "decimal =" not in refusal(_timed(tmp_path, _hours(value="abc")))
+    assert "decimal =" not in refusal(_timed(tmp_path, [row + ",5,6" for row in rows], load, "t;P"))
+
+
+def test_what_a_file_covers_is_told_in_the_horizons_zone_with_what_fills_gaps(tmp_path: Path) -> None:
+    message = refusal(_timed(tmp_path, [row for row in _hours() if "T06" not in row]))
+    assert "the file covers 2024-06-18T00:00:00+02:00 to 2024-06-19T00:00:00+02:00" in message
+    assert "--fill-gaps-up-to" in message
+    # another day's file has no gap that could be filled
+    message = refusal(_timed(tmp_path, _hours("2024-06-17")))
+    assert "24 of 24 slots" in message
+    assert "--fill-gaps-up-to" not in message
+
+
 def test_a_short_row_is_refused(tmp_path: Path) -> None:
     message = refusal(_timed(tmp_path, [*_hours()[:4], "2024-06-18T04:00:00", *_hours()[5:]]))
     assert "line 6: found 1 columns, expected at least 2" in message
