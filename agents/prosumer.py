@@ -23,6 +23,7 @@ from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.messagelog.speakers import check_allowed
+from runtime.packed_records import PackedRecords
 from runtime.protocol.bargain_bodies import BargainCall
 from runtime.protocol.bodies import (
     Acknowledged,
@@ -80,7 +81,7 @@ class ProsumerMachine(Machine):
         self._asked_for_plan: dict[str, tuple[Envelope, PriceSignal]] = {}
         self._session: OwnSession | None = None
         self._carried: CarriedOver | None = None
-        self._done: list[MemberSessionRecord] = []
+        self._done = PackedRecords(MemberSessionRecord)
         self._last_close: tuple[Envelope, SessionClosed] | None = None
 
     def standing(self) -> dict[str, Any]:
@@ -236,7 +237,7 @@ class ProsumerMachine(Machine):
     def _begin_session(self, number: int) -> OwnSession:
         session = self._config.sessions[number]
         carried = self._carried if session.continues else None
-        return OwnSession(self._config, number, session.horizon, self._done, carried)
+        return OwnSession(self._config, number, session.horizon, self._done.so_far(), carried)
 
     def _end_session(self, session: OwnSession) -> None:
         self._bargainer.settled(session.number)
@@ -285,7 +286,7 @@ class ProsumerMachine(Machine):
             strategy=self._config.strategy,
             battery_capacity_kwh=self._config.battery.capacity_kwh if self._config.battery else None,
             battery=self._config.battery,
-            sessions=self._done,
+            sessions=list(self._done),
         )
         self.do(Save(self._record_path, record))
         self._slots.end_metering()

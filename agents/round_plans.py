@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -95,7 +95,7 @@ class RoundPlans:
         config: MemberConfig,
         number: int,
         horizon: Horizon,
-        earlier: Sequence[MemberSessionRecord],
+        earlier: Iterable[MemberSessionRecord],
         devices: OwnDevices,
         devices_alone: OwnDevices,
         carried: CarriedOver | None = None,
@@ -115,7 +115,7 @@ class RoundPlans:
         self.chosen: Plan | None = None
         self.chosen_round: int | None = None
         self.seconds = 0.0
-        self._config, self._number, self._horizon, self._earlier = config, number, horizon, tuple(earlier)
+        self._config, self._number, self._horizon, self._earlier = config, number, horizon, earlier
         self._devices, self._devices_alone, self._carried = devices, devices_alone, carried
         # Told, not forecast: nothing to be worked out.
         self._foreseen = foresee(config, number) if config.forecast is None else None

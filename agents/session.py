@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from agents.balance import Balance, balance_of
 from agents.building import Building, SlotOutcome
@@ -37,7 +37,7 @@ class OwnSession:
         config: MemberConfig,
         number: int,
         horizon: Horizon,
-        earlier: Sequence[MemberSessionRecord],
+        earlier: Iterable[MemberSessionRecord],
         carried: CarriedOver | None = None,
     ) -> None:
         """Begin a session.

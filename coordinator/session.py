@@ -15,7 +15,6 @@ from typing import Any
 from coordinator.agreeing import agreements
 from coordinator.asking import Asked
 from coordinator.calls import answer_of, call_bodies
-from coordinator.closed_sessions import ClosedSessions
 from coordinator.closing import closings, session_record
 from coordinator.costs import CommunityTariff
 from coordinator.mechanisms import Agreed, Answers, Bargain, Call, Declare, mechanism_for
@@ -28,6 +27,7 @@ from coordinator.two_communities import TwoCommunities
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
 from runtime.messagelog.speakers import check_allowed
+from runtime.packed_records import PackedRecords
 from runtime.protocol.bargain_bodies import BargainReport
 from runtime.protocol.bodies import (
     Acknowledged,
@@ -54,7 +54,7 @@ from runtime.protocol.machine import (
     StartTimer,
     StopTimer,
 )
-from runtime.records import CoordinatorRecord
+from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.rundir import check_meters_of
 
 _AFTER_FIRST_REPORT = 3
@@ -81,11 +81,20 @@ class MarketMachine(Machine):
         session: number of the running session, from 0.
     """
 
-    def __init__(self, config: CoordinatorConfig, jid: str, record_path: Path) -> None:
+    def __init__(
+        self, config: CoordinatorConfig, jid: str, record_path: Path, closed_folder: Path | None = None
+    ) -> None:
         """Set up for the sessions of ``config``.
+
+        Args:
+            config: the sessions, their terms, and who takes part.
+            jid: the coordinator's bare JID.
+            record_path: where the run's record is saved.
+            closed_folder: where closed sessions are kept until then; in memory if None.
 
         Raises:
             InputError: the mechanism or one of its parameters is not known.
+            OSError: ``closed_folder`` cannot be written to.
         """
         super().__init__(jid)
         self.phase = Phase.JOINING
@@ -105,7 +114,7 @@ class MarketMachine(Machine):
         self._operation: Operation
         self._delivering: dict[str, Envelope] = {}
         self._delivered_before: dict[str, Envelope] = {}
-        self._done = ClosedSessions()
+        self._done = PackedRecords(SessionRecord, closed_folder)
 
     def standing(self) -> dict[str, Any]:
         """Say how it stands; see ``Machine.standing``."""

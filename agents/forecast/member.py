@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -41,7 +41,7 @@ class Foreseen:
         return self.load_kwh - self.pv_kwh
 
 
-def foresee(config: MemberConfig, number: int, done: Sequence[MemberSessionRecord] = ()) -> Foreseen:
+def foresee(config: MemberConfig, number: int, done: Iterable[MemberSessionRecord] = ()) -> Foreseen:
     """Load and production of a session as the member foresees them at its start.
 
     Args:

@@ -20,6 +20,7 @@ from runtime import operations_log
 from runtime.clock import Clock
 from runtime.errors import FleetError, ProtocolError
 from runtime.messagelog.record import NOTE_DUPLICATE, NOTE_RESENT
+from runtime.messagelog.replies import logged_reply
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging.feed import COMPUTED, MALFORMED, STARTED, TIMER
 from runtime.messaging.inspected import Inspected
@@ -159,12 +160,14 @@ class MachineCarrier:
         if envelope.sender == self._inspected.inspector:
             self._answer_inspector(envelope)
             return
-        verdict, cached = self._exchange.received(envelope, self._now_s())
+        verdict, cached = self._exchange.received(envelope)
         if verdict is Verdict.NEW:
             self._log.append_in(envelope)
             self._perform(self._reactions.react(envelope))
             return
         self._log.append_in(envelope, NOTE_DUPLICATE if verdict is Verdict.DUPLICATE else "unasked reply")
+        if verdict is Verdict.DUPLICATE and cached is None and envelope.expects_reply:
+            cached = logged_reply(self._log.path, envelope)
         if cached is not None:
             self._repeat(cached)
 

@@ -11,17 +11,11 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from runtime.protocol.envelope import Envelope
-
-SEEN_PER_SENDER = 1024
-"""How many messages of one sender are remembered; a sender has far fewer under way at once."""
+from runtime.protocol.seen import SeenIds
 
 REPLIES_KEPT = 32
-"""The latest replies to each agent are kept to be repeated, however long ago they were sent."""
-
-REPLY_KEPT_S = 20.0
-"""Earlier ones are kept so long after they were sent, or asked for again [s]: longer than whoever waits for
-one lets pass between two repetitions."""
-
+"""The latest replies to each agent are kept to be repeated; an earlier one is in the agent's log
+(``runtime.messagelog.replies``)."""
 
 RESEND_AFTER_PER_WAITING_S = 0.005
 """What each message that waits for its reply already adds to the wait: replies to hundreds sent at once come
@@ -44,12 +38,6 @@ class _Waiting:
 
 
 @dataclass(slots=True)
-class _Kept:
-    reply: Envelope
-    at_s: float
-
-
-@dataclass(slots=True)
 class Exchange:
     """One agent's unanswered messages and the messages it has seen.
 
@@ -62,8 +50,8 @@ class Exchange:
     resend_after_s: float = 2.0
     resend_cap_s: float = 15.0
     _outbox: dict[str, _Waiting] = field(default_factory=dict)
-    _seen: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
-    _replies: dict[str, OrderedDict[str, _Kept]] = field(default_factory=lambda: defaultdict(OrderedDict))
+    _seen: dict[str, SeenIds] = field(default_factory=lambda: defaultdict(SeenIds))
+    _replies: dict[str, OrderedDict[str, Envelope]] = field(default_factory=lambda: defaultdict(OrderedDict))
 
     def sent(self, envelope: Envelope, now_s: float) -> None:
         """Note a message that is sent for the first time."""
@@ -72,43 +60,31 @@ class Exchange:
             self._outbox[envelope.message_id] = _Waiting(envelope, now_s, wait_s)
         asked = envelope.in_reply_to
         if asked is not None and asked in self._seen[envelope.recipient]:
-            self._keep(asked, envelope, now_s)
+            replies = self._replies[envelope.recipient]
+            replies[asked] = envelope
+            while len(replies) > REPLIES_KEPT:
+                replies.popitem(last=False)
 
-    def _keep(self, asked: str, reply: Envelope, now_s: float) -> None:
-        replies = self._replies[reply.recipient]
-        replies[asked] = _Kept(reply, now_s)
-        while len(replies) > REPLIES_KEPT:
-            oldest = next(iter(replies.values()))
-            if len(replies) <= SEEN_PER_SENDER and now_s - oldest.at_s < REPLY_KEPT_S:
-                return
-            replies.popitem(last=False)
-
-    def received(self, envelope: Envelope, now_s: float | None = None) -> tuple[Verdict, Envelope | None]:
-        """Judge a message that came in; for a duplicate, also the reply to repeat if there is one.
+    def received(self, envelope: Envelope) -> tuple[Verdict, Envelope | None]:
+        """Judge a message that came in; for a duplicate, also the reply to repeat if it is still kept.
 
         A late reply that itself expects one is passed on, so that its sender is told and stops repeating it.
         """
         seen = self._seen[envelope.sender]
         if envelope.message_id in seen:
-            return Verdict.DUPLICATE, self._asked_again(envelope, now_s)
-        seen[envelope.message_id] = None
-        while len(seen) > SEEN_PER_SENDER:
-            del seen[next(iter(seen))]
+            return Verdict.DUPLICATE, self._asked_again(envelope)
+        seen.add(envelope.message_id)
         if envelope.in_reply_to is not None:
             asked_for = self._take_reply(envelope)
             if not asked_for and not envelope.expects_reply:
                 return Verdict.UNASKED_REPLY, None
         return Verdict.NEW, None
 
-    def _asked_again(self, envelope: Envelope, now_s: float | None) -> Envelope | None:
+    def _asked_again(self, envelope: Envelope) -> Envelope | None:
         replies = self._replies[envelope.sender]
-        kept = replies.get(envelope.message_id)
-        if kept is None:
-            return None
-        replies.move_to_end(envelope.message_id)
-        if now_s is not None:
-            kept.at_s = now_s
-        return kept.reply
+        if envelope.message_id in replies:
+            replies.move_to_end(envelope.message_id)
+        return replies.get(envelope.message_id)
 
     def _take_reply(self, reply: Envelope) -> bool:
         waiting = self._outbox.get(reply.in_reply_to or "")
@@ -135,13 +111,7 @@ class Exchange:
         return [entry.envelope for entry in self._outbox.values()]
 
     def unanswered(self, now_s: float) -> list[Envelope]:
-        """All messages without reply, to repeat at once after a new connection.
-
-        Others may have asked again in vain meanwhile, so all replies that are still there are kept on.
-        """
-        for replies in self._replies.values():
-            for kept in replies.values():
-                kept.at_s = now_s
+        """All messages without reply, to repeat at once after a new connection."""
         for before, entry in enumerate(self._outbox.values()):
             entry.sent_at_s = now_s
             entry.interval_s = self.resend_after_s + RESEND_AFTER_PER_WAITING_S * before

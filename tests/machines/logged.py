@@ -70,6 +70,8 @@ class LoggedNetwork(Network):
         if verdict is not Verdict.NEW:
             note = NOTE_DUPLICATE if verdict is Verdict.DUPLICATE else "unasked reply"
             self.log(envelope.recipient).append_in(envelope, note)
+            if cached is None and verdict is Verdict.DUPLICATE and envelope.expects_reply:
+                cached = self._said_before(envelope)
             if cached is not None:
                 self._post(cached)
             return

@@ -104,6 +104,8 @@ class Network:
             return
         verdict, cached = node.exchange.received(envelope)
         if verdict is not Verdict.NEW:
+            if cached is None and verdict is Verdict.DUPLICATE and envelope.expects_reply:
+                cached = self._said_before(envelope)
             if cached is not None:
                 self._post(cached)
             return
@@ -112,6 +114,12 @@ class Network:
         except ProtocolError as error:
             effects = node.machine.complain(envelope, Performative.REFUSE, str(error))
         self._perform(node, effects)
+
+    def _said_before(self, asked: Envelope) -> Envelope | None:
+        """The reply to a message that comes again, as an agent finds it in its log."""
+        ends = asked.recipient, asked.sender, asked.message_id
+        replies = (each for each in self.sent if (each.sender, each.recipient, each.in_reply_to) == ends)
+        return next(replies, None)
 
     def _perform(self, node: Node, effects: list[Effect]) -> None:
         for effect in effects:

@@ -25,6 +25,7 @@ from runtime.messagelog.writer import MessageLog
 from runtime.messaging import carrier
 from runtime.messaging.connection import Connection
 from runtime.messaging.host import MachineAgent
+from runtime.protocol import exchange
 from runtime.protocol.bodies import Acknowledged, AnyBody, Join, Reason, parse_body
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.machine import Machine, StartTimer
@@ -219,11 +220,15 @@ async def test_all_that_is_said_at_once_is_in_the_log_before_the_first_of_it_lea
     assert seen == [("1", first), ("2", first), ("3", first), ("4", [*first, "4"])]
 
 
-async def test_a_repeated_question_gets_the_same_answer_and_has_no_second_effect(hall: Hall) -> None:
+@pytest.mark.parametrize("kept", [exchange.REPLIES_KEPT, 0])  # in memory; without, it is in the log
+async def test_a_repeated_question_gets_the_same_answer_and_has_no_second_effect(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(exchange, "REPLIES_KEPT", kept)
     clerk = hall.clerk()
     await hall.machine_agent(clerk).start()
     visitor = await hall.visitor()
-    asked = joining(visitor, clerk, "sum")
+    asked = joining(visitor, clerk, "sum", expects_reply=True)
     for number in range(1, 4):
         visitor.transmit(asked)
         await visitor.until(lambda number=number: len(visitor.envelopes) == number)

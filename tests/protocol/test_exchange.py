@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.protocol.envelope import Envelope, Performative
-from runtime.protocol.exchange import REPLIES_KEPT, REPLY_KEPT_S, SEEN_PER_SENDER, Exchange, Verdict
+from runtime.protocol.exchange import REPLIES_KEPT, Exchange, Verdict
+from runtime.protocol.seen import NAMES, NUMBERS
 
 
 def message(number: object, sender: str = "a", recipient: str = "b", **more: object) -> Envelope:
@@ -176,44 +178,54 @@ def test_a_duplicate_is_answered_with_the_reply_of_the_first() -> None:
     assert exchange.received(replace(asked, sender="c"))[0] is Verdict.NEW
 
 
-@pytest.mark.parametrize(("later", "verdict"), [(SEEN_PER_SENDER - 1, "DUPLICATE"), (SEEN_PER_SENDER, "NEW")])
-def test_so_many_messages_of_a_sender_are_remembered(later: int, verdict: str) -> None:
+@pytest.mark.parametrize(("later", "verdict"), [(NAMES - 1, "DUPLICATE"), (NAMES, "NEW")])
+def test_so_many_ids_without_a_number_are_remembered_of_a_sender(later: int, verdict: str) -> None:
     exchange = Exchange()
     first = message("first", sender="b", recipient="a")
     exchange.received(first)
     for number in range(later):
-        exchange.received(message(number, sender="b", recipient="a"))
-        exchange.received(message(number, sender="c", recipient="a"))
+        exchange.received(message(f"n-{number}", sender="b", recipient="a"))
+        exchange.received(message(f"n-{number}", sender="c", recipient="a"))
     assert exchange.received(first)[0] is Verdict[verdict]
 
 
-def answered(exchange: Exchange, number: int, now_s: float) -> None:
-    exchange.received(message(number, expects_reply=True), now_s)
-    exchange.sent(message(1000 + number, sender="b", recipient="a", in_reply_to=str(number)), now_s)
+def test_a_number_has_its_effect_once_however_long_ago_it_was() -> None:
+    exchange = Exchange()
+    for number in range(1, 2 * NUMBERS, NUMBERS // 8):
+        assert exchange.received(message(number, sender="b", recipient="a"))[0] is Verdict.NEW
+    for number in range(1, 2 * NUMBERS, NUMBERS // 8):
+        assert exchange.received(message(number, sender="b", recipient="a"))[0] is Verdict.DUPLICATE
 
 
-def asked_again(exchange: Exchange, number: int, now_s: float) -> str | None:
-    verdict, reply = exchange.received(message(number, expects_reply=True), now_s)
+def answered(exchange: Exchange, number: int) -> None:
+    exchange.received(message(number, expects_reply=True))
+    exchange.sent(message(1000 + number, sender="b", recipient="a", in_reply_to=str(number)), 0.0)
+
+
+def asked_again(exchange: Exchange, number: int) -> str | None:
+    verdict, reply = exchange.received(message(number, expects_reply=True))
     assert verdict is Verdict.DUPLICATE
     return None if reply is None else reply.message_id
 
 
-def test_replies_are_kept_while_they_may_be_asked_for_again_and_the_latest_ones_for_good() -> None:
+def test_the_latest_replies_are_kept_and_those_that_were_asked_for_again() -> None:
     exchange = Exchange()
-    for number in range(100):
-        answered(exchange, number, now_s=0.0)
-    assert asked_again(exchange, 0, now_s=REPLY_KEPT_S - 1.0) == "1000"  # so it is kept on
-    answered(exchange, 100, now_s=REPLY_KEPT_S)
-    kept = [number for number in range(101) if asked_again(exchange, number, REPLY_KEPT_S) is not None]
-    assert kept == [0, *range(100 - REPLIES_KEPT + 2, 101)]
-    answered(exchange, 101, now_s=1000.0)
-    assert asked_again(exchange, 101, now_s=1000.0) == "1101"
+    for number in range(1, REPLIES_KEPT + 1):
+        answered(exchange, number)
+    assert asked_again(exchange, 1) == "1001"  # so it counts among the latest
+    answered(exchange, REPLIES_KEPT + 1)
+    kept = [number for number in range(1, REPLIES_KEPT + 2) if asked_again(exchange, number) is not None]
+    assert kept == [1, *range(3, REPLIES_KEPT + 2)]
 
 
-def test_replies_outlast_a_lost_connection() -> None:
+def test_memory_does_not_grow_with_messages_that_are_answered() -> None:
     exchange = Exchange()
-    for number in range(100):
-        answered(exchange, number, now_s=0.0)
-    exchange.unanswered(3600.0)
-    answered(exchange, 100, now_s=3600.0 + REPLY_KEPT_S - 1.0)
-    assert asked_again(exchange, 0, now_s=3600.0 + REPLY_KEPT_S - 1.0) == "1000"
+    sizes = []
+    for day in range(6):
+        for number in range(1 + 500 * day, 501 + 500 * day):
+            for sender in ("a", "c"):
+                asked = message(number, sender=sender, expects_reply=True)
+                exchange.received(asked)
+                exchange.sent(message(number, sender="b", recipient=sender, in_reply_to=str(number)), 0.0)
+        sizes.append(len(pickle.dumps(exchange)))
+    assert sizes[-1] - sizes[1] < 1500, "bytes, of 4000 messages and as many replies"
