@@ -174,8 +174,8 @@ def _joined_ledger(one: SessionRecord, other: SessionRecord, place: Mapping[str,
         across.append(Counter(entry for entry in session.ledger if not {*entry.parties()} <= here))
     for entry in (across[0] - across[1]) + (across[1] - across[0]):
         raise InputError(
-            f"books differ: session {entry.session}, slot {entry.slot}: {entry.energy_kwh} kWh by contract, "
-            f"{entry.debit} to {entry.credit}, are in one coordinator's ledger only"
+            f"books differ: session {entry.session + 1}, slot {entry.slot}: {entry.energy_kwh} kWh by "
+            f"contract, {entry.debit} to {entry.credit}, are in one coordinator's ledger only"
         )
 
     def order(entry: LedgerEntry) -> tuple[int, int, int, int, int]:
@@ -198,15 +198,15 @@ def _check_exchanges(one: SessionRecord, other: SessionRecord) -> None:
         if slot not in known or slot not in mirrored:
             name = here.name if slot in known else there.name
             raise InputError(
-                f"books differ: session {one.session}, slot {slot} was settled with the other community by "
-                f"{name} only"
+                f"books differ: session {one.session + 1}, slot {slot} was settled with the other "
+                f"community by {name} only"
             )
         for field in CommunityExchange.model_fields:
             found, expected = getattr(known[slot], field), getattr(mirrored[slot], field)
             if found != expected:
                 raise InputError(
-                    f"books differ: session {one.session}, slot {slot}, {field}: {here.name} has {found}, "
-                    f"{there.name} has {expected}"
+                    f"books differ: session {one.session + 1}, slot {slot}, {field}: {here.name} has "
+                    f"{found}, {there.name} has {expected}"
                 )
 
 

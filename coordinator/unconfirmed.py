@@ -37,8 +37,8 @@ def not_traded(session: SessionRecord, slot: int) -> SessionRecord:
     """
     if any(entry.kind == "correction" and entry.slot == slot for entry in session.ledger):
         raise InputError(
-            f"books differ: session {session.session}, slot {slot} was settled with the other community by "
-            "one coordinator only, and corrected there: it cannot be settled anew"
+            f"books differ: session {session.session + 1}, slot {slot} was settled with the other "
+            "community by one coordinator only, and corrected there: it cannot be settled anew"
         )
     terms = SettlementTerms(
         session=session.session,

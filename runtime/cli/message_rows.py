@@ -102,9 +102,10 @@ class MessageRow:
     def columns(self) -> tuple[str, ...]:
         """Give time, ends, performative, type, place (session, round, slot) and text, to be shown."""
         facts = self.facts
+        session = None if facts.session is None else facts.session + 1  # people count sessions from 1
         place = " ".join(
             f"{name} {value}"
-            for name, value in (("session", facts.session), ("round", facts.round), ("slot", facts.slot))
+            for name, value in (("session", session), ("round", facts.round), ("slot", facts.slot))
             if value is not None
         )
         ends = f"{_local(self.envelope.sender)} → {_local(self.envelope.recipient)}"

@@ -30,7 +30,7 @@ from runtime.errors import InputError
 from runtime.inspection.index.query import IndexedMessage, MessageQuery
 from runtime.inspection.index.store import open_index
 from runtime.messagelog.facts import BodyFacts
-from runtime.messagelog.filters import MessageFilter
+from runtime.messagelog.filters import MessageFilter, session_named
 from runtime.messagelog.reader import follow as follow_logs
 from runtime.messagelog.reader import log_paths
 from runtime.messagelog.record import instant_text
@@ -63,7 +63,9 @@ def messages(
     type_: Annotated[str | None, typer.Option("--type", help="Type of the body, as position.")] = None,
     round_: Annotated[int | None, typer.Option("--round", min=0, help="Round of the negotiation.")] = None,
     slot: Annotated[int | None, typer.Option(min=0, help="Slot of the session.")] = None,
-    session: Annotated[str | None, typer.Option(help="Market session: number or conversation.")] = None,
+    session: Annotated[
+        str | None, typer.Option(help="Market session: number, from 1, or conversation.")
+    ] = None,
     grep: Annotated[str | None, typer.Option(help="Text in body, ids or names; case is ignored.")] = None,
     since: Annotated[str | None, typer.Option(help="From this instant on, ISO 8601; UTC if no zone.")] = None,
     until: Annotated[str | None, typer.Option(help="Before this instant, ISO 8601; UTC if no zone.")] = None,
@@ -101,7 +103,7 @@ def messages(
         peer=with_,
         performative=performative,
         body_type=type_,
-        session=session,
+        session=None if session is None else session_named(session),
         round=round_,
         slot=slot,
         text=grep,

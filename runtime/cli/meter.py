@@ -248,7 +248,7 @@ def _facts(meter: AttachedMeter) -> dict[str, Any]:
 
 
 def _from_where(session: int | None, slot: int | None) -> str:
-    return "after the last slot" if session is None else f"from session {session} slot {slot}"
+    return "after the last slot" if session is None else f"from session {session + 1} slot {slot}"
 
 
 def _print(as_json: bool, facts: dict[str, Any], text: str) -> None:

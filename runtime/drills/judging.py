@@ -126,7 +126,7 @@ def done_twice_or_lost(record: CoordinatorRecord, expected: CoordinatorRecord) -
 
 def _settlements(record: CoordinatorRecord) -> Iterator[str]:
     for session in record.sessions:
-        where = f"session {session.session}"
+        where = f"session {session.session + 1}"
         for delivery in session.deliveries:
             yield f"{where} slot {delivery.slot} of {delivery.member}"
         for bill in session.bills:

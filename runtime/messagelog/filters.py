@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
+from runtime.errors import InputError
 from runtime.messagelog.facts import BodyFacts, body_facts
 from runtime.messagelog.record import LogRecord, RecordKind
 from runtime.protocol.envelope import Envelope
@@ -30,7 +31,7 @@ class MessageFilter:
         performative: FIPA performative.
         protocol: interaction it belongs to.
         body_type: ``type`` of the body.
-        session: market session: its number in the body, or the conversation's whole name.
+        session: market session: its number, from 1 as people count, or the conversation's whole name.
         round: round of the negotiation.
         slot: slot of the session.
         text: found anywhere in the body, ids or names, upper or lower case; of events in name or data.
@@ -141,6 +142,17 @@ def _searchable(envelope: Envelope) -> str:
     ).lower()  # fmt: skip
 
 
+def session_named(text: str) -> str:
+    """A session as a person names it: its number from 1, or the whole name of its conversation.
+
+    Raises:
+        InputError: it is 0, which is none.
+    """
+    if text.isdecimal() and not int(text):
+        raise InputError(f"session: found {text}, expected a number from 1 on, or a conversation's name")
+    return text
+
+
 def _session_names(envelope: Envelope, facts: BodyFacts) -> tuple[str, ...]:
-    number = () if facts.session is None else (str(facts.session),)
+    number = () if facts.session is None else (str(facts.session + 1),)
     return (envelope.conversation, *number)

@@ -54,11 +54,11 @@ def test_a_settlement_that_is_lost_or_done_twice_is_named(undisturbed: Coordinat
     session = undisturbed.sessions[0]
     lost = changed(undisturbed, bills=session.bills[1:])
     assert [*done_twice_or_lost(lost, undisturbed)] == [
-        "session 0 bill of m0: settled 0 times, expected once"
+        "session 1 bill of m0: settled 0 times, expected once"
     ]
     twice = changed(undisturbed, deliveries=[*session.deliveries, session.deliveries[0]])
     assert [*done_twice_or_lost(twice, undisturbed)] == [
-        "session 0 slot 0 of m0: settled 2 times, expected once"
+        "session 1 slot 0 of m0: settled 2 times, expected once"
     ]
     assert len([*done_twice_or_lost(undisturbed, lost)]) == 1
 

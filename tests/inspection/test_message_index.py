@@ -147,7 +147,7 @@ FILTERS = [
     MessageFilter(peer="coordinator"),
     MessageFilter(performative="inform", protocol="market"),
     MessageFilter(body_type="reading", round=2),
-    MessageFilter(session="0"),
+    MessageFilter(session="1"),
     MessageFilter(session="session-1", slot=3),
     MessageFilter(since="2026-06-01T10:00:00.200000Z", until="2026-06-01T10:00:00.400000Z"),
     *(

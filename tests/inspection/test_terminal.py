@@ -96,7 +96,12 @@ def test_a_filter_as_it_is_typed() -> None:
     assert filter_of("agent=school with=coordinator type=position round=3 slot=0 taken") == MessageFilter(
         agent="school", peer="coordinator", body_type="position", round=3, slot=0, text="taken"
     )
-    for words, named in (("round=x", "round"), ("agnet=school", "agnet=school"), ("type=", "type=")):
+    for words, named in (
+        ("round=x", "round"),
+        ("session=0", "from 1 on"),
+        ("agnet=school", "agnet=school"),
+        ("type=", "type="),
+    ):
         with pytest.raises(InputError, match=named):
             filter_of(words)
 

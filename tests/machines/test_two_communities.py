@@ -414,12 +414,12 @@ def test_books_that_differ_are_not_joined() -> None:
     (part,) = session.communities
     one_less = part.model_copy(update={"exchanges": part.exchanges[:-1]})
     short = second.model_copy(update={"sessions": [session.model_copy(update={"communities": [one_less]})]})
-    with pytest.raises(InputError, match=r"books differ: session 0, slot 5 was settled .* by first only"):
+    with pytest.raises(InputError, match=r"books differ: session 1, slot 5 was settled .* by first only"):
         joined(community, [first, short])
     changed = part.exchanges[0].model_copy(update={"pool_import_kwh": Decimal(9)})
     other = part.model_copy(update={"exchanges": [changed, *part.exchanges[1:]]})
     wrong = second.model_copy(update={"sessions": [session.model_copy(update={"communities": [other]})]})
-    with pytest.raises(InputError, match="books differ: session 0, slot 0, pool_export_kwh"):
+    with pytest.raises(InputError, match="books differ: session 1, slot 0, pool_export_kwh"):
         joined(community, [first, wrong])
     across = next(
         entry

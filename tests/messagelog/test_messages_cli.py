@@ -51,14 +51,14 @@ def test_lists_each_message_in_a_line_of_plain_words(run: Any) -> None:
     lines = [re.sub(" +", " ", line) for line in result.stdout.splitlines()]
     assert len(lines) == 8
     assert lines[0] == (
-        "2026-06-01 10:00:00.000 coordinator → school cfp price-signal session 0 round 3 "
+        "2026-06-01 10:00:00.000 coordinator → school cfp price-signal session 1 round 3 "
         "prices: 0.1000 to 0.2000 for energy taken, 0.0500 EUR/kWh for energy given"
     )
     assert lines[1] == (
-        "2026-06-01 10:00:01.000 school → coordinator propose position session 0 round 3 "
+        "2026-06-01 10:00:01.000 school → coordinator propose position session 1 round 3 "
         "takes 1.500 kWh, gives 0.250 kWh in 2 slots"
     )
-    assert lines[5].endswith("school.meter → school inform acknowledged session 0 slot 7 taken in")
+    assert lines[5].endswith("school.meter → school inform acknowledged session 1 slot 7 taken in")
     assert "\x1b" not in result.stdout
 
 
@@ -86,7 +86,7 @@ OPTIONS: list[tuple[str, list[int]]] = [
     ("--type reading-request", [5, 7]),
     ("--round 3 --agent office", [3, 4]),
     ("--slot 7", [5, 6, 7, 8]),
-    ("--session 0 --limit 3", [1, 2, 3]),
+    ("--session 1 --limit 3", [1, 2, 3]),
     ("--grep OFFICE.meter", [7, 8]),
     ("--since 2026-06-01T10:00:06", [7, 8]),
     ("--since 2026-06-01T12:00:06+02:00 --until 2026-06-01T10:00:07Z", [7]),
@@ -175,6 +175,7 @@ def test_a_changed_log_is_not_listed_as_if_it_were_good(run: Any) -> None:
         ("--since yesterday", "--since: expected an instant like .* found 'yesterday'"),
         ("--export out.xlsx", r"--export out.xlsx: expected a name ending in .jsonl or .csv"),
         ("--export /dev/null/x.csv", "--export /dev/null/x.csv: cannot be written"),
+        ("--session 0", "session: found 0, expected a number from 1 on"),
         ("--follow --verify", "--follow: goes with none of"),
     ],
 )

@@ -47,7 +47,7 @@ class Conditions:
         if criteria.session is not None:
             condition, values = self._one_of("conversation", [criteria.session])
             if criteria.session.isdecimal() and str(int(criteria.session)) == criteria.session:
-                condition, values = f"({condition} OR session = ?)", [*values, int(criteria.session)]
+                condition, values = f"({condition} OR session = ?)", [*values, int(criteria.session) - 1]
             self.add(condition, *values)
         for column, number in (("round", criteria.round), ("slot", criteria.slot)):
             if number is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runtime.errors import InputError
-from runtime.messagelog.filters import MessageFilter
+from runtime.messagelog.filters import MessageFilter, session_named
 
 _TEXTS = {"agent": "agent", "with": "peer", "performative": "performative", "type": "body_type"}
 _NUMBERS = ("round", "slot")
@@ -34,6 +34,8 @@ def filter_of(words: str) -> MessageFilter:
             if not value.isdecimal():
                 raise InputError(f"filter: {key}: found {value!r}, expected a number")
             criteria = replace(criteria, **{key: int(value)})  # type: ignore[arg-type]
+        elif key == "session":
+            criteria = replace(criteria, session=session_named(value))
         else:
             criteria = replace(criteria, **{_TEXTS.get(key, key): value})  # type: ignore[arg-type]
     return replace(criteria, text=" ".join(rest) or None)

@@ -125,7 +125,7 @@ async def test_a_meter_is_attached_listed_and_detached_by_command(run, prosumer,
     result = await peerwatt("attach", run.path, "school", "--source", source)
     assert (result.exit_code, result.output) == (
         0,
-        f"school: load now metered by {source} from session 0 slot 1\n",
+        f"school: load now metered by {source} from session 1 slot 1\n",
     )
     assert school.bodies(MeterAttach) == [MeterAttach(roles=["load"], source=source)]
     for slot in (1, 2):
@@ -158,7 +158,7 @@ async def test_a_meter_is_attached_listed_and_detached_by_command(run, prosumer,
     assert time.monotonic() - began < DETACH_LIMIT_S  # it leaves once its leave is acknowledged
     assert (result.exit_code, result.output) == (
         0,
-        "school: detached; its own meter counts again from session 0 slot 3\n",
+        "school: detached; its own meter counts again from session 1 slot 3\n",
     )
     assert school.bodies(MeterDetach) == [MeterDetach()]
     assert not psutil.pid_exists(state["pid"]) or psutil.Process(state["pid"]).status() == "zombie"
@@ -325,12 +325,12 @@ async def test_in_the_foreground_an_interrupt_detaches(run, prosumer):
     command.append("--foreground")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as foreground:
         line = await asyncio.to_thread(foreground.stdout.readline)
-        assert line == "school: load, pv now metered by simulated: from session 0 slot 1\n"
+        assert line == "school: load, pv now metered by simulated: from session 1 slot 1\n"
         await asyncio.sleep(0.2)
         assert foreground.poll() is None
         foreground.send_signal(signal.SIGINT)
         rest, _ = await asyncio.to_thread(foreground.communicate, None, 10)
-    assert rest == "school: detached; its own meter counts again from session 0 slot 1\n"
+    assert rest == "school: detached; its own meter counts again from session 1 slot 1\n"
     assert foreground.returncode == 0
     assert school.bodies(MeterDetach) == [MeterDetach()]
     assert not (run.path / "meters" / "school.meter2.json").exists()
