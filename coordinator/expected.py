@@ -176,7 +176,7 @@ def _executed(
 
 def _together(clearing: Clearing, members: int) -> NDArray[np.bool_]:
     """Who is not apart, shape (members, 1)."""
-    return np.array([[index not in clearing.apart] for index in range(members)])
+    return np.array([index not in clearing.apart for index in range(members)], dtype=np.bool_)[:, None]
 
 
 def _part(metered: Array, agreed: Array) -> Array:

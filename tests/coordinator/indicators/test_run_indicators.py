@@ -288,6 +288,19 @@ def test_a_member_without_a_record_leaves_none_not_a_wrong_sum(
     assert run["community"]["bill_eur"] == pytest.approx(0.25)
 
 
+def test_where_all_records_are_elsewhere_there_are_figures_of_what_was_settled(
+    coordinator: CoordinatorRecord,
+) -> None:
+    # So it is in a cluster, where each member's volume is its own.
+    run = indicators(coordinator, {})["run"]
+    assert run["community"]["bill_eur"] == pytest.approx(0.25)
+    assert run["community"]["metered_cost_eur"] == pytest.approx(
+        0.55
+    )  # 1.0 · 0.2 − 2.0 · 0.1 + 0.5 · 0.2 + 1.5 · 0.3
+    assert run["community"]["saving_eur"] is None
+    assert run["members"]["a"]["load_kwh"] is None
+
+
 def test_a_slot_without_delivery_is_an_error(
     coordinator: CoordinatorRecord, members: dict[str, MemberRecord]
 ) -> None:
