@@ -197,7 +197,7 @@ def _member_table(result: Mapping[str, Any], width: int) -> Table:
     total = result["run"]["community"]
     members = result["run"]["members"]
     columns = {
-        heading: [_text(values[name], form) for values in (*members.values(), total)]
+        heading: [_member_text(values, name, form) for values in (*members.values(), total)]
         for name, heading, form in _MEMBER_COLUMNS
     }
     numbers = sum(1 + max(map(len, (*cells, *heading.split("\n")))) for heading, cells in columns.items())
@@ -238,12 +238,19 @@ def _notice(sentence: str) -> Text:
     return Text(f"! {sentence}", style="yellow")
 
 
+def _member_text(values: Mapping[str, Any], name: str, form: str) -> str:
+    if name == "saving_eur" and values[name] is not None:
+        # the difference of the two figures beside it, as on the bill, which is in whole cents
+        return _text(round(values["alone_cost_eur"], 2) - round(values["billed_eur"], 2), form)
+    return _text(values[name], form)
+
+
 def _text(value: float | int | None, form: str) -> str:
     if value is None:
         return "–"
     text = format(value, form)
-    # a saving of −0.001 EUR is no saving, not "−0.00"
-    return text.replace("-", "", 1) if float(text.strip("+-%")) == 0 else text
+    # a saving of ±0.001 EUR is no saving, neither "−0.00" nor "+0.00"
+    return text.lstrip("+-") if float(text.strip("+-%")) == 0 else text
 
 
 def _times(count: int, thing: str) -> str:

@@ -158,7 +158,7 @@ def printed(result: dict, width: int) -> str:
 def test_numbers_are_never_cut_and_zero_has_no_minus() -> None:
     coordinator, members = make_run(4, slots=24, slot_minutes=60)
     result = summary(coordinator, indicators(coordinator, members))
-    result["run"]["members"]["consumer-4"] |= {"load_kwh": 123456789012345.8, "saving_eur": -0.001}
+    result["run"]["members"]["consumer-4"] |= {"load_kwh": 123456789012345.8, "alone_cost_eur": 1.2151}
     narrow = [line for line in printed(result, 80).splitlines() if "123456789012345.8" in line]
     assert len(narrow) == 1
     assert narrow[0].startswith("consumer… "), "the name gives way"
@@ -166,6 +166,19 @@ def test_numbers_are_never_cut_and_zero_has_no_minus() -> None:
     assert "-0.00" not in narrow[0]
     assert " 0.00 " in narrow[0]
     assert "consumer-4 " in printed(result, 120)
+
+
+def test_a_saving_is_the_difference_of_the_two_figures_beside_it() -> None:
+    coordinator, members = make_run(4, slots=24, slot_minutes=60)
+    result = summary(coordinator, indicators(coordinator, members))
+    # 78.364 alone and 76.2375 to pay, of which the bill in whole cents is 76.24
+    result["run"]["members"]["consumer-4"] |= {
+        "alone_cost_eur": 78.364,
+        "billed_eur": 76.24,
+        "saving_eur": 2.1265,
+    }
+    row = next(line for line in printed(result, 120).splitlines() if line.startswith("consumer-4"))
+    assert row.split()[5:8] == ["78.36", "76.24", "+2.12"]
 
 
 def test_what_has_no_meaning_is_a_dash() -> None:
