@@ -183,6 +183,61 @@ def sends_too_much_after_login(connection, member):
         assert hung_up_for_its_length(said_until_closed(client))
 
 
+def keeps_contacts(connection, member, count=50):
+    """A server that keeps contacts writes them all anew with each that is added."""
+    contacts = "".join(
+        f"<iq type='set' id='c{n}'><query xmlns='jabber:iq:roster'>"
+        f"<item jid='c{n}@{connection.domain}'/></query></iq>"
+        f"<presence type='subscribe' to='c{n}@{connection.domain}'/>"
+        for n in range(count)
+    )
+    with Outsider(connection) as client:
+        client.log_in(member, present=False)
+        client.send(contacts)
+        said = client.ping()
+        assert said.count("service-unavailable") == count
+        assert "<presence" not in said
+
+
+def asks_an_agent(connection, member, neighbour="inspector"):
+    """Whatever is no message reaches no other account, on whose agent it would be to take it apart."""
+    domain = connection.domain
+    with Outsider(connection) as victim, Outsider(connection) as client:
+        jid = victim.log_in(neighbour, present=False)
+        client.log_in(member, present=False)
+        said = ""
+        for to in (jid, f"{neighbour}@{domain}"):
+            client.send(
+                f"<presence to='{to}'/><presence type='subscribe' to='{to}'/>"
+                f"<presence type='probe' to='{to}'/>"
+                f"<iq type='get' id='q' to='{to}'><query xmlns='jabber:iq:version'/></iq>"
+                f"<iq type='result' id='q' to='{to}'/>"
+            )
+            said += client.ping()
+        assert said.count("service-unavailable") == 2
+        client.message(jid, "the end")
+        client.ping()
+        heard = victim.ping()
+        assert "the end" in heard
+        assert "<presence" not in said + heard
+        assert "jabber:iq:version" not in heard
+        assert heard.count("<iq") == 1
+
+
+def opens_many_sessions(connection, member, count=8, limit=4):
+    """Limits are by connection, so that an account has only a few; returns how many stay open."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Outsider(connection)) for _ in range(count)]
+        for number, client in enumerate(clients):
+            client.log_in(member, f"outsider-{number}", present=False)
+        alive = 0
+        for client in clients:
+            with contextlib.suppress(AssertionError, *CLOSED):
+                client.ping()
+                alive += 1
+        assert alive == limit
+
+
 MALFORMED = {
     "tags that do not close": "<message><body>x</message>",
     "control character": "<message to='a'><body>\x01</body></message>",
@@ -259,5 +314,12 @@ STRANGERS = [
 ]
 """Attacks that disturb nobody's session if they are refused."""
 
-MEMBERS = [changes_a_password, forges_the_sender, leaves_the_domain, sends_too_much_after_login]
+MEMBERS = [
+    changes_a_password,
+    forges_the_sender,
+    leaves_the_domain,
+    sends_too_much_after_login,
+    keeps_contacts,
+    asks_an_agent,
+]
 """Attacks of somebody who holds one account's secret; they log in with a resource of their own."""

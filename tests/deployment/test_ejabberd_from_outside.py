@@ -34,6 +34,11 @@ def test_is_refused(server, attack):
     assert not server.ended
 
 
+def test_an_account_has_only_a_few_sessions(server):
+    attacks.opens_many_sessions(server.connection, "school")
+    assert not server.ended
+
+
 PASSED_OVER = {"comment", "processing instruction"}
 
 

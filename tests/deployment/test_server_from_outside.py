@@ -36,6 +36,11 @@ def test_is_refused(server, attack):
     assert server.process.poll() is None
 
 
+def test_an_account_has_only_a_few_sessions(server):
+    attacks.opens_many_sessions(server.connection, "school")
+    assert server.process.poll() is None
+
+
 @pytest.mark.parametrize("what", attacks.MALFORMED)
 def test_malformed_xml_ends_the_stream(server, what):
     attacks.sends_malformed_xml(server.connection, "school", attacks.MALFORMED[what])

@@ -45,7 +45,7 @@ https_ports = {}
 local modules = {
 	"saslauth";
 	"tls";
-	"roster"; -- presence needs it
+	"peerwatt_confine"; -- messages, and nothing else, from one account to another
 	"disco";
 	"ping";
 	"offline"; -- a message for an agent that is away waits for it
