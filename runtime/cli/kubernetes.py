@@ -54,6 +54,7 @@ def kubernetes(
     Certificates and secrets are made in RUNS first and are in the manifests: keep these secret too.
     """
     from runtime.deployment.kubernetes import Cluster, manifests, server_name
+    from runtime.deployment.kubernetes_nodes import server_hosts
     from runtime.deployment.kubernetes_watching import FORWARDED
     from runtime.deployment.placement import placed
 
@@ -69,16 +70,19 @@ def kubernetes(
         )
     run = runs / f"kubernetes-{prefix}"
     placement = placed(members_per_container, elsewhere)
+    server = server_name(prefix)
+    hosts = server_hosts(server, xmpp_nodes) if xmpp_nodes > 1 else [server]
     deployment = prepare_run(
         str(path),
         run,
         None,
-        server_name(prefix),
+        hosts[0],
         outside,
         data,
         setting,
         placement,
-        dashboard=str(FORWARDED),
+        hosts[1:],
+        str(FORWARDED),
     )
     documents = manifests(deployment, Cluster(prefix, image, storage_class, storage, xmpp_nodes), elsewhere)
     emit(as_yaml(MARK, loaded.community.name, documents), out, MARK)

@@ -88,7 +88,8 @@ def manifests(deployment: Deployment, cluster: Cluster, remote: Sequence[str] = 
     """Describe a fleet for Kubernetes.
 
     Args:
-        deployment: made, of a prepared run, its server reached as ``server_name(cluster.name)`` inside.
+        deployment: made, of a prepared run, its server reached as ``server_name(cluster.name)`` inside, or
+            its nodes by their ``server_hosts``.
         cluster: names, image and storage.
         remote: members whose agents run elsewhere.
 

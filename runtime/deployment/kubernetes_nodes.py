@@ -1,8 +1,9 @@
 """Kubernetes manifests of a server of several nodes: ejabberd, where one Prosody is not enough.
 
 The nodes are a StatefulSet, so each has a lasting name, by which the others find it, and a volume of its own.
-At its start a node joins those that run (``peerwatt_cluster.erl``). Only then is it ready, and agents reach
-it through the one Service; agents whose node is gone dial that again and come to another.
+At its start a node joins those that run (``peerwatt_cluster.erl``). Agents dial the nodes by these names,
+each its own first and the others when that one is gone; through one Service all would be on the node that was
+ready first. That Service is for who is outside.
 """
 
 from __future__ import annotations
@@ -13,6 +14,16 @@ from typing import Any
 from runtime.xmpp.ejabberd.node import NODES_PORT
 
 Manifest = dict[str, Any]
+
+
+def server_hosts(name: str, count: int) -> list[str]:
+    """Names by which nodes and agents reach the nodes.
+
+    Args:
+        name: of the StatefulSet.
+        count: of nodes.
+    """
+    return [f"{name}-{number}.{_names(name)}" for number in range(count)]
 
 
 def server_nodes(
@@ -30,10 +41,9 @@ def server_nodes(
         Headless Service, StatefulSet, PodDisruptionBudget and NetworkPolicy.
     """
     name, labels = metadata["name"], metadata["labels"]
-    names = f"{name}-nodes"
+    names = _names(name)
     its_own = {"name": names, "labels": labels}
-    hosts = [f"{name}-{number}.{names}" for number in range(count)]
-    template = _template(pod, names, hosts, labels)
+    template = _template(pod, names, server_hosts(name, count), labels)
     between = {"protocol": "TCP", "port": NODES_PORT}
     server = {"matchLabels": labels}
     return [
@@ -79,6 +89,11 @@ def server_nodes(
             },
         },
     ]
+
+
+def _names(name: str) -> str:
+    """The headless Service that gives the nodes their names."""
+    return f"{name}-nodes"
 
 
 def _template(pod: Manifest, names: str, hosts: list[str], labels: dict[str, str]) -> Manifest:

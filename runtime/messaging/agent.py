@@ -285,12 +285,18 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
                 return Ending(f"not connected within {ATTEMPT_LIMIT_S:g} s"), 0.0
             return client.ended.result(), 0.0
         since_s = loop.time()
+        self._hosts.logged_in()
         operations_log.say("connected", self.local_part)
         if not self._first_login.done():
             self._first_login.set_result(None)
         self.call_hook(self.on_connected)
-        # Shielded: cancelling this task must not end the connection, stop() closes it politely.
-        ending = await asyncio.shield(client.ended)
+        # Cancelling this task does not end the connection, stop() closes it politely.
+        await self._hosts.stay(client.ended, self.connection.port, self.connection.domain)
+        if client.ended.done():
+            ending = client.ended.result()
+        else:
+            await client.hang_up()
+            ending = Ending(f"left for its own node, {self._hosts.own}")
         self.call_hook(self.on_disconnected)
         return ending, loop.time() - since_s
 

@@ -142,11 +142,17 @@ class LeanAgent:
             return error, 0.0
         except PeerwattError as error:  # its secret cannot be read
             return LinkError(str(error), password_refused=True), 0.0
+        self._hosts.logged_in()
         operations_log.say("connected", self.local_part)
         since_s = loop.time()
         self._first_login.set()
         self.on_connected()
-        ending = await asyncio.shield(link.ended)
+        await self._hosts.stay(link.ended, self.account.port, self.account.domain)
+        if link.ended.done():
+            ending = link.ended.result()
+        else:
+            await link.close()
+            ending = LinkError(f"left for its own node, {self._hosts.own}")
         self.last_ending = str(ending)
         self.on_disconnected()
         return ending, loop.time() - since_s

@@ -80,7 +80,22 @@ def test_each_node_knows_itself_and_the_others_by_names_that_the_service_gives(n
     assert container["command"] == ["python", "-m", "runtime.xmpp.ejabberd"]
 
 
-def test_agents_reach_ready_nodes_by_the_one_service(named):
+def test_agents_dial_every_node_by_its_own_name(named):
+    for agent in ("coordinator", "meters", "prosumer-house", "prosumer-school"):
+        told = json.loads(base64.b64decode(named["Secret", f"town-{agent}"]["data"]["connection.json"]))
+        dialled = [told["host"], *told["further_hosts"]]
+        assert dialled == [f"town-xmpp-{number}.town-xmpp-nodes" for number in range(3)]
+    node = Node.from_environment(
+        environment_of(container_of(named["StatefulSet", "town-xmpp"]), "town-xmpp-0")
+    )
+    assert [name.partition("@")[2] for name in node.nodes] == dialled
+    # What agents may reach are the pods of the server, whatever they are called.
+    reached, _ = named["NetworkPolicy", "town-fleet"]["spec"]["egress"]
+    labels = named["StatefulSet", "town-xmpp"]["spec"]["template"]["metadata"]["labels"]
+    assert reached["to"] == [{"podSelector": {"matchLabels": labels}}]
+
+
+def test_ready_nodes_are_reached_from_outside_by_the_one_service(named):
     service = named["Service", "town-xmpp"]["spec"]
     labels = named["StatefulSet", "town-xmpp"]["spec"]["template"]["metadata"]["labels"]
     assert service["selector"] == labels
@@ -129,3 +144,5 @@ def test_one_node_is_prosody_also_after_there_were_more(tmp_path):
     assert "cookie" not in one["Secret", "town-xmpp"]["data"]
     assert "cookie" in several["Secret", "town-xmpp"]["data"]
     assert not [name for kind, name in one if kind == "StatefulSet"]
+    told = json.loads(base64.b64decode(one["Secret", "town-coordinator"]["data"]["connection.json"]))
+    assert (told["host"], "further_hosts" in told) == ("town-xmpp", False)

@@ -241,8 +241,11 @@ async def test_a_device_comes_back_after_its_server_and_attaches_again(installed
         )
         prosumer.transmit(ended)
         assert await asyncio.wait_for(process.wait(), 10) == 0
-    # Once before and at least once after: an answer that the server took with it is asked for again.
-    assert len(prosumer.bodies(MeterAttach)) >= 2
+    # Once before and once after. If the prosumer is back later than a repetition takes, as on a node that
+    # comes up after the meter's, it is handed the second as often as it was said, each with the same id.
+    said = [env.message_id for env in prosumer.envelopes if isinstance(parse_body(env.body), MeterAttach)]
+    assert len({*said}) == 2
+    assert said.count(said[0]) == 1
     await prosumer.stop()
 
 

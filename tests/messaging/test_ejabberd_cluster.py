@@ -1,4 +1,4 @@
-"""A cluster of two ejabberd nodes: what waits is on both, and nodes that were apart come together again."""
+"""A cluster of two ejabberd nodes: who is on which, what waits is on both, and they come together again."""
 
 import asyncio
 import dataclasses
@@ -12,6 +12,9 @@ from ejabberd_servers import EjabberdProcesses
 from recording_agent import RecordingAgent, inform
 from xmpp_servers import ACCOUNTS, DOMAIN
 
+from runtime.messaging import dialling
+from runtime.xmpp.ejabberd.local import loopback_hosts
+
 
 def accounts_on(node):
     """Accounts that dial node 0 or 1 first."""
@@ -19,16 +22,80 @@ def accounts_on(node):
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def stopped(tmp_path):
     made = EjabberdProcesses(tmp_path, DOMAIN, ACCOUNTS, nodes=2)
     for node in made.server.nodes:
         node.node = dataclasses.replace(node.node, nodes_silence_s=4)
-    made.start()
     yield made
     for node in made.server.nodes:
-        if node.exit_code is None:
+        if node.process is not None and node.exit_code is None:
             os.kill(node.process.pid, signal.SIGCONT)
     made.kill()
+
+
+@pytest.fixture
+def cluster(stopped):
+    stopped.start()
+    return stopped
+
+
+@pytest.fixture
+async def agents(stopped):
+    """Six, of which each node is three's own; not started."""
+    made = [RecordingAgent(stopped.connection, name) for node in (0, 1) for name in accounts_on(node)[:3]]
+    yield made
+    await asyncio.gather(*(agent.stop() for agent in made))
+
+
+def node_of(agent):
+    """Number of the node that an agent is on; None without a connection."""
+    peer = agent.client.transport.get_extra_info("peername") if agent.connected else None
+    return loopback_hosts(2).index(peer[0]) if peer else None
+
+
+def nodes_of(agents):
+    return [node_of(agent) for agent in agents]
+
+
+async def until(condition, limit_s=20.0):
+    async with asyncio.timeout(limit_s):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def come_up(node):
+    node.start()
+    await asyncio.to_thread(node.await_ready)
+
+
+async def test_agents_are_spread_though_nodes_come_one_after_the_other(stopped, agents, monkeypatch):
+    monkeypatch.setattr(dialling, "OWN_FIRST_S", 120.0)  # however slow this machine is
+    first, second = stopped.server.nodes
+    starting = asyncio.gather(*(agent.start() for agent in agents))
+    await come_up(first)
+    await until(lambda: nodes_of(agents) == [0, 0, 0, None, None, None])
+    await come_up(second)
+    await asyncio.wait_for(starting, 20)
+    assert nodes_of(agents) == [0, 0, 0, 1, 1, 1]
+    assert [agent.disconnects for agent in agents] == [0] * 6
+
+
+async def test_agents_go_back_to_their_own_node_when_it_is_there_again(cluster, agents, monkeypatch):
+    monkeypatch.setattr(dialling, "LOOK_FIRST_S", 1.0)
+    await asyncio.wait_for(asyncio.gather(*(agent.start() for agent in agents)), 20)
+    assert nodes_of(agents) == [0, 0, 0, 1, 1, 1]
+    _, second = cluster.server.nodes
+    second.kill()
+    await until(lambda: nodes_of(agents) == [0] * 6)
+    await come_up(second)
+    await until(lambda: nodes_of(agents) == [0, 0, 0, 1, 1, 1])
+    # Once away from the node that was lost, once back; those whose own it is not never moved.
+    assert [agent.connects for agent in agents] == [1, 1, 1, 3, 3, 3]
+    assert "left for its own node, 127.0.0.2" in {agent.last_ending for agent in agents[3:]}
+    sent = [inform(one.bare_jid, other.bare_jid) for one in agents for other in agents]
+    for envelope, one in zip(sent, (one for one in agents for _ in agents), strict=True):
+        assert one.transmit(envelope)
+    await until(lambda: sum(len(agent.envelopes) for agent in agents) == len(sent))
 
 
 async def test_what_waits_for_an_absent_agent_outlives_the_node_that_took_it(cluster):
