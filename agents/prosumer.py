@@ -106,13 +106,13 @@ class ProsumerMachine(Machine):
         check_allowed(envelope, body.type)
         if envelope.sender == self._coordinator:
             self._from_coordinator(envelope, body)
-            self._leave_if_answered()
         elif envelope.sender in (self._slots.meters.own, *self._slots.meters.further):
             self._slots.hear(envelope, body, self._session, len(self._done))
         elif envelope.sender == self._steering.controller:
             self._steering.hear(envelope, body)
         else:
             self._bargainer.hear(envelope, body, open_session=len(self._done))
+        self._leave_if_answered()
         self._steering.follow(self._session, gathering=self._slots.gathering)
 
     def on_timer(self, name: str) -> None:
@@ -259,18 +259,24 @@ class ProsumerMachine(Machine):
         """Confirm that a session is closed; the last one once nothing is unanswered any more.
 
         The coordinator is there until then: an answer that was lost comes again when it is asked for again.
+        So is the battery's controller, which may have a device to wait for.
         """
         session = self._session_of(body.session)
         if body.last:
             self._last_close = (envelope, body)
-            if not self._slots.all_answered:
+            self._steering.end()
+            if not self._all_answered:
                 self.do(StartTimer(FAREWELL, FAREWELL_SHARE * self._config.timing.round_deadline_s))
             return
         self._end_session(session)
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
 
+    @property
+    def _all_answered(self) -> bool:
+        return self._slots.all_answered and self._steering.all_answered
+
     def _leave_if_answered(self) -> None:
-        if self._last_close is not None and self._slots.all_answered:
+        if self._last_close is not None and self._all_answered:
             self.do(StopTimer(FAREWELL))
             self._leave()
 
@@ -290,5 +296,5 @@ class ProsumerMachine(Machine):
         )
         self.do(Save(self._record_path, record))
         self._slots.end_metering()
-        self._steering.end()
+        self._steering.leave()
         self.do(Finish())

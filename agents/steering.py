@@ -51,6 +51,13 @@ class Steering:
         self._wanted = config.steered
         self._told: tuple[int, int] | None = None
         self._unanswered: deque[str] = deque()
+        self._ending: str | None = None  # id of the message that says that the last session is closed
+        self._ended = False
+
+    @property
+    def all_answered(self) -> bool:
+        """Whether the controller has nothing more to say: it answers the end once all else is said."""
+        return not self._unanswered and (self._ending is None or self._ended)
 
     def follow(self, session: OwnSession | None, *, gathering: bool) -> None:
         """Tell what the slot that has begun asks of the battery, once.
@@ -59,7 +66,7 @@ class Steering:
             session: the session that is open, if one is.
             gathering: whether the slot before is still being read: what is stored is known only then.
         """
-        if not self._wanted or session is None or gathering:
+        if not self._wanted or session is None or gathering or self._ending is not None:
             return
         place = session.number, session.passed
         if place == self._told:
@@ -98,7 +105,11 @@ class Steering:
         answered = envelope.in_reply_to
         if answered is not None and answered in self._unanswered:
             self._unanswered.remove(answered)
+        ends = answered is not None and answered == self._ending
+        self._ended = self._ended or ends
         match body:
+            case Acknowledged() if ends:
+                pass
             case SetpointSubscribe():
                 if self._config.battery is None:
                     raise ProtocolError(f"{self._config.name} has no battery to be steered")
@@ -107,6 +118,7 @@ class Steering:
                 self._machine.reply(envelope, Performative.AGREE, Acknowledged())
             case SetpointCancel():
                 self._wanted = False
+                self._forget()
                 self._machine.do(Progress("controller-detached"))
                 self._machine.reply(envelope, Performative.CONFIRM, Acknowledged())
             case SetpointOutcome():
@@ -120,14 +132,24 @@ class Steering:
                 raise ProtocolError(f"a controller may not send {body.type}")
 
     def end(self) -> None:
-        """Tell the controller that the last session is closed."""
-        while self._unanswered:
-            self._machine.do(Withdraw(self._unanswered.popleft()))
-        if self._wanted:
-            self._machine.send(
+        """Tell the controller that the last session is closed; it answers once the device has control."""
+        if self._wanted and self._ending is None:
+            self._ending = self._machine.send(
                 self.controller,
                 Performative.INFORM,
                 SetpointsEnded(),
                 protocol=SETPOINT,
                 conversation=SETPOINT,
+                expects_reply=True,
             )
+
+    def leave(self) -> None:
+        """Wait for no answers any more."""
+        if self._ending is not None and not self._ended:
+            self._machine.do(Withdraw(self._ending))
+            self._ended = True
+        self._forget()
+
+    def _forget(self) -> None:
+        while self._unanswered:
+            self._machine.do(Withdraw(self._unanswered.popleft()))

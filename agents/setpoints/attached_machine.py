@@ -97,7 +97,7 @@ class AttachedControllerMachine(ControllerMachine):
         self._finish_if_left()
 
     def _finish_if_left(self) -> None:
-        if self._released and self._given_back and not self._ending:
+        if self._released and self._given_back and not (self._over or self._unacknowledged):
             self.do(Finish())
 
     def _withdraw_attaching(self) -> None:

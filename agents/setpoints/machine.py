@@ -41,6 +41,9 @@ FIRST_RETRY_S, LAST_RETRY_S = 2.0, 60.0
 RAMP_STEP_S = 10.0
 """Steps of a ramp are at least so far apart."""
 
+ENDED, ENDED_LIMIT_S = "ended", 20.0
+"""Timer, once the run is over: so long the prosumer may take to acknowledge what it was told."""
+
 
 class ControllerMachine(Machine):
     """The controller of a member's battery that is in the run from its start."""
@@ -91,7 +94,9 @@ class ControllerMachine(Machine):
         self._in_control = False
         self._to_return: Aim | None = None
         self._leaving = False
-        self._ending = False
+        self._ending: Envelope | None = None  # the message that says so, until it is answered
+        self._over = False
+        self._unacknowledged: set[str] = set()
         self._retry_s = FIRST_RETRY_S
 
     # -- events ----------------------------------------------------------------------------------------
@@ -108,13 +113,15 @@ class ControllerMachine(Machine):
                 self._take_setpoint(envelope, body)
             case SetpointsEnded():
                 self.do(Progress("ended"))
-                self._ending = True
+                self.do(StartTimer(ENDED, ENDED_LIMIT_S))
+                self._ending, self._over = envelope, True
                 self._leave()
                 self._go_on()
             case Acknowledged():
-                pass
+                self._acknowledged(envelope)
             case Reason():
                 self.do(Progress("complaint", {"from": envelope.sender, "reason": body.reason}))
+                self._acknowledged(envelope)
             case _:
                 raise ProtocolError(f"a prosumer may not send {body.type} to this controller")
 
@@ -131,6 +138,8 @@ class ControllerMachine(Machine):
             self._waiting.discard(name)
         elif name == LEAVE:
             self._leave()
+        elif name == ENDED:
+            self._unacknowledged.clear()
         else:
             super().on_timer(name)
         self._go_on()
@@ -158,7 +167,7 @@ class ControllerMachine(Machine):
             raise ProtocolError(f"found slot {body.slot}, expected one of {horizon.slots}")
         horizon.check_slot(body.slot, body.slot_start, body.slot_end)
         place = body.session, body.slot
-        if self._ending or (self._place is not None and place < self._place):
+        if self._over or (self._place is not None and place < self._place):
             raise ProtocolError(
                 f"slot {body.slot} of session {body.session} has passed: a later one was told"
             )
@@ -248,9 +257,22 @@ class ControllerMachine(Machine):
             self._left()
 
     def _left(self) -> None:
-        """The device has control: finish if the run is over; one that is told to leave may be resumed."""
-        if self._ending:
-            self.do(Finish())
+        """The device has control: finish if the run is over; one that is told to leave may be resumed.
+
+        The answer to the run's end is the last that the prosumer waits for, so all else is said before.
+        """
+        if not self._over or self._unacknowledged:
+            return
+        ending, self._ending = self._ending, None
+        if ending is not None:
+            self.do(StopTimer(ENDED))
+            self.reply(ending, Performative.CONFIRM, Acknowledged())
+        self.do(Finish())
+
+    def _acknowledged(self, envelope: Envelope) -> None:
+        self._unacknowledged.discard(envelope.in_reply_to or "")
+        if self._leaving:
+            self._go_on()
 
     @property
     def _interval_s(self) -> float:
@@ -351,7 +373,7 @@ class ControllerMachine(Machine):
             asked, aim.asked = aim.asked, None
             self.reply(asked, Performative.FAILURE if wrong else Performative.CONFIRM, body)
             return
-        self.send(
+        message_id = self.send(
             self._prosumer,
             Performative.FAILURE if wrong else Performative.INFORM,
             body,
@@ -359,6 +381,7 @@ class ControllerMachine(Machine):
             conversation=f"session-{session}",
             expects_reply=True,
         )
+        self._unacknowledged.add(message_id)
 
     def _compute(self, what: str, work: Callable[[], Any], *, moment: bool = False) -> str:
         self._computations += 1

@@ -64,6 +64,7 @@ _CONTROLLER_SAYS = {
     "setpoint-subscribe": {"subscribe"},
     "setpoint-cancel": {"cancel"},
     "setpoint-outcome": {"confirm", "inform", "failure"},
+    "acknowledged": {"confirm"},
 }
 _ANYBODY_SAYS = {"reason": {"refuse", "failure", "not-understood"}}
 

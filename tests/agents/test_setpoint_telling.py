@@ -8,8 +8,17 @@ import pytest
 
 from agents.building import SlotOutcome
 from agents.steering import UNANSWERED, Steering
+from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
-from runtime.protocol.bodies import Setpoint, SetpointOutcome, SetpointSubscribe, parse_body
+from runtime.protocol.bodies import (
+    Acknowledged,
+    Setpoint,
+    SetpointCancel,
+    SetpointOutcome,
+    SetpointsEnded,
+    SetpointSubscribe,
+    parse_body,
+)
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.machine import Machine, Send, Withdraw
 
@@ -88,13 +97,60 @@ def test_only_the_latest_set_points_are_repeated_and_none_once_the_session_is_ov
     sent = [effect.envelope.message_id for effect in effects if isinstance(effect, Send)]
     withdrawn = [effect.message_id for effect in effects if isinstance(effect, Withdraw)]
     assert withdrawn == sent[: 5 - UNANSWERED]
-    answer = SetpointOutcome(session=0, slot=3, outcome="written", charge_kw=0, discharge_kw=2)
-    steers.hear(
-        Envelope(
-            *("house.controller@h", "house@h", Performative.CONFIRM, "setpoint", "s", "9"),
-            *(answer.to_json(), sent[3]),
-        ),
-        answer,
-    )
-    steers.end()
+    steers.hear(*answer_to(sent[3], SetpointOutcome(session=0, slot=3, outcome="written", **POWER)))
+    steers.leave()
     assert [e.message_id for e in prosumer.taken() if isinstance(e, Withdraw)] == [sent[4]]
+
+
+POWER = {"charge_kw": 0, "discharge_kw": 2}
+
+
+def answer_to(asked, body):
+    sender = "house.controller@h"
+    said = Envelope(sender, "house@h", Performative.CONFIRM, "setpoint", "s", "9", body.to_json(), asked)
+    return said, body
+
+
+def test_at_the_end_set_points_and_the_end_itself_are_to_be_answered_and_no_more_are_told(prosumer):
+    steers = steering(prosumer)
+    assert steers.all_answered
+    steers.follow(Session(0), gathering=False)
+    (told,) = prosumer.taken()
+    assert not steers.all_answered
+    steers.end()
+    steers.end()
+    (ended,) = prosumer.taken()
+    assert parse_body(ended.envelope.body) == SetpointsEnded()
+    assert ended.envelope.expects_reply
+    steers.follow(Session(1), gathering=False)
+    assert prosumer.taken() == []
+    steers.hear(*answer_to(ended.envelope.message_id, Acknowledged()))
+    assert not steers.all_answered
+    outcome = SetpointOutcome(session=0, slot=0, outcome="written", **POWER)
+    steers.hear(*answer_to(told.envelope.message_id, outcome))
+    assert steers.all_answered
+    steers.leave()
+    assert prosumer.taken() == []
+
+
+def test_a_controller_that_does_not_answer_is_left_and_one_that_was_detached_not_waited_for(prosumer):
+    steers = steering(prosumer)
+    steers.follow(Session(0), gathering=False)
+    steers.end()
+    sent = [effect.envelope.message_id for effect in prosumer.taken()]
+    steers.leave()
+    assert {effect.message_id for effect in prosumer.taken()} == {*sent}
+    assert steers.all_answered
+
+    steers = steering(prosumer)
+    steers.follow(Session(0), gathering=False)
+    steers.hear(*answer_to(None, SetpointCancel()))
+    prosumer.taken()
+    steers.end()
+    assert prosumer.taken() == []
+    assert steers.all_answered
+
+
+def test_only_an_answer_to_something_is_an_acknowledgement(prosumer):
+    with pytest.raises(ProtocolError, match="may not send acknowledged"):
+        steering(prosumer).hear(*answer_to("77", Acknowledged()))

@@ -113,6 +113,34 @@ def test_every_slot_has_one_set_point_and_it_is_what_the_battery_then_does():
     ]
 
 
+class Dawdling(SteeredNetwork):
+    """Delivers what a controller says when there is nothing else to deliver; notes what came too late."""
+
+    def __init__(self):
+        super().__init__()
+        self.too_late = []
+
+    def _deliver(self, envelope):
+        others = [each for each in self.in_flight if ".controller@" not in each.sender]
+        if ".controller@" in envelope.sender and others:
+            self.in_flight.append(envelope)
+            envelope = others[0]
+            self.in_flight.remove(envelope)
+        if self.nodes[envelope.recipient].finished:
+            self.too_late.append(envelope)
+        super()._deliver(envelope)
+
+
+def test_a_member_leaves_once_its_controller_has_said_its_last():
+    made, device = community(), Device()
+    network, *_ = run(made, controller(made, device), network=Dawdling())
+    assert network.too_late == []
+    (said,) = [each for each in network.sent if '"setpoints-ended"' in each.body]
+    last = next(each for each in reversed(network.sent) if ".controller@" in each.sender)
+    assert (last.in_reply_to, last.performative) == (said.message_id, Performative.CONFIRM)
+    assert network.nodes[f"m0.controller@{DOMAIN}"].finished
+
+
 def test_set_points_come_in_order_though_messages_are_lost_doubled_and_overtaken():
     made, device = community(), Device()
     network = SteeredNetwork(random.Random(5), loss=0.15, doubling=0.2)

@@ -332,6 +332,36 @@ def test_a_controller_that_leaves_gives_control_back_and_may_be_resumed():
     assert around.finished
 
 
+def test_the_end_is_answered_last_once_what_was_said_is_acknowledged():
+    around = Around()
+    around.want(1.0)
+    around.ring("watchdog")  # "returned" is said by itself
+    returned = around.sent[-1][2]
+    assert returned.expects_reply
+    around.hear(SetpointsEnded())
+    ended = str(around.ids)
+    assert not around.finished
+    around.hear(Acknowledged(), Performative.CONFIRM, reply_to=returned.message_id)
+    performative, body, envelope = around.sent[-1]
+    assert (performative, body, envelope.in_reply_to) == (Performative.CONFIRM, Acknowledged(), ended)
+    assert around.finished
+    assert machine.ENDED not in around.timers
+    count = len(around.sent)
+    around.hear(Acknowledged(), Performative.CONFIRM, reply_to=returned.message_id)
+    assert len(around.sent) == count
+
+
+def test_an_acknowledgement_that_never_comes_is_not_waited_for_any_longer():
+    around = Around()
+    around.want(1.0)
+    around.ring("watchdog")
+    around.hear(SetpointsEnded())
+    assert not around.finished
+    around.ring(machine.ENDED)
+    assert around.sent[-1][1] == Acknowledged()
+    assert around.finished
+
+
 def test_leaving_tries_a_device_that_fails_once_and_goes():
     around = Around()
     around.want(1.0)
