@@ -85,9 +85,15 @@ def findings(sheet: Sheet) -> list[str]:
     alone = float(first["alone_cost_eur"] or 0.0)
     ranked = sorted(markets, key=lambda way: -float(way.community["saving_eur"] or 0.0))
     best, least = ranked[0], ranked[-1]
+    pay = "pay" if alone >= 0 else "receive"
+    saves = (
+        f"Under “{best.title}” trading saves {_saving(best)}."
+        if len(ranked) == 1
+        else f"Trading saves between {_saving(least)} (“{least.title}”) and {_saving(best)} (“{best.title}”)."
+    )
     found.append(
-        f"Each alone, with batteries planned at the grid's tariffs, the members pay {number(alone)} EUR. "
-        f"Trading saves between {_saving(least)} (“{least.title}”) and {_saving(best)} (“{best.title}”)."
+        f"Each alone, with batteries planned at the grid's tariffs, the members {pay} "
+        f"{number(abs(alone))} EUR. {saves}"
     )
     own = [way for way in ranked if way.family != "coordinated"]
     scores = {way.title: score for way in own if (score := way.community.get("score")) is not None}
@@ -103,7 +109,7 @@ def findings(sheet: Sheet) -> list[str]:
     none = [title for title, count in worse.items() if count == 0]
     some = [title for title, count in worse.items() if count]
     if not some:
-        found.append("Nobody pays more than alone under any of them.")
+        found.append(f"Nobody pays more than alone under {'any of them' if len(worse) > 1 else 'it'}.")
     else:
         found.append(
             f"Somebody pays more than alone under {_list(some)}; nobody under {_list(none) or 'any other'}."
@@ -113,7 +119,7 @@ def findings(sheet: Sheet) -> list[str]:
         for way in sorted(own, key=lambda way: float(way.community.get("disclosed_numbers_per_slot") or 0.0))
         if (numbers := way.community.get("disclosed_numbers_per_slot")) is not None
     }
-    if told:
+    if len(told) > 1:
         title, numbers_told = next(iter(told.items()))
         found.append(f"Least is told under {_list([title])}: {numbers_told} numbers per member and slot.")
     return found

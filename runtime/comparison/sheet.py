@@ -60,7 +60,14 @@ ROWS: tuple[Row, ...] = (
     _row(
         "Energy", "boundary_self_sufficiency", "self-sufficiency of the community", 1, "higher", percent=True
     ),
-    _row("Energy", "boundary_self_consumption", "own production used at home", 1, "higher", percent=True),
+    _row(
+        "Energy",
+        "boundary_self_consumption",
+        "own production used in the community",
+        1,
+        "higher",
+        percent=True,
+    ),
     _row("Energy", "peak_import_kw", "highest import [kW]", 1, "lower"),
     _row("Energy", "co2_kg", "CO₂ of the grid's energy [kg]", 1, "lower"),
     _row("Fairness", "members_worse_off", "members who pay more than alone", 0, "lower"),

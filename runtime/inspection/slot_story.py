@@ -157,4 +157,5 @@ def _community(directory: RunDirectory, session: int, slot: int) -> dict[str, An
         "taken_kwh": str(sum(energy for energy in net if energy > 0)),
         "given_kwh": str(-sum(energy for energy in net if energy < 0)),
         "suspended": slot in held.suspended_slots,
+        "contracts": sum(contract.energy_kwh[slot] > 0 for contract in held.contracts),
     }

@@ -49,7 +49,8 @@ def _forecast(story: Story) -> Iterator[str]:
     foreseen, came = own["foreseen_residual_load_kwh"], own["load_kwh"] - own["pv_kwh"]
     how = f"by {own['method']}" if own["method"] else "told, as the scenario has no forecast"
     off = came - foreseen
-    yield f"load less production {foreseen:+.3f} kWh ({how}); it came to {came:+.3f} kWh, {off:+.3f} off"
+    so = "and so it came" if abs(off) < 5e-4 else f"it came to {came:+.3f} kWh, {off:+.3f} off"
+    yield f"load less production {foreseen:+.3f} kWh ({how}); {so}"
 
 
 def _prices(story: Story) -> Iterator[str]:
@@ -108,7 +109,7 @@ def _meter(story: Story) -> Iterator[str]:
     agreed = story["agreement"]
     if agreed is not None:
         off = float(taken) - float(given) - agreed["net_kwh"]
-        yield f"that is {off:+.6f} kWh from what was agreed"
+        yield "that is what was agreed" if abs(off) < 5e-7 else f"that is {off:+.6f} kWh from what was agreed"
     own = story["forecast"]
     if own is not None and own.get("unmetered_kwh"):
         yield f"of it {own['unmetered_kwh']:+.6f} kWh are in no other meter's reading"
@@ -176,13 +177,17 @@ def _rule(community: dict[str, Any], taken: Decimal, given: Decimal) -> str:
         return "so there was nothing to trade among neighbours: everybody is at the grid's tariffs"
     if taken == given:
         return "so neighbours covered each other whole"
-    longer = "takers" if taken > given else "givers"
     share = 100 * min(taken, given) / max(taken, given)
-    return (
-        f"so neighbours could trade {plainly(min(taken, given))} kWh: of what no contract covers, "
-        f"{longer} have their part in proportion ({share:.1f} % if there are no contracts), the rest is with "
-        "the grid"
+    traded = f"so neighbours could trade {plainly(min(taken, given))} kWh"
+    longer, did, other = (
+        ("takers", "bought {} of what each took", "came from the grid")
+        if taken > given
+        else ("givers", "sold {} of what each gave", "went to the grid")
     )
+    if community["contracts"]:
+        part = did.format("the same part")
+        return f"{traded}: contracts come first; beyond them {longer} {part}, and the rest {other}"
+    return f"{traded}: {longer} {did.format(f'{share:.1f} %')}, and the rest {other}"
 
 
 def _money(what: str, amount_eur: Decimal) -> str:

@@ -108,18 +108,16 @@ class _Words:
         return f"{local:%d %b %H:%M}" if self.days else f"{local:%H:%M}"
 
     def action(self) -> str:
+        if self.reason["binding"] == "no-battery":
+            return self._flow()
         doing = {"charge": "charges", "discharge": "discharges", "rest": "rests"}[self.reason["action"]]
         energy = self.reason["energy_kwh"]
         return doing if self.reason["action"] == "rest" else f"{doing} {energy:.3g} kWh"
 
     def sentence(self) -> str:
         reason, binding = self.reason, self.reason["binding"]
-        net = reason["net_kwh"]
-        flow = (
-            f"imports {net:.3g} kWh" if net > 0 else f"exports {-net:.3g} kWh" if net < 0 else "is balanced"
-        )
         if binding == "no-battery":
-            return f"the member has no battery and {flow} at {_eur(reason['price_eur_per_kwh'])}"
+            return "the member has no battery to store or give energy"
         if binding == "forgone":
             return self._forgone()
         if binding == "self-discharge":
@@ -128,6 +126,12 @@ class _Words:
             end = self._percent("soc_end_min")
             return f"there is no later time left to reach SOC {end} at the end; {self._price(reason)}"
         return "; ".join(part for part in (self._cause(), self._stop()) if part)
+
+    def _flow(self) -> str:
+        net = self.reason["net_kwh"]
+        return (
+            f"imports {net:.3g} kWh" if net > 0 else f"exports {-net:.3g} kWh" if net < 0 else "is balanced"
+        )
 
     def _cause(self) -> str:
         """Why it does what it does at all."""

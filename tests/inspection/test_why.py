@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from runtime.cli import app
 from runtime.errors import InputError
+from runtime.inspection.slot_words import _forecast, _rule
 from runtime.records import CoordinatorRecord, MemberRecord
 from runtime.rundir import RunDirectory
 from tests.machines.communities import Community
@@ -96,3 +97,38 @@ def test_what_is_not_there_is_named(run: RunDirectory, arguments: list[str], com
     said = runner.invoke(app, ["why", str(run.path), *arguments])
     assert isinstance(said.exception, InputError)
     assert complaint in str(said.exception)
+
+
+@pytest.mark.parametrize(
+    ("taken", "given", "contracts", "traded", "how"),
+    [
+        (1, 4, 0, "1", "givers sold 25.0 % of what each gave, and the rest went to the grid"),
+        (3, 2, 0, "2", "takers bought 66.7 % of what each took, and the rest came from the grid"),
+        (
+            *(1, 4, 2, "1"),
+            "contracts come first; beyond them givers sold the same part of what each gave, and the rest went to "
+            "the grid",
+        ),
+    ],
+)
+def test_how_a_slot_is_shared_out_is_said_plainly(
+    taken: int, given: int, contracts: int, traded: str, how: str
+) -> None:
+    community = {"suspended": False, "contracts": contracts}
+    said = _rule(community, Decimal(taken), Decimal(given))
+    assert said == f"so neighbours could trade {traded} kWh: {how}"
+
+
+def test_contracts_are_spoken_of_only_where_there_are_some(run: RunDirectory) -> None:
+    told = json.loads(runner.invoke(app, ["why", str(run.path), "m1", "2", "--json"]).stdout)
+    record = CoordinatorRecord.load(run.coordinator_record)
+    assert told["community"]["contracts"] == 0 == len(record.sessions[0].contracts)
+    assert "contract" not in runner.invoke(app, ["why", str(run.path), "m1", "2"]).stdout
+
+
+def test_what_came_as_foreseen_is_not_off_by_minus_zero() -> None:
+    own = {"method": None, "foreseen_residual_load_kwh": -1.902, "load_kwh": 0.5801, "pv_kwh": 2.4823}
+    (said,) = _forecast({"forecast": own})
+    assert said == "load less production -1.902 kWh (told, as the scenario has no forecast); and so it came"
+    (said,) = _forecast({"forecast": own | {"load_kwh": 0.9}})
+    assert said.endswith("it came to -1.582 kWh, +0.320 off")

@@ -123,7 +123,7 @@ def test_the_rule_and_members_without_battery(tmp_path: Path) -> None:
     (tmp_path / "second").mkdir()
     alone = finished(tmp_path / "second", PLAN.model_copy(update={"stored_kwh": None}), battery=False)
     assert explain(alone, "house", "0").stdout == (
-        "00:00 rests: the member has no battery and imports 3 kWh at 0.20 EUR/kWh.\n"
+        "00:00 imports 3 kWh: the member has no battery to store or give energy.\n"
     )
 
 
