@@ -12,6 +12,7 @@ from coordinator.costs import CommunityTariff
 from coordinator.mechanisms.base import Array, Contract
 from runtime.errors import ProtocolError
 from runtime.protocol.bargain_bodies import AgreedTrade
+from runtime.wording import counted
 
 _PRICE_STEP_EUR_PER_KWH = 1e-9
 
@@ -81,7 +82,8 @@ def matched_contracts(
             energy, price, refused = _common(one, other, tariff)
             if refused:
                 notes.append(
-                    f"{first} and {second} report no trade alike, or none that may be, in {refused} slots"
+                    f"{first} and {second} report no trade alike, or none that may be, in "
+                    f"{counted(refused, 'slot')}"
                 )
             here, there = members.index(first), members.index(second)
             for seller, buyer, taken in ((there, here, energy > 0), (here, there, energy < 0)):

@@ -14,6 +14,7 @@ from coordinator.verification.settled import Settled, settle_again
 from runtime.bookkeeping import AgreedContract
 from runtime.configuration import CoordinatorConfig, CoordinatorSession
 from runtime.protocol.bodies import PriceSignal
+from runtime.wording import counted
 
 PRICE_TOLERANCE_EUR_PER_KWH = Decimal("1e-9")
 """Prices are told as numbers of nine decimals."""
@@ -82,7 +83,7 @@ def recompute(
     for evidence in sessions_in(log, result.findings):
         if evidence.number >= len(config.sessions):
             result.findings.add(
-                f"session {evidence.number}: the scenario has {len(config.sessions)} sessions"
+                f"session {evidence.number}: the scenario has {counted(len(config.sessions), 'session')}"
             )
             continue
         if not evidence.agreements:

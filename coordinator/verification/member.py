@@ -23,6 +23,7 @@ from runtime.protocol.bodies import (
     PriceSignal,
     SessionClosed,
 )
+from runtime.wording import counted
 
 CENT_EUR = Decimal("0.01")
 Prices = list[Decimal]
@@ -118,7 +119,7 @@ def check_member(log: Path) -> tuple[Findings, MemberProof]:
             session.slots, session.slot_minutes = horizons[number]
             _check_told(session, findings, proof)
         elif session.told:
-            findings.add(f"{session.told[0].name}: the admission names {len(horizons)} sessions")
+            findings.add(f"{session.told[0].name}: the admission names {counted(len(horizons), 'session')}")
     return findings, proof
 
 

@@ -10,6 +10,7 @@ import typer
 
 from runtime.scenario.resolve import resolve
 from runtime.scenario.summary import describe
+from runtime.wording import counted
 
 
 def check(
@@ -36,14 +37,15 @@ def _print(summary: dict[str, Any]) -> None:
 
     console = Console(highlight=False)
     console.print(
-        f"{summary['community']}: {len(summary['members'])} members, setting {summary['setting']}, "
+        f"{summary['community']}: {counted(len(summary['members']), 'member')}, "
+        f"setting {summary['setting']}, "
         f"mechanism {summary['mechanism']}, seed {summary['seed']}, {summary['clock']['kind']} clock",
         markup=False,
     )
     for number, session in enumerate(summary["sessions"], start=1):
         console.print(
             f"Session {number}: {session['start']} to {session['end']} ({session['zone']}), "
-            f"{session['slots']} slots of {session['slot_minutes']} min; "
+            f"{counted(session['slots'], 'slot')} of {session['slot_minutes']} min; "
             f"import {_span(session['import_price_eur_per_kwh'])}, "
             f"export {_span(session['export_price_eur_per_kwh'])} EUR/kWh",
             markup=False,

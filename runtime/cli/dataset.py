@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from runtime.errors import InputError
+from runtime.wording import counted
 
 MOST_SHOWN = 8
 
@@ -66,7 +67,8 @@ def make(
         typer.echo(json.dumps(facts, indent=1))
         return
     typer.echo(
-        f"{folder}: {len(manifest.communities)} communities, {len(manifest.all_files()) + 1} files, "
+        f"{folder}: {counted(len(manifest.communities), 'community')}, "
+        f"{counted(len(manifest.all_files()) + 1, 'file')}, "
         f"{size_bytes / 1e6:.1f} MB; what is in it: {folder / 'README.md'}"
     )
 
@@ -95,6 +97,6 @@ def check(
         raise InputError("\n".join(shown))
     if not as_json:
         typer.echo(
-            f"{folder}: {len(manifest.all_files())} files as they were made, "
+            f"{folder}: {counted(len(manifest.all_files()), 'file')} as they were made, "
             f"{len(manifest.communities)} scenarios ready to run"
         )

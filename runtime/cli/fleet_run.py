@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from runtime.rundir import RunDirectory
+from runtime.wording import counted
 
 
 def run_to_results(directory: RunDirectory, *, figures: bool, as_json: bool, resume: bool = False) -> None:
@@ -42,7 +43,7 @@ def run_to_results(directory: RunDirectory, *, figures: bool, as_json: bool, res
         return
     print_summary(result)
     path = directory.path
-    typer.echo(f"\n{len(result['files'])} files in {path}; its messages: peerwatt messages {path}")
+    typer.echo(f"\n{counted(len(result['files']), 'file')} in {path}; its messages: peerwatt messages {path}")
 
 
 def _load_plotting() -> None:

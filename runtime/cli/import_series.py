@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from runtime.errors import InputError
+from runtime.wording import counted
 
 MOST_GAPS_SHOWN = 8
 
@@ -137,7 +138,8 @@ def _text(report: dict[str, Any]) -> str:
         "their period",
         f"  step {report['step_minutes']:g} min"
         + (f" (rows of {_counts(report['steps_found'])})" if len(report["steps_found"]) > 1 else "")
-        + f", {report['values']} values of {report['rows']} rows, {report['duplicate_rows']} duplicate rows",
+        + f", {counted(report['values'], 'value')} of {counted(report['rows'], 'row')}, "
+        + counted(report["duplicate_rows"], "duplicate row"),
         f"  {report['least']:.6g} to {report['greatest']:.6g} {unit}, mean {report['mean']:.6g}{sums}",
     ]
     lines += [f"  {words}" for words in report["understood"]]
@@ -171,8 +173,8 @@ def _gap_lines(report: dict[str, Any]) -> list[str]:
     if not gaps:
         return ["  no gaps"]
     lines = [
-        f"  {len(gaps)} gaps: {report['values_missing']} values missing, {report['values_filled']} "
-        "interpolated"
+        f"  {counted(len(gaps), 'gap')}: {counted(report['values_missing'], 'value')} missing, "
+        f"{report['values_filled']} interpolated"
     ]
     longest = sorted(gaps, key=lambda gap: -gap["minutes"])[:MOST_GAPS_SHOWN]
     for gap in sorted(longest, key=lambda gap: gap["start"]):

@@ -13,6 +13,7 @@ from runtime.inspection.index.query import IndexedMessage
 from runtime.messagelog.pairing import is_duplicate
 from runtime.messagelog.record import instant
 from runtime.messagelog.summaries import escaped
+from runtime.wording import counted
 
 
 @dataclass(slots=True)
@@ -88,8 +89,8 @@ def statistics_of(messages: Iterable[IndexedMessage]) -> Statistics:
 def statistics_text(counts: Statistics) -> str:
     """Say the counts in lines."""
     lines = [
-        f"{counts.messages} messages; {counts.resends} resends, {counts.duplicates} duplicates, "
-        f"{counts.not_received} not received"
+        f"{counted(counts.messages, 'message')}; {counted(counts.resends, 'resend')}, "
+        f"{counted(counts.duplicates, 'duplicate')}, {counts.not_received} not received"
     ]
     p50, p95, longest = counts.delay_s(0.5), counts.delay_s(0.95), counts.delay_s(1.0)
     if p50 is not None and p95 is not None and longest is not None:

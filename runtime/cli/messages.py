@@ -38,6 +38,7 @@ from runtime.messagelog.summaries import SUMMARISERS, escaped
 from runtime.messagelog.verify import verify as verify_logs
 from runtime.protocol.envelope import Performative
 from runtime.rundir import RunDirectory
+from runtime.wording import counted
 
 _STYLES = {
     "refuse": "red",
@@ -248,7 +249,7 @@ def _draw(rows: Iterable[Row], run: str, printer: _Printer, export_to: Path | No
     if export_to is None:
         printer.say(text, {"messages": number, "diagram": text})
     else:
-        said = f"{number} messages drawn in {export_to}"
+        said = f"{counted(number, 'message')} drawn in {export_to}"
         printer.say(said, {"messages": number, "file": str(export_to)})
 
 
@@ -268,7 +269,8 @@ def _show_whole(query: MessageQuery, chosen: _Chosen) -> None:
 def _show(chosen: _Chosen, printer: _Printer, export_to: Path | None, *, stats: bool, events: bool) -> None:
     if export_to:
         count = export(chosen.rows(events=events), export_to)
-        printer.say(f"{count} rows written to {export_to}", {"written": count, "file": str(export_to)})
+        said = f"{counted(count, 'row')} written to {export_to}"
+        printer.say(said, {"written": count, "file": str(export_to)})
     if stats:
         counts = statistics_of(chosen.messages())
         printer.say(statistics_text(counts), counts.as_json())
@@ -288,8 +290,8 @@ def _verify(logs_dir: Path, printer: _Printer) -> int:
         printer.say(
             escaped(f"{finding.kind}: {finding.text}"), {"finding": finding.kind, "text": finding.text}
         )
-    result = f"{len(findings)} findings" if findings else "unchanged, and every message arrived once"
-    printer.say(f"{len(paths)} logs: {result}", {"logs": len(paths), "findings": len(findings)})
+    result = counted(len(findings), "finding") if findings else "unchanged, and every message arrived once"
+    printer.say(f"{counted(len(paths), 'log')}: {result}", {"logs": len(paths), "findings": len(findings)})
     return len(findings)
 
 

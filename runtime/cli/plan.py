@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from runtime.errors import InputError
 from runtime.preferences import BatteryAgeing, Objective, Preference
+from runtime.wording import counted
 
 if TYPE_CHECKING:
     from runtime.planned import PlanAnswer, PlannedDay
@@ -253,4 +254,4 @@ def _write(folder: Path, answer: PlanAnswer, quiet: bool) -> None:
 
     files = write_plan_tables(folder, answer) + write_plan_figures(folder, answer)
     if not quiet:
-        typer.echo(f"\n{len(files)} files in {folder}")
+        typer.echo(f"\n{counted(len(files), 'file')} in {folder}")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from runtime.rundir import SECOND_COORDINATOR, controller_account
+from runtime.wording import counted
 
 SHARES_OF_SLOTS_TOLD = 4
 """Off a terminal, how many times the passing of slots is told in a session."""
@@ -75,7 +76,7 @@ class FleetProgress:
                 where = "" if detail["slot"] is None else f"slot {detail['slot']}: "
                 self._say(f"{agent}: {where}the battery's set-point: {detail['reason']}")
             case "starting":
-                self._step(f"starting {detail['processes']} processes", None, None, "")
+                self._step(f"starting {counted(detail['processes'], 'process')}", None, None, "")
             case "made":
                 if agent == "fleet":
                     self._step(f"logs read after {detail['seconds']:.1f} s", None, None, "")

@@ -10,6 +10,7 @@ import typer
 
 from runtime.cli.runs import find_run
 from runtime.rundir import RunDirectory
+from runtime.wording import counted
 
 
 def report(
@@ -43,7 +44,10 @@ def report(
         from runtime.results.collecting import collect
 
         found = collect(directory, collected)
-        typer.echo(f"collected {len(found.records)} records and {len(found.logs)} logs", err=as_json)
+        typer.echo(
+            f"collected {counted(len(found.records), 'record')} and {counted(len(found.logs), 'log')}",
+            err=as_json,
+        )
     if not RunDirectory(
         directory
     ).communities_dir.is_dir():  # else there is no common record before indicators
@@ -57,4 +61,4 @@ def report(
     if every:
         typer.echo("")
         print_indicators(read_indicators(directory))
-    typer.echo(f"\n{len(result['files'])} files in {directory}")
+    typer.echo(f"\n{counted(len(result['files']), 'file')} in {directory}")

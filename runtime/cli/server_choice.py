@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from runtime.errors import InputError
+from runtime.wording import counted
 
 if TYPE_CHECKING:
     from runtime.deployment.address import Address
@@ -108,7 +109,9 @@ class ServerOfOthers:
             connection = lay_out(Path(folder), self.address, self.accounts, self.accounts_path)
             waited = check_logins(connection, [*self.accounts.passwords], takes_messages=takes_messages)
         if waited:
-            typer.echo(f"notice: dropped {waited} messages that waited from an earlier run", err=True)
+            typer.echo(
+                f"notice: dropped {counted(waited, 'message')} that waited from an earlier run", err=True
+            )
 
     def keep(self, directory: RunDirectory) -> None:
         """Have a run's fleet be on it; its configuration is not complete yet."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runtime.errors import InputError
+from runtime.wording import counted
 
 if TYPE_CHECKING:
     from runtime.inspection.proof import Verdict
@@ -96,7 +97,7 @@ def _verdict_text(run: str, verdict: Verdict, member: str | None) -> str:
         number = len(verdict.findings) + verdict.more
         shown = min(number, len(verdict.findings), MOST_SHOWN)
         more = f" ({number - shown} more than are shown)" if number > shown else ""
-        return f"NOT PROVEN: {run}: {number} finding{'s' if number != 1 else ''}{more}; the first is above."
+        return f"NOT PROVEN: {run}: {counted(number, 'finding')}{more}; the first is above."
     counts = verdict.log_counts()
     settlement = verdict.settlement or {}
     whole = "" if not verdict.unchecked else ", as far as could be checked"
@@ -109,8 +110,8 @@ def _verdict_text(run: str, verdict: Verdict, member: str | None) -> str:
     if verdict.members is not None and verdict.members["members"]:
         own = verdict.members
         lines.append(
-            f"  {own['messages']} messages of {own['members']} members, made again from their own logs and "
-            "configurations: equal"
+            f"  {counted(own['messages'], 'message')} of {counted(own['members'], 'member')}, made again "
+            "from their own logs and configurations: equal"
         )
     if settlement.get("unfinished") is not None:
         lines.append(
@@ -125,31 +126,38 @@ def _verdict_text(run: str, verdict: Verdict, member: str | None) -> str:
 
 
 def _log_lines(counts: dict[str, int]) -> list[str]:
-    logs = f"  {counts['logs']} logs, {counts['records']} records: every hash follows from the one before"
+    logs = (
+        f"  {counted(counts['logs'], 'log')}, {counted(counts['records'], 'record')}: every hash follows "
+        "from the one before"
+    )
     if counts["restarts"]:
-        logs += f"; {counts['restarts']} restarts, {counts['torn_lines']} records lost to a crash in writing"
+        torn = counted(counts["torn_lines"], "record")
+        logs += f"; {counted(counts['restarts'], 'restart')}, {torn} lost to a crash in writing"
+    messages = counted(counts["messages"], "message")
     if counts["logs"] == 1:
         return [
             logs,
-            f"  {counts['messages']} messages; what the other ends logged of them was not looked at",
+            f"  {messages}; what the other ends logged of them was not looked at",
         ]
     return [
         logs,
-        f"  {counts['messages']} messages: each sent by who may say it, arrived, and taken in once "
-        f"({counts['resends']} resends, {counts['duplicates']} duplicates, {counts['refused']} refused)",
+        f"  {messages}: each sent by who may say it, arrived, and taken in once "
+        f"({counted(counts['resends'], 'resend')}, {counted(counts['duplicates'], 'duplicate')}, "
+        f"{counts['refused']} refused)",
     ]
 
 
 def _server_lines(check: ServerCheck) -> list[str]:
     counts, record = check.counts, check.record
     lines = [
-        f"  the server's own record: {counts['messages']} messages, {counts['repeated']} repetitions: each "
-        "carried from the account that the logs name, in both logs with the same content, in the same order"
+        f"  the server's own record: {counted(counts['messages'], 'message')}, "
+        f"{counted(counts['repeated'], 'repetition')}: each carried from the account that the logs "
+        "name, in both logs with the same content, in the same order"
     ]
     if record.openings > 1 or record.torn_lines:
         lines.append(
-            f"    the server was started {record.openings} times; {record.torn_lines} lines of its record "
-            "were cut by a crash, or are being written"
+            f"    the server was started {counted(record.openings, 'time')}; "
+            f"{counted(record.torn_lines, 'line')} of its record cut by a crash, or being written"
         )
     if counts["unheard"]:
         lines.append(f"    {counts['unheard']} of them went down with a connection, and were repeated")
@@ -157,7 +165,7 @@ def _server_lines(check: ServerCheck) -> list[str]:
         names = ", ".join(name for name, _ in check.strangers.most_common(MOST_STRANGERS))
         more = ", …" if len(check.strangers) > MOST_STRANGERS else ""
         lines.append(
-            f"    {counts['with_strangers']} messages were with accounts whose logs are not here "
+            f"    {counted(counts['with_strangers'], 'message')} with accounts whose logs are not here "
             f"({names}{more}): held against the other end's log"
         )
     if counts["inspection"]:
@@ -175,14 +183,20 @@ def _settlement_lines(proof: dict[str, Any]) -> list[str]:
             f"made again by its mechanism from {proof['retraced_events']} that it took in: equal{rounded}"
         )
     lines += [
-        f"  {proof['sessions']} sessions, {proof['slots']} slots settled again from {proof['deliveries']} "
-        f"deliveries{missing}, the agreed prices and the tariffs",
-        f"  {proof['lines']} bill lines and {proof['bills']} bills ({proof['billed_eur']} EUR in all): equal",
+        f"  {counted(proof['sessions'], 'session')}, {counted(proof['slots'], 'slot')} settled again from "
+        f"{counted(proof['deliveries'], 'delivery')}{missing}, the agreed prices and the tariffs",
+        f"  {counted(proof['lines'], 'bill line')} and {counted(proof['bills'], 'bill')} "
+        f"({proof['billed_eur']} EUR in all): equal",
     ]
     if proof["corrections"]:
-        lines.append(f"  {proof['corrections']} corrections of settled slots, at the grid's tariffs: equal")
+        lines.append(
+            f"  {counted(proof['corrections'], 'correction')} of settled slots, at the grid's tariffs: equal"
+        )
     if proof["record"]:
-        lines.append(f"  {proof['entries']} ledger entries and {proof['rows']} rows of tables: equal")
+        lines.append(
+            f"  {counted(proof['entries'], 'ledger entry')} and {counted(proof['rows'], 'row')} of tables: "
+            "equal"
+        )
     else:
         lines.append("  no record yet: the coordinator writes it when the run ends")
     return lines
@@ -192,15 +206,17 @@ def _member_lines(member: str, proof: dict[str, Any]) -> list[str]:
     from runtime.messagelog.summaries import plainly
 
     lines = [
-        f"  {proof['sessions']} bills of {member}, {proof['billed_eur']} EUR in all: {proof['slots']} bill "
-        "lines follow from what it delivered and the prices it was told; the bills are their sums",
+        f"  {counted(proof['sessions'], 'bill')} of {member}, {proof['billed_eur']} EUR in all: "
+        f"{proof['slots']} bill lines follow from what it delivered and the prices it was told; the "
+        "bills are their sums",
         f"  taken on trust, as only the others' logs show it: that {proof['local_kwh']} kWh is its part of "
         f"what neighbours traded, and {plainly(proof['taken_on_trust_eur'])} EUR of fees, limit and sharing",
     ]
     if proof["corrections"]:
-        lines.append(f"  {proof['corrections']} corrections of slots follow in the same way")
+        lines.append(f"  {counted(proof['corrections'], 'correction')} of slots follow in the same way")
     if proof["without_line"]:
         lines.append(
-            f"  {proof['without_line']} slots without a bill line: their sessions' sums were not checked"
+            f"  {counted(proof['without_line'], 'slot')} without a bill line: their sessions' sums were not "
+            "checked"
         )
     return lines

@@ -24,6 +24,7 @@ from runtime.fleet.resume import check_resumable
 from runtime.fleet.servers import ServerKind, keep_server
 from runtime.rundir import COORDINATORS, RunDirectory
 from runtime.scenario.resolve import ResolvedScenario, write_configs
+from runtime.wording import counted
 
 UNDISTURBED = "undisturbed"
 
@@ -243,7 +244,10 @@ def excused(judgement: Judgement) -> Judgement:
     return replace(
         judgement,
         findings=[finding for finding in judgement.findings if finding not in lost],
-        differences=[*judgement.differences, *([f"{len(lost)} messages lost for good"] if lost else [])],
+        differences=[
+            *judgement.differences,
+            *([f"{counted(len(lost), 'message')} lost for good"] if lost else []),
+        ],
     )
 
 

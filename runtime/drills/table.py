@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from runtime.drills.drill import UNDISTURBED, Case
 from runtime.drills.judging import Judgement
+from runtime.wording import counted
 
 HEADER = (
     *("fault", "when", "started again", "reconnects", "repeated", "rounds", "late", "missing", "estimated"),
@@ -59,12 +60,12 @@ def _row(fault: str, when: str, again: str, judgement: Judgement | None, refused
     if judgement is None:
         return (*begin, *[_NONE] * 6, refused or _NONE, _NONE, "none", _NONE)
     names = (judgement.late, judgement.missing, judgement.estimated)
-    counted = (judgement.reconnects, judgement.repeated, judgement.rounds, *map(len, names))
+    numbers = (judgement.reconnects, judgement.repeated, judgement.rounds, *map(len, names))
     return (
         *begin,
-        *(str(number) if number else _NONE for number in counted),
+        *(str(number) if number else _NONE for number in numbers),
         refused or _NONE,
         f"{judgement.cost_eur:.2f}",
         {"equal": "equal", "by rule": "by rule", "wrong": "WRONG"}[judgement.ledger],
-        f"{len(judgement.findings)} findings" if judgement.findings else "proven",
+        counted(len(judgement.findings), "finding") if judgement.findings else "proven",
     )

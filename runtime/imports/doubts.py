@@ -8,6 +8,7 @@ import numpy as np
 
 from runtime.conventions import FloatArray
 from runtime.imports.regular import RegularSeries
+from runtime.wording import counted
 
 HIGHEST_LOAD_KW = 1000.0
 HIGHEST_IRRADIANCE_W_PER_M2 = 1500.0
@@ -32,14 +33,14 @@ def doubts(series: RegularSeries) -> list[str]:
         case "price":
             high = np.abs(values) > HIGHEST_PRICE_EUR_PER_KWH
             found += _counted(
-                high, f"prices beyond ±{HIGHEST_PRICE_EUR_PER_KWH:g} EUR/kWh: is the unit right?"
+                high, "price", f"beyond ±{HIGHEST_PRICE_EUR_PER_KWH:g} EUR/kWh: is the unit right?"
             )
             if len(values) >= 24 and 0 < np.mean(np.abs(values)) < 0.001:
                 found.append(
                     f"prices of {np.mean(np.abs(values)):.2g} EUR/kWh on average: is the unit right?"
                 )
         case _:
-            found += _counted((values < 0) | (values > 2000), "intensities below 0 or above 2000 g/kWh")
+            found += _counted((values < 0) | (values > 2000), "intensity", "below 0 or above 2000 g/kWh")
     return found
 
 
@@ -59,7 +60,7 @@ def sun_centre_utc_h(series: RegularSeries) -> float | None:
 def _power(series: RegularSeries, values: FloatArray) -> list[str]:
     what = "load" if series.quantity == "load" else "production"
     found = _counted(
-        values < 0, f"values below 0, which a scenario refuses as {what}: is it a net measurement?"
+        values < 0, "value", f"below 0, which a scenario refuses as {what}: is it a net measurement?"
     )
     if values.mean() > HIGHEST_LOAD_KW:
         found.append(f"{values.mean():.4g} kW on average: is the unit right?")
@@ -85,9 +86,9 @@ def _still(series: RegularSeries) -> str | None:
 
 
 def _irradiance(series: RegularSeries, values: FloatArray) -> list[str]:
-    found = _counted(values < 0, "values below 0, which a scenario refuses")
+    found = _counted(values < 0, "value", "below 0, which a scenario refuses")
     found += _counted(
-        values > HIGHEST_IRRADIANCE_W_PER_M2, f"values above {HIGHEST_IRRADIANCE_W_PER_M2:g} W/m²"
+        values > HIGHEST_IRRADIANCE_W_PER_M2, "value", f"above {HIGHEST_IRRADIANCE_W_PER_M2:g} W/m²"
     )
     if 0 < values.max() < 2:
         found.append(f"at most {values.max():.3g} W/m²: is the unit right?")
@@ -108,6 +109,6 @@ def _clock(hours: float) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def _counted(wrong: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], words: str) -> list[str]:
+def _counted(wrong: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], noun: str, what: str) -> list[str]:
     count = int(np.count_nonzero(wrong))
-    return [f"{count} {words}"] if count else []
+    return [f"{counted(count, noun)} {what}"] if count else []

@@ -28,6 +28,7 @@ from runtime.conventions import (
 )
 from runtime.errors import InputError
 from runtime.imports.series import OUR_UNIT, Quantity, RawSeries
+from runtime.wording import counted
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,8 @@ def regular_series(parts: Sequence[RawSeries], fill_gaps_up_to_min: float = 0) -
     measured = np.flatnonzero(~np.isnan(rows.values))
     if len(rows.places) < 2 or len(measured) == 0:
         raise InputError(
-            f"{rows.places[0]}: found {len(rows.places)} rows, {len(measured)} of them with a value; "
-            "expected two "
-            "rows or more, to tell their step, and a value"
+            f"{rows.places[0]}: found {counted(len(rows.places), 'row')}, {len(measured)} of them with a "
+            "value; expected two rows or more, to tell their step, and a value"
         )
     label: PeriodLabel = raw.label
     lengths = rows.lengths_s
@@ -137,7 +137,9 @@ def regular_series(parts: Sequence[RawSeries], fill_gaps_up_to_min: float = 0) -
     kept = slice(int(measured[0]), int(measured[-1]) + 1)
     dropped = len(rows.places) - (kept.stop - kept.start)
     if dropped:
-        remarks.append(f"{dropped} rows without a value before the first or after the last were left out")
+        remarks.append(
+            f"left out {counted(dropped, 'row')} without a value, before the first or after the last"
+        )
     starts, lengths = starts[kept], lengths[kept]
     for row in np.flatnonzero(starts[:-1] + lengths[:-1] > starts[1:]):
         raise InputError(
@@ -190,12 +192,12 @@ def _dated(raw: RawSeries, remarks: list[str], unsure: list[str]) -> _Rows:
                 "--zone, such as Etc/GMT-1 for UTC+1"
             )
     if skipped := len(order) - len(kept):
-        remarks.append(f"{skipped} rows without a value, at times that clocks skip, were left out")
+        remarks.append(f"left out {counted(skipped, 'row')} without a value, at times that clocks skip")
     twice = Counter(raw.stamps[row] for row in kept if is_ambiguous(raw.stamps[row], zone))
     if once := [stamp for stamp, count in twice.items() if count == 1]:
         unsure.append(
-            f"{len(once)} times at which clocks were set back come once, from {once[0]} on: "
-            "taken as the first of the two hours"
+            f"{counted(len(once), 'time')} at which clocks were set back: there once, not twice, from "
+            f"{once[0]} on: taken as the first of the two hours"
         )
     return _Rows(
         stamps_s=instants_s([raw.stamps[row] for row in kept], zone),
@@ -210,7 +212,7 @@ def _ordered(parts: list[_Rows], remarks: list[str]) -> _Rows:
     order = np.argsort(stamps, kind="stable")
     moved = int(np.count_nonzero(np.diff(stamps) < 0))
     if moved:
-        remarks.append(f"rows went back in time {moved} times and were put in order")
+        remarks.append(f"rows were put in order: they went back in time {counted(moved, 'time')}")
     values = np.concatenate([part.values for part in parts])
     places = [place for part in parts for place in part.places]
     known = [part.lengths_s for part in parts if part.lengths_s is not None]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from runtime.messagelog.summaries import plainly
+from runtime.wording import counted
 
 State = dict[str, Any]
 
@@ -44,8 +45,8 @@ def _market(state: State) -> Iterator[str]:
     for closed in state["closed_sessions"]:
         bills = [f"{name} {amount}" for name, amount in closed["bills_eur"].items()]
         yield (
-            f"  session {closed['session'] + 1} closed: {closed['rounds']} rounds, agreed in round "
-            f"{closed['agreed_round']}; bills [EUR]: {_names(bills)}"
+            f"  session {closed['session'] + 1} closed: {counted(closed['rounds'], 'round')}, agreed in "
+            f"round {closed['agreed_round']}; bills [EUR]: {_names(bills)}"
         )
     negotiation = state.get("negotiation")
     if negotiation is not None:
@@ -78,8 +79,9 @@ def _negotiation(negotiation: State) -> Iterator[str]:
 
 def _operation(operation: State) -> Iterator[str]:
     yield (
-        f"  slot {operation['slot']} of {operation['slots']}: {operation['deliveries']} deliveries settled, "
-        f"{operation['ledger_entries']} entries in the ledger"
+        f"  slot {operation['slot']} of {operation['slots']}: "
+        f"{counted(operation['deliveries'], 'delivery')} settled, "
+        f"{counted(operation['ledger_entries'], 'entry')} in the ledger"
     )
     yield f"  delivered in this slot: {_names(operation['delivered_in_slot'])}"
     yield "  price among neighbours [EUR/kWh], by slot:"
@@ -123,7 +125,8 @@ def _member(state: State) -> Iterator[str]:
         now = state["stored_kwh"][-1]
         share = f" ({100 * now / capacity:.0f} %)" if capacity else ""
         yield f"  battery: {now:.3f} of {capacity:g} kWh{share}"
-    yield f"  told so far: {state['bill_lines']} bill lines, {plainly(state['bill_lines_eur'])} EUR"
+    told = counted(state["bill_lines"], "bill line")
+    yield f"  told so far: {told}, {plainly(state['bill_lines_eur'])} EUR"
     for session, amount in state["bills_eur"].items():
         yield f"  bill of session {int(session) + 1}: {amount} EUR"
 

@@ -25,6 +25,7 @@ from runtime.messagelog.server_record import CarriedMessage, ServerRecord, Words
 from runtime.messagelog.tally import Tally
 from runtime.messaging.feed import MALFORMED
 from runtime.rundir import INSPECTOR
+from runtime.wording import counted
 
 MOST_NAMED = 1000
 """So many messages that something is wrong with are looked at one by one."""
@@ -79,11 +80,13 @@ class ServerCheck:
         texts = []
         if number := self.counts["strangers_only"]:
             texts.append(
-                f"{number} messages that the server carried between accounts whose logs are not here"
+                f"{counted(number, 'message')} that the server carried between accounts whose logs are not "
+                "here"
             )
         if self.record.lacks_beginning:
             texts.append(
-                f"{self.counts['before_record']} messages from before the server's record begins: its older "
+                f"{counted(self.counts['before_record'], 'message')} from before the server's record "
+                "begins: its older "
                 "files are not here"
             )
         return texts

@@ -8,6 +8,7 @@ from typing import Any
 
 from runtime.messagelog.facts import BodyFacts
 from runtime.protocol.envelope import Envelope
+from runtime.wording import counted
 
 _LONGEST = 160
 _MOST_DIGITS = 40
@@ -50,7 +51,7 @@ def _generic(fields: Fields) -> str:
 
 def _brief(value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, list):
-        return f"[{len(value)} values]"
+        return f"[{counted(len(value), 'value')}]"
     if isinstance(value, dict):
         return f"{{{', '.join(value)}}}"
     if isinstance(value, float):
@@ -93,22 +94,18 @@ def _prices(body: Fields) -> str:
 
 def _net(body: Fields) -> str:
     imported, exported = body["grid_import_kwh"], body["grid_export_kwh"]
-    return f"takes {_energy(imported)}, gives {_energy(exported)} in {len(imported)} slots"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"takes {_energy(imported)}, gives {_energy(exported)} in {counted(len(imported), 'slot')}"
 
 
 def _admission(body: Fields) -> str:
-    sessions = _count(len(body["sessions"]), "session")
+    sessions = counted(len(body["sessions"]), "session")
     return f"admitted to {body['community']}: mechanism {body['mechanism']}, {sessions}"
 
 
 def _price_signal(body: Fields) -> str:
     told = "the grid's tariffs" if body["round"] == 0 else "prices"
     steps = len(body.get("steps", ()))
-    changes = f"; they change at {_count(steps, 'threshold')} a slot" if steps else ""
+    changes = f"; they change at {counted(steps, 'threshold')} a slot" if steps else ""
     return f"{told}: {_prices(body)}{changes}"
 
 
@@ -116,22 +113,23 @@ def _declaration(body: Fields) -> str:
     battery = body["battery"]
     has = "no battery" if battery is None else f"a battery of {battery['capacity_kwh']:g} kWh"
     needs = body["residual_load_kwh"]
-    return f"needs {_energy(needs)} in {len(needs)} slots; has {has}"
+    return f"needs {_energy(needs)} in {counted(len(needs), 'slot')}; has {has}"
 
 
 def _bargain_call(body: Fields) -> str:
-    who = _count(len(body["members"]), "member")
-    return f"bargain among yourselves: {who}, at most {_count(body['max_rounds'], 'round')}"
+    who = counted(len(body["members"]), "member")
+    return f"bargain among yourselves: {who}, at most {counted(body['max_rounds'], 'round')}"
 
 
 def _trade_proposal(body: Fields) -> str:
     taken, given = body["purchase_kwh"], body["sale_kwh"]
     prices = _price_range(body["price_eur_per_kwh"])
-    return f"would take {_energy(taken)}, give {_energy(given)} in {len(taken)} slots at {prices} EUR/kWh"
+    slots = counted(len(taken), "slot")
+    return f"would take {_energy(taken)}, give {_energy(given)} in {slots} at {prices} EUR/kWh"
 
 
 def _bargain_report(body: Fields) -> str:
-    held = _count(body["rounds"], "round")
+    held = counted(body["rounds"], "round")
     if not body["trades"]:
         return f"no trade in {held}; {_net(body)}"
     taken = _energy([energy for trade in body["trades"] for energy in trade["purchase_kwh"]])
@@ -183,7 +181,7 @@ def _adjustment_line(body: Fields) -> str:
 
 
 def _community_statement(body: Fields) -> str:
-    who = _count(len(body["members"]), "member")
+    who = counted(len(body["members"]), "member")
     gone = f"; alone again: {', '.join(body['withdrawn'])}" if body["withdrawn"] else ""
     prices = body["price_eur_per_kwh"]
     price = f"; proposes {_price_range(prices)} EUR/kWh for the pool" if prices else ""
@@ -197,7 +195,7 @@ def _relayed_trades(body: Fields) -> str:
 
 
 def _metered_exchange(body: Fields) -> str:
-    across = _count(len(body["contracts"]), "contract")
+    across = counted(len(body["contracts"]), "contract")
     return (
         f"we took {plainly(body['demand_kwh'])} kWh, gave {plainly(body['supply_kwh'])} kWh; {across} across"
     )
@@ -244,7 +242,7 @@ SUMMARISERS: dict[str, Callable[[Fields], str]] = {
     "relayed-trades": _relayed_trades,
     "metered-exchange": _metered_exchange,
     "exchange-ended": lambda body: f"we go on alone: {body['reason']}",
-    "exchange-closed": lambda body: f"settled together: {_count(len(body['slots']), 'slot')}",
+    "exchange-closed": lambda body: f"settled together: {counted(len(body['slots']), 'slot')}",
     "agreement": _agreement,
     "acknowledged": lambda body: "taken in",
     "delivery-request": lambda body: "what did the meter measure?",

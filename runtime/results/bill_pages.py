@@ -19,6 +19,7 @@ from runtime.results.bill_charts import exchange_chart, share_bar
 from runtime.results.bill_words import WORDS
 from runtime.results.reading import session_of
 from runtime.rundir import RunDirectory
+from runtime.wording import counted
 
 PAGE = Path(__file__).with_name("bill.html.template")
 OVERVIEW = Path(__file__).with_name("bills.html.template")
@@ -185,7 +186,7 @@ def period_words(sessions: list[SessionRecord]) -> str:
     days = [session.horizon.local(0).date() for session in sessions]
     if len(days) <= 2:
         return " and ".join(_day_words(day) for day in days)
-    return f"{_day_words(days[0])} to {_day_words(days[-1])}, {len(days)} days"
+    return f"{_day_words(days[0])} to {_day_words(days[-1])}, {counted(len(days), 'day')}"
 
 
 def _day_words(day: date) -> str:

@@ -33,7 +33,7 @@ def test_a_good_run_is_proven_in_words_and_as_json(run: RunDirectory) -> None:
 def test_a_member_verifies_its_own_bills(run: RunDirectory) -> None:
     said = runner.invoke(app, ["verify", str(run.path), "--member", "m1"])
     assert said.exit_code == 0, said.stdout
-    assert "1 bills of m1" in said.stdout
+    assert "1 bill of m1" in said.stdout
 
 
 def test_a_member_without_a_log_is_bad_input(run: RunDirectory) -> None:

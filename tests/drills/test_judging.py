@@ -172,5 +172,5 @@ def test_only_what_coordinators_said_to_each_other_may_be_lost_for_good() -> Non
     other = "not-received: inform '4' of now from coordinator@x to m1@x: sent, not received"
     found = excused(judgement("by rule", ["alone"], [lost, other]))
     assert found.findings == [other]
-    assert found.differences == ["alone", "1 messages lost for good"]
+    assert found.differences == ["alone", "1 message lost for good"]
     assert excused(judgement("equal", [])).differences == []

@@ -166,7 +166,7 @@ def test_a_run_has_the_embedded_servers_ledger_and_tells_no_password(tmp_path, s
         lines = [" ".join(process.cmdline()) for process in run.descendants()]
         told = run.succeed()
     assert (run.path / "ledger.csv").read_bytes() == embedded_ledger
-    assert "dropped 1 messages that waited" in told
+    assert "dropped 1 message that waited" in told
     kept = run.path / "server" / "secrets"
     written = [path for path in run.path.rglob("*") if path.is_file() and path.parent != kept]
     texts = [*lines, told, *(path.read_bytes().decode(errors="replace") for path in written)]

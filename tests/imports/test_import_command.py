@@ -57,7 +57,7 @@ def test_prices_with_times_of_day_only(peerwatt: Import, lorient_folder: Path) -
         (plain(["1", "x", "2"]), MAP, "f.csv: line 3, column 'P': found 'x'"),
         (plain(["1", "2", "3"]) + "\nlater", MAP, "line 5: found 1 columns, expected 2"),
         (plain(["", "", ""]), MAP, "0 of them with a value"),
-        (plain(["1"]), MAP, "found 1 rows"),
+        (plain(["1"]), MAP, "found 1 row,"),
         (plain(["1", "2"]), MAP[:6], "'t', 'P' (separator ','), expected also --unit"),
         (plain(["1", "2"]), (*MAP[:4], "--column", "Q", *MAP[6:]), "'t', 'P', expected one of them as 'Q'"),
         (plain(["1", "2"]), (*MAP[:7], "kVA"), "--unit: found the unit 'kVA'"),
@@ -109,7 +109,7 @@ def test_a_file_written_goes_again_where_the_next_cannot_be(tmp_path: Path) -> N
 
 def test_doubtful_values_are_told(peerwatt: Import) -> None:
     negative = peerwatt.report(peerwatt.file("n.csv", plain(["-1", "2", "3"])), *MAP)
-    assert "1 values below 0" in negative["doubts"][0]
+    assert "1 value below 0" in negative["doubts"][0]
     assert "kW on average" in peerwatt.report(peerwatt.file("h.csv", plain(["5000"] * 24)), *MAP)["doubts"][0]
     still = linky(DAY, 30, lambda row: "5" if row else "4").splitlines()
     still += linky(datetime(2024, 6, 19), 30, lambda row: "5" if row < 40 else "6").splitlines()[3:]
@@ -117,7 +117,7 @@ def test_doubtful_values_are_told(peerwatt: Import) -> None:
     assert any("0.005 kW without change for 43.5 h" in words for words in doubts)
     once = "t,P\n" + "\n".join(f"2024-10-27 {h:02d}:00,1" for h in range(6))
     doubts = peerwatt.report(peerwatt.file("o.csv", once), *MAP)["doubts"]
-    assert "come once" in doubts[0]
+    assert "there once, not twice" in doubts[0]
 
 
 def test_files_of_several_days_are_joined(peerwatt: Import) -> None:
@@ -210,7 +210,7 @@ def test_the_report_as_text_says_it_all_and_its_snippet_is_toml(peerwatt: Import
     name = peerwatt.file("l.csv", linky(DAY, 30, lambda row: "" if row == 3 else "400"))
     code, out, _ = peerwatt.run("import", name)
     assert code == 0
-    for words in ("enedis", "step 30 min", "1 gaps", "end of their period", "wrote l-load.csv", "W, written"):
+    for words in ("enedis", "step 30 min", "1 gap", "end of their period", "wrote l-load.csv", "W, written"):
         assert words in out
     snippet = tomllib.loads(out[out.index("load = ") :])
     assert snippet["load"]["column"] == "load_kw"

@@ -74,7 +74,7 @@ def test_remarks_are_shown(new_run: Any) -> None:
     ends = [line[105:].strip() for line in peerwatt_messages(run).stdout.splitlines()]
     assert ends == [
         "taken in [resent; duplicate]",
-        "a 1, b [1 values] [not received]",
+        "a 1, b [1 value] [not received]",
         "{} [its recipient has no log here]",
     ]
 
@@ -143,7 +143,7 @@ def test_stats_count(run: Any) -> None:
     run.log("coordinator").append_in(again, "duplicate")
     run.log("school").append_out(run.envelope("school", "coordinator", "inform", {"type": "x"}))
     text = peerwatt_messages(run, "--stats").stdout
-    assert text.startswith("10 messages; 1 resends, 1 duplicates, 1 not received\n")
+    assert text.startswith("10 messages; 1 resend, 1 duplicate, 1 not received\n")
     assert "delay: p50 2.0 ms, p95 50.0 ms, max 50.0 ms\n" in text
     counts = json.loads(peerwatt_messages(run, "--stats", "--json").stdout)
     assert counts["by_performative"] == {"inform": 4, "cfp": 2, "propose": 2, "request": 2}
@@ -159,7 +159,7 @@ def test_verify_passes_a_good_run_and_fails_a_changed_one(run: Any) -> None:
     bad = peerwatt_messages(run, "--verify")
     assert bad.exit_code == 1
     assert "school.jsonl, line 3: its hash does not match" in bad.stdout
-    assert bad.stdout.endswith("5 logs: 1 findings\n")
+    assert bad.stdout.endswith("5 logs: 1 finding\n")
 
 
 def test_a_changed_log_is_not_listed_as_if_it_were_good(run: Any) -> None:

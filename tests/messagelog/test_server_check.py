@@ -273,7 +273,7 @@ def test_agents_without_a_log_here_are_counted_not_blamed(run: Copy) -> None:
     )
     said = runner.invoke(app, ["verify", str(run.dir.path), "--server"])
     assert said.exit_code == 3
-    assert f"messages were with accounts whose logs are not here ({FARM}" in said.stdout
+    assert f"messages with accounts whose logs are not here ({FARM}" in said.stdout
 
 
 def stranger(**more: Any) -> Line:
@@ -316,7 +316,7 @@ def test_a_last_line_that_is_torn_is_said_and_what_it_told_is_missing(run: Copy)
     check = run.check()
     assert (check.findings, check.record.torn_lines) == ([], 1)
     said = runner.invoke(app, ["verify", str(run.dir.path), "--server"])
-    assert "the server was started 1 times; 1 lines of its record were cut by a crash" in said.stdout
+    assert "the server was started 1 time; 1 line of its record cut by a crash" in said.stdout
     whole = run.record.read_bytes()
     run.record.write_bytes(whole.rsplit(b"\n", 2)[0][:-40])
     first, *_ = run.said()

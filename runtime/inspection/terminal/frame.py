@@ -11,6 +11,7 @@ from typing import Any
 
 from runtime.inspection.counts import METERED
 from runtime.messagelog.summaries import escaped
+from runtime.wording import counted
 
 Fields = dict[str, Any]
 Series = Sequence[float | None]
@@ -36,7 +37,7 @@ def title_line(run: str, state: Fields) -> str:
 
 def count_line(state: Fields) -> str:
     """How much there was: messages, alarms, and the newest of these."""
-    text = f"{state['messages']} messages · {state['alarm_count']} alarms"
+    text = f"{counted(state['messages'], 'message')} · {counted(state['alarm_count'], 'alarm')}"
     if state["read_share"] < 1.0:
         text += f" · {100 * state['read_share']:.0f} % of the logs read"
     if state["problem"]:
