@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from runtime import operations_log
 from runtime.clock import Clock
-from runtime.errors import FleetError, ProtocolError
-from runtime.messagelog.record import NOTE_DUPLICATE, NOTE_RESENT
-from runtime.messagelog.replies import logged_reply
+from runtime.errors import FleetError, LogError, ProtocolError
+from runtime.messagelog.record import EVENT_LEFT, NOTE_DUPLICATE, NOTE_RESENT
 from runtime.messagelog.writer import MessageLog
+from runtime.messaging.asked_again import AskedAgain
 from runtime.messaging.feed import COMPUTED, MALFORMED, STARTED, TIMER
 from runtime.messaging.inspected import Inspected
 from runtime.messaging.replay import Replay
@@ -89,6 +89,7 @@ class MachineCarrier:
         self._tell = tell
         self._reactions = Reactions(machine)
         self._exchange = self._reactions.exchange
+        self._asked_again = AskedAgain(self._exchange, log.path)
         self._own_planning = planning_thread() if planning is None else None
         self._executor = planning or self._own_planning
         self._jobs: set[asyncio.Future[tuple[Any, float]]] = set()
@@ -97,6 +98,7 @@ class MachineCarrier:
         self._resending: asyncio.Task[None] | None = None
         self._inspected = Inspected(machine, log, self._exchange, lambda: [*self._computing])
         self._logged_in_before = False
+        self._leaving_since = ""
         self._replay = Replay(self._reactions)
         if replay:
             self._replay.run(log)
@@ -137,6 +139,8 @@ class MachineCarrier:
 
     def leave_off(self) -> None:
         """No more timers and repetitions."""
+        if not self._leaving_since:
+            self._leaving_since = self._log.now()
         for timer in self._timers.values():
             timer.cancel()
         if self._resending is not None:
@@ -148,7 +152,19 @@ class MachineCarrier:
             job.cancel()
         if self._own_planning is not None:
             self._own_planning.shutdown(wait=False, cancel_futures=True)
+        self._log_leaving()
         self._log.close()
+
+    def _log_leaving(self) -> None:
+        """Write since when nothing is heard for sure: what comes later is lost, and nobody's fault."""
+        failed = self.finished.done() and self.finished.exception() is not None
+        if failed or self._log.closed or not self._leaving_since:
+            return
+        try:
+            left = {"since": self._leaving_since, "finished": self.finished.done()}
+            self._log.append_event(EVENT_LEFT, left)
+        except LogError as error:  # a full disk: all that counts is there, and the agent goes anyway
+            operations_log.say("leaving-not-logged", self.local_part, level=logging.ERROR, reason=str(error))
 
     # -- what happens ----------------------------------------------------------------------------------
 
@@ -166,10 +182,10 @@ class MachineCarrier:
             self._perform(self._reactions.react(envelope))
             return
         self._log.append_in(envelope, NOTE_DUPLICATE if verdict is Verdict.DUPLICATE else "unasked reply")
-        if verdict is Verdict.DUPLICATE and cached is None and envelope.expects_reply:
-            cached = logged_reply(self._log.path, envelope)
-        if cached is not None:
-            self._repeat(cached)
+        if verdict is Verdict.DUPLICATE:
+            reply = self._asked_again.reply_to(envelope, cached, self._now_s())
+            if reply is not None:
+                self._repeat(reply)
 
     def _answer_inspector(self, envelope: Envelope) -> None:
         answer = self._inspected.answer(envelope)

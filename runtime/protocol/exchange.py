@@ -105,6 +105,10 @@ class Exchange:
             entry.interval_s = min(self.resend_cap_s, 2 * entry.interval_s)
         return [entry.envelope for entry in overdue]
 
+    def awaits_reply(self, message_id: str) -> bool:
+        """Whether a message of this agent still waits for its reply."""
+        return message_id in self._outbox
+
     @property
     def waiting(self) -> list[Envelope]:
         """All messages whose reply has not come."""

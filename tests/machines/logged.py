@@ -72,7 +72,9 @@ class LoggedNetwork(Network):
             self.log(envelope.recipient).append_in(envelope, note)
             if cached is None and verdict is Verdict.DUPLICATE and envelope.expects_reply:
                 cached = self._said_before(envelope)
-            if cached is not None:
+            if cached is not None and (
+                not cached.expects_reply or node.exchange.awaits_reply(cached.message_id)
+            ):
                 self._post(cached)
             return
         self.log(envelope.recipient).append_in(envelope)

@@ -106,7 +106,9 @@ class Network:
         if verdict is not Verdict.NEW:
             if cached is None and verdict is Verdict.DUPLICATE and envelope.expects_reply:
                 cached = self._said_before(envelope)
-            if cached is not None:
+            if cached is not None and (
+                not cached.expects_reply or node.exchange.awaits_reply(cached.message_id)
+            ):
                 self._post(cached)
             return
         try:
