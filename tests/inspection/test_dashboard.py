@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,7 @@ async def test_a_token_in_a_file_is_read_anew_at_each_request(
 
 # -- in a browser --------------------------------------------------------------------------------------
 
+SCALES = "[...document.querySelectorAll('svg')].map(s => s.clientWidth / s.viewBox.baseVal.width)"
 NAMES = "[...document.querySelectorAll('#members th button')].map(b => b.textContent).join()"
 KINDS = (
     "[...new Set([...document.querySelectorAll('#messages td:nth-child(3)')].map(t => t.textContent))].join()"
@@ -241,6 +243,15 @@ async def test_a_past_run_in_a_browser(finished: RunDirectory) -> None:
                 mobile=True,
             )
             assert await tab.run("document.documentElement.scrollWidth") <= width
+            await tab.until(f"{SCALES}.every(scale => Math.abs(scale - 1) < 0.02)")
+            for chart in ("prices", "flows", "rounds", "soc"):
+                labels = await tab.run(
+                    f"[...document.querySelectorAll('#{chart} .y')].map(e => e.textContent)"
+                )
+                ticks = [float(label.replace("\N{MINUS SIGN}", "-")) for label in labels]
+                steps = {round(b - a, 9) for a, b in pairwise(ticks)}
+                assert len(steps) == 1, labels  # what a label says is where it stands
+                assert len({len(label.partition(".")[2]) for label in labels}) == 1
         assert tab.errors == []
 
 

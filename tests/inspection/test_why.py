@@ -106,8 +106,8 @@ def test_what_is_not_there_is_named(run: RunDirectory, arguments: list[str], com
         (3, 2, 0, "2", "takers bought 66.7 % of what each took, and the rest came from the grid"),
         (
             *(1, 4, 2, "1"),
-            "contracts come first; beyond them givers sold the same part of what each gave, and the rest went to "
-            "the grid",
+            "contracts come first; beyond them givers sold the same part of what each gave, and the rest "
+            "went to the grid",
         ),
     ],
 )
