@@ -101,7 +101,7 @@ def _verdict_text(run: str, verdict: Verdict, member: str | None) -> str:
     counts = verdict.log_counts()
     settlement = verdict.settlement or {}
     whole = "" if not verdict.unchecked else ", as far as could be checked"
-    lines = [f"{run}: proven from the logs{whole}", *_log_lines(counts)]
+    lines = [f"{run}: proven from the logs{whole}", *_log_lines(counts), *_undelivered_lines(verdict)]
     if verdict.server is not None:
         lines += _server_lines(verdict.server)
     proof: dict[str, Any] = settlement.get("proof", {})
@@ -145,6 +145,17 @@ def _log_lines(counts: dict[str, int]) -> list[str]:
         f"({counted(counts['resends'], 'resend')}, {counted(counts['duplicates'], 'duplicate')}, "
         f"{counts['refused']} refused)",
     ]
+
+
+def _undelivered_lines(verdict: Verdict) -> list[str]:
+    from runtime.messagelog.summaries import escaped
+
+    texts = verdict.logs.undelivered
+    if not texts:
+        return []
+    more = [f"      and {len(texts) - MOST_SHOWN} more"] if len(texts) > MOST_SHOWN else []
+    shown = [f"      {escaped(text)}" for text in texts[:MOST_SHOWN]]
+    return [f"    but for {counted(len(texts), 'message')}, as somebody had left by then:", *shown, *more]
 
 
 def _server_lines(check: ServerCheck) -> list[str]:

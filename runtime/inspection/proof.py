@@ -52,6 +52,7 @@ class Verdict:
             "findings": self.findings,
             "more_findings": self.more,
             "unchecked": self.unchecked,
+            "undelivered": self.logs.undelivered,
             "logs": self.log_counts(),
             "settlement": self.settlement,
             "members": self.members,

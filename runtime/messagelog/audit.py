@@ -29,8 +29,10 @@ from runtime.messagelog.chain import ChainCheck, blocks_of_lines
 from runtime.messagelog.filters import is_agent
 from runtime.messagelog.pairing import is_duplicate
 from runtime.messagelog.parsed import checked, type_of, words_of
+from runtime.messagelog.parting import left_at
 from runtime.messagelog.record import (
     EVENT_CONTINUED,
+    EVENT_LEFT,
     EVENT_TORN_LINE,
     HASH_TAIL_LENGTH,
     NOTE_RESENT,
@@ -59,6 +61,7 @@ class LogPass:
         events: of them, what is no message, by name.
         broken: what breaks its chain, None if nothing does.
         torn_bytes: length of a last line without end.
+        leaving: seq of its latest ``EVENT_LEFT``, and since when its agent had been leaving by that.
     """
 
     path: Path
@@ -67,6 +70,12 @@ class LogPass:
     events: Counter[str] = field(default_factory=Counter)
     broken: str | None = None
     torn_bytes: int = 0
+    leaving: tuple[int, str] | None = None
+
+    @property
+    def left_at(self) -> str | None:
+        """Since when its agent has been gone; None if it has not left by itself, or came back."""
+        return self.leaving[1] if self.leaving is not None and self.leaving[0] == self.records - 1 else None
 
     @property
     def whole(self) -> bool:
@@ -130,6 +139,8 @@ class Audit:
             return
         if fields["kind"] == "event":
             seen.events[fields["name"]] += 1
+            if fields["name"] == EVENT_LEFT and (since := left_at(fields["data"])) is not None:
+                seen.leaving = fields["seq"], since
         else:
             self._message(fields, line, check.agent)
 

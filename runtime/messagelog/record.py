@@ -33,6 +33,9 @@ EVENT_CONTINUED = "log-continued"
 EVENT_TORN_LINE = "torn-line-removed"
 """A crash had left half a line at the end; its text is in the event's data."""
 
+EVENT_LEFT = "left"
+"""Last record of an agent that left by itself or was told to: since when it has heard nothing for sure."""
+
 FORMAT_VERSION = 1
 
 _T = TypeVar("_T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from runtime.messagelog.audit import Audit, LogPass
 from runtime.messagelog.chain import ChainCheck, complete_lines
 from runtime.messagelog.filters import is_agent
 from runtime.messagelog.pairing import MessageTrace, Pairing, pair
+from runtime.messagelog.parting import asked_by, why_not_received
 from runtime.messagelog.reader import in_order_of_time
 from runtime.messagelog.record import NOTE_RESENT, LogRecord
 from runtime.messagelog.tally import ODD, RECEIVED, SENT, TAKEN_IN
@@ -61,11 +62,13 @@ class LogCheck:
         findings: what is wrong: chains first, then messages in the order of time; empty if all is well.
         audit: what was read.
         unnamed: messages that something is wrong with beyond those among the findings.
+        undelivered: messages that were not received as somebody had left, and why; these are no findings.
     """
 
     findings: list[Finding]
     audit: Audit
     unnamed: int = 0
+    undelivered: list[str] = field(default_factory=list)
 
 
 def verify(paths: Iterable[Path]) -> list[Finding]:
@@ -78,7 +81,7 @@ def check_logs(paths: Iterable[Path], *, speakers: bool = True) -> LogCheck:
 
     Chains cannot show that whole records were cut off a log's end; that the cut messages are missing
     there does show, as long as the other ends' logs are whole. A message still under way in a running
-    fleet is found as not received.
+    fleet is found as not received; one to who had left is told apart (``runtime.messagelog.parting``).
 
     Args:
         paths: all logs of a run.
@@ -106,13 +109,42 @@ def check_logs(paths: Iterable[Path], *, speakers: bool = True) -> LogCheck:
         for (recipient, sender, message_id), reason in audit.misspoken.items()
         if speakers and (recipient, sender, message_id) not in audit.refused
     }
+    undelivered = []
     if wrong or reasons:
-        for message in _pair_only(paths, wrong | set(reasons)).messages:
-            findings += _message_findings(message, set(owners), incomplete)
-            reason = reasons.get((message.envelope.sender, message.envelope.message_id))
+        messages = _pair_only(paths, wrong | set(reasons)).messages
+        whys = _why_not_received(paths, messages, audit, set(owners))
+        for message in messages:
+            key = message.envelope.sender, message.envelope.message_id
+            if key in whys:
+                undelivered.append(f"{_name(message)}: {whys[key]}")
+            findings += _message_findings(message, set(owners), incomplete, excused=key in whys)
+            reason = reasons.get(key)
             if reason is not None:
                 findings.append(Finding(FindingKind.MISSPOKEN, f"{_name(message)}: {reason}"))
-    return LogCheck(findings, audit, more)
+    return LogCheck(findings, audit, more, undelivered)
+
+
+def _why_not_received(
+    paths: Iterable[Path], messages: Iterable[MessageTrace], audit: Audit, agents: set[str]
+) -> dict[tuple[str, str], str]:
+    """By sender and id of messages that were not received since somebody had left: why."""
+    left = {log.agent: log.left_at for log in audit.logs}
+    lost = [message for message in messages if not message.received and message.sent]
+    asking = {key for message in lost if (key := asked_by(message)) is not None}
+    asked = {
+        (trace.envelope.sender, trace.envelope.message_id): trace
+        for trace in (_pair_only(paths, asking).messages if asking else ())
+    }
+    whys = {}
+    for message in lost:
+        ends = message.envelope.sender, message.envelope.recipient
+        sender_left, recipient_left = (left.get(_owner(jid, agents) or "") for jid in ends)
+        key = asked_by(message)
+        about = None if key is None else asked.get(key)
+        why = why_not_received(message, about, sender_left, recipient_left)
+        if why is not None:
+            whys[message.envelope.sender, message.envelope.message_id] = why
+    return whys
 
 
 def _log_findings(log: LogPass) -> Iterator[Finding]:
@@ -206,11 +238,13 @@ def _name(message: MessageTrace) -> str:
     )
 
 
-def _message_findings(message: MessageTrace, agents: set[str], incomplete: set[str]) -> Iterator[Finding]:
+def _message_findings(
+    message: MessageTrace, agents: set[str], incomplete: set[str], *, excused: bool
+) -> Iterator[Finding]:
     envelope = message.envelope
     name = _name(message)
     sender, recipient = _owner(envelope.sender, agents), _owner(envelope.recipient, agents)
-    if not message.received and recipient is not None and recipient not in incomplete:
+    if not (message.received or excused) and recipient is not None and recipient not in incomplete:
         yield Finding(FindingKind.NOT_RECEIVED, f"{name}: sent, not received")
     if not message.sent and sender is not None and sender not in incomplete:
         yield Finding(FindingKind.NOT_SENT, f"{name}: received, but its sender did not send it")

@@ -144,6 +144,15 @@ class MessageLog:
         for line in complete_lines(self.path, end=self._bytes_at_open):
             yield check.feed(line)
 
+    def now(self) -> str:
+        """The time as records have it."""
+        return self._now()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._descriptor < 0
+
     @property
     def head(self) -> tuple[int, str]:
         """Number of records so far and hash of the last: whoever knows it can tell if records are cut off."""
