@@ -183,34 +183,9 @@ class RunDirectory:
         return self.path / "figures"
 
     @property
-    def positions_csv(self) -> Path:
-        """Positions by round, member and slot."""
-        return self.path / "positions.csv"
-
-    @property
-    def prices_csv(self) -> Path:
-        """Prices by round and slot."""
-        return self.path / "prices.csv"
-
-    @property
-    def deliveries_csv(self) -> Path:
-        """Metered energy by member and slot."""
-        return self.path / "deliveries.csv"
-
-    @property
-    def batteries_csv(self) -> Path:
-        """Battery state by member and slot."""
-        return self.path / "batteries.csv"
-
-    @property
     def ledger_csv(self) -> Path:
         """Settled energy and money by member and slot, exact decimals."""
         return self.path / "ledger.csv"
-
-    @property
-    def exchanges_csv(self) -> Path:
-        """Energy and money between two communities by slot."""
-        return self.path / "exchanges.csv"
 
     @property
     def bills_csv(self) -> Path:

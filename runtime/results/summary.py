@@ -12,6 +12,7 @@ from rich.text import Text
 
 from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.results.plan_certificates import certificates_line
+from runtime.wording import counted
 
 FILE_WIDTH = 120
 """Characters a line when the summary goes to a file or a pipe."""
@@ -98,8 +99,8 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
         )
     late = Counter(name for s in coordinator.sessions for r in s.rounds for name in r.late)
     if late:
-        counted = ", ".join(f"{name} ({_times(count, 'round')})" for name, count in late.items())
-        found.append(f"Did not answer in time and kept their last position: {counted}.")
+        said = ", ".join(f"{name} ({counted(count, 'round')})" for name, count in late.items())
+        found.append(f"Did not answer in time and kept their last position: {said}.")
     quality = Counter((d.quality, d.member) for s in coordinator.sessions for d in s.deliveries)
     for kind, words in (
         ("estimated", "Energy estimated for want of meter readings"),
@@ -107,8 +108,8 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
     ):
         of_kind = {member: count for (q, member), count in quality.items() if q == kind}
         if of_kind:
-            counted = ", ".join(f"{name} ({_times(count, 'slot')})" for name, count in of_kind.items())
-            found.append(f"{words}: {counted}.")
+            said = ", ".join(f"{name} ({counted(count, 'slot')})" for name, count in of_kind.items())
+            found.append(f"{words}: {said}.")
     alone = sum(
         len(s.settled_together()[slot]) > 1
         for s in coordinator.sessions
@@ -117,7 +118,7 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
     )
     if alone:
         found.append(
-            f"Each of the two communities was settled alone in {_times(alone, 'slot')}: their coordinators "
+            f"Each of the two communities was settled alone in {counted(alone, 'slot')}: their coordinators "
             "did not hear each other in time."
         )
     unconfirmed = [
@@ -135,7 +136,7 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
     if suspended:
         session, slot = suspended[0]
         found.append(
-            f"Trade was suspended in {_times(len(suspended), 'slot')}, the first at "
+            f"Trade was suspended in {counted(len(suspended), 'slot')}, the first at "
             f"{session.horizon.local(slot):%Y-%m-%d %H:%M}: {_why_suspended(session, slot)} there."
         )
     above = [e for s in coordinator.sessions for e in s.ledger if e.kind == "excess-charge"]
@@ -145,7 +146,7 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
             float(sum(getattr(e, f) for e in above)) for f in ("energy_kwh", "amount_eur")
         )
         found.append(
-            f"Above the limit of the community's connection in {_times(slots, 'slot')}: "
+            f"Above the limit of the community's connection in {counted(slots, 'slot')}: "
             f"{energy_kwh:.2f} kWh, charged with {charge_eur:.2f} EUR."
         )
     if indicators["run"]["community"]["members_worse_off"]:
@@ -251,7 +252,3 @@ def _text(value: float | int | None, form: str) -> str:
     text = format(value, form)
     # a saving of ±0.001 EUR is no saving, neither "−0.00" nor "+0.00"
     return text.lstrip("+-") if float(text.strip("+-%")) == 0 else text
-
-
-def _times(count: int, thing: str) -> str:
-    return f"{count} {thing}" + ("" if count == 1 else "s")

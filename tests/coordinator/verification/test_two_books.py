@@ -193,9 +193,9 @@ def test_a_record_or_table_of_the_exchange_that_was_changed_is_found(run: RunDir
     record["sessions"][0]["communities"][0]["exchanges"][2]["pool_import_kwh"] = "7"
     path.write_text(json.dumps(record), "utf-8")
     assert any("communities/coordinator2.json" in text and "pool_import_kwh" in text for text in texts(run))
-    lines = run.exchanges_csv.read_text("utf-8").splitlines(keepends=True)
+    lines = (run.path / "exchanges.csv").read_text("utf-8").splitlines(keepends=True)
     lines[3] = lines[3].replace(",1,", ",0,", 1)
-    run.exchanges_csv.write_text("".join(lines), "utf-8")
+    (run.path / "exchanges.csv").write_text("".join(lines), "utf-8")
     assert any("exchanges.csv, line 4" in text for text in texts(run))
 
 
@@ -222,7 +222,7 @@ def test_the_books_are_joined_and_the_results_show_both_communities(run: RunDire
     whole = indicators["run"]["community"]
     for name in ("bill_eur", "alone_cost_eur", "load_kwh"):
         assert first[name] + second[name] == pytest.approx(whole[name])
-    with run.exchanges_csv.open() as file:
+    with (run.path / "exchanges.csv").open() as file:
         rows = list(csv.DictReader(file))
     bought = sum(
         Decimal(row["contract_import_kwh"]) + Decimal(row["pool_import_kwh"])

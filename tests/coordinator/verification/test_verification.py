@@ -390,7 +390,9 @@ def edit_csv(path: Path, line: int, old: str, new: str) -> None:
 def test_forged_tables_are_named_by_line(run: RunDirectory) -> None:
     edit_csv(run.ledger_csv, 5, "member:", "member:x")
     edit_csv(run.bills_csv, 3, "2", "9")
-    run.deliveries_csv.write_text("".join(run.deliveries_csv.read_text().splitlines(keepends=True)[:-1]))
+    (run.path / "deliveries.csv").write_text(
+        "".join((run.path / "deliveries.csv").read_text().splitlines(keepends=True)[:-1])
+    )
     found = texts(run)
     assert [text.split(":")[0] for text in found] == [
         "deliveries.csv",
