@@ -48,6 +48,9 @@ class Child(Protocol):
     def exit_code(self) -> int | None:
         """Exit code (negative: killed by that signal), None while it runs."""
 
+    def ended(self) -> dict[str, int]:
+        """Exit code by name, of what has ended of it: itself, or some of the processes that it is."""
+
     def terminate(self) -> None:
         """Ask the process to stop."""
 
@@ -143,6 +146,11 @@ class AgentChild:
         """Exit code, negative if a signal killed it, None while it runs."""
         return self._process.exitcode if self._process else None
 
+    def ended(self) -> dict[str, int]:
+        """Its exit code by its name, once it has ended."""
+        code = self.exit_code()
+        return {} if code is None else {self.name: code}
+
     def terminate(self) -> None:
         """Ask the process to stop."""
         if self._process is not None:
@@ -232,6 +240,11 @@ class ServerChild:
     def exit_code(self) -> int | None:
         """Exit code, negative if a signal killed it, None while it runs."""
         return self._process.poll() if self._process else None
+
+    def ended(self) -> dict[str, int]:
+        """Its exit code by its name, once it has ended."""
+        code = self.exit_code()
+        return {} if code is None else {self.name: code}
 
     def terminate(self) -> None:
         """Close its lifeline, which asks it to stop."""

@@ -71,8 +71,13 @@ class EjabberdChildren:
 
     def exit_code(self) -> int | None:
         """Exit code of a node that has ended, None while all run."""
-        codes = [node.exit_code for node in self.nodes]
-        return next((code for code in codes if code is not None), None)
+        return next(iter(self.ended().values()), None)
+
+    def ended(self) -> dict[str, int]:
+        """Exit codes of the nodes that have ended, by name: ``xmpp server``, of several ``xmpp server 1``."""
+        codes = enumerate((node.exit_code for node in self.nodes), start=1)
+        several = len(self.nodes) > 1
+        return {f"{self.name} {n}" if several else self.name: code for n, code in codes if code is not None}
 
     def terminate(self) -> None:
         """Ask all nodes to stop."""

@@ -57,7 +57,7 @@ def connection_again(directory: RunDirectory, *, own_server: bool = True) -> Con
     Args:
         directory: the run.
         own_server: the server is the run's own, started again at its old port, which attached meters know, or
-            where that is taken at a free one. One that others run is where it was.
+            where that is taken, at one of its nodes too, at a free one. One that others run is where it was.
 
     Returns:
         The connection, or None where the server was never started.
@@ -69,5 +69,5 @@ def connection_again(directory: RunDirectory, *, own_server: bool = True) -> Con
     here = directory.server_dir.absolute()  # the folder of runs may have been moved
     files: dict[str, Any] = {name: here / value.name for name, value in old if isinstance(value, Path)}
     if own_server:
-        files["port"] = free_port(old.host, old.port)
+        files["port"] = free_port(old.hosts, old.port)
     return old.model_copy(update=files)

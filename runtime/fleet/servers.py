@@ -120,6 +120,10 @@ class ExistingServer:
         """None: it runs."""
         return None
 
+    def ended(self) -> dict[str, int]:
+        """Nothing: it runs."""
+        return {}
+
     def terminate(self) -> None:
         """Nothing: it is not ours to stop."""
 

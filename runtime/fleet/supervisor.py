@@ -51,7 +51,7 @@ class Fleet:
     """The processes of one run.
 
     Attributes:
-        restarts: how often each process was started again.
+        restarts: how often each process was started again, of a server of several nodes each node.
         ready_seconds: time from the start until all processes were connected; None before.
     """
 
@@ -243,17 +243,15 @@ class Fleet:
 
     def _restart(self, child: Child) -> None:
         """Start a process that crashed again; one that gave up itself, or crashes on and on, ends the run."""
-        code = child.exit_code() or 0
         if child.name in self._reasons:
             raise FleetError(f"{child.name} gave up: {self._reasons[child.name]}")
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        if self.restarts[child.name] >= RESTARTS:
-            words = child.last_words()
-            raise FleetError(
-                f"{child.name} {how} after {RESTARTS} restarts" + (f": {words}" if words else "")
-            )
-        self.restarts[child.name] += 1
-        self._on_news(child.name, "restarted", {"after": how, "restarts": self.restarts[child.name]})
+        for name, code in child.ended().items():
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            if self.restarts[name] >= RESTARTS:
+                words = child.last_words()
+                raise FleetError(f"{name} {how} after {RESTARTS} restarts" + (f": {words}" if words else ""))
+            self.restarts[name] += 1
+            self._on_news(name, "restarted", {"after": how, "restarts": self.restarts[name]})
         child.start()
         if child is self.server:
             self.server.await_ready()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.errors import InputError
+from runtime.errors import FleetError
 from runtime.files import write_text_atomically
 from runtime.messaging.connection import Connection
 
@@ -24,6 +26,9 @@ DOMAIN = "peerwatt.localhost"
 
 CONNECTION_FILE = "connection.json"
 SECRETS_FOLDER = "secrets"
+
+ATTEMPTS = 100
+"""Ports that are tried, each free at the first of several addresses, before none is said to be."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -65,18 +70,28 @@ def ask_to_end_with_parent() -> None:
         raise OSError(number, f"prctl: {os.strerror(number)}")
 
 
-def free_port(host: str = LOOPBACK, wanted: int = 0) -> int:
-    """A TCP port that nobody listens on: the one that is wanted, else any.
+def free_port(hosts: Sequence[str] = (LOOPBACK,), wanted: int = 0) -> int:
+    """A TCP port that nobody listens on at any of ``hosts``: the one that is wanted, else another.
 
     Raises:
-        InputError: there is none.
+        FleetError: none was found.
     """
-    for port in (wanted, 0):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+    for port in (wanted, *[0] * ATTEMPTS) if wanted else [0] * ATTEMPTS:
+        found = _free_at(hosts, port)
+        if found is not None:
+            return found
+    raise FleetError(f"found no port that is free at {', '.join(hosts)}")
+
+
+def _free_at(hosts: Sequence[str], port: int) -> int | None:
+    """``port`` (0: one of the system's choice at the first) if it is free at all ``hosts``, else None."""
+    with contextlib.ExitStack() as held:
+        for host in hosts:
+            listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind((host, port))
             except OSError:
-                continue
-            return int(listener.getsockname()[1])
-    raise InputError(f"{host}: found no free port for the XMPP server")
+                return None
+            port = int(listener.getsockname()[1])
+    return port

@@ -12,7 +12,8 @@ import pytest
 
 from runtime.cli.prepare import prepare_run
 from runtime.xmpp.authority import ensure_credentials
-from runtime.xmpp.ejabberd.local import free_port, loopback_hosts
+from runtime.xmpp.ejabberd.local import loopback_hosts
+from runtime.xmpp.local import free_port
 from tests.deployment import attacks
 from tests.deployment.deployed_ejabberd import DeployedEjabberd
 from tests.deployment.outsider import Outsider

@@ -84,7 +84,7 @@ def test_agents_of_a_node_that_is_killed_go_to_the_other_and_nothing_is_lost(tmp
             coordinator.resume()
         told = run.succeed()
     assert before[SECOND] >= 2
-    assert "xmpp server was killed by signal 9; started again" in told
+    assert "xmpp server 2 was killed by signal 9; started again (1)" in told
     assert (run.path / "ledger.csv").read_bytes() == embedded_ledger
 
 

@@ -45,6 +45,9 @@ class PlayedChild:
     def exit_code(self) -> int | None:
         return self.code
 
+    def ended(self) -> dict[str, int]:
+        return {} if self.code is None else {self.name: self.code}
+
     def last_words(self) -> str:
         return f"{self.name} said this last"
 
@@ -131,6 +134,68 @@ def test_one_that_crashes_on_and_on_ends_the_run_with_its_last_words(
     with pytest.raises(FleetError, match="m0 was killed by signal 9 after 3 restarts: m0 said this last"):
         fleet._watch()
     assert children["m0"].starts == 1 + RESTARTS
+
+
+class PlayedNodes(PlayedChild):
+    """A server of several nodes; each time it is started it ends with those that crash then."""
+
+    def __init__(self, crashes: list[list[int]]) -> None:
+        super().__init__("server", [(-9, [])] * len(crashes) + [(None, [])])
+        self.crashes = crashes
+
+    def ended(self) -> dict[str, int]:
+        crashed = self.crashes[self.starts - 1] if self.starts <= len(self.crashes) else []
+        return {f"server {number}": -9 for number in crashed}
+
+    def await_ready(self) -> None:
+        pass
+
+
+def with_nodes(fleet: Fleet, crashes: list[list[int]]) -> PlayedNodes:
+    """Staff the fleet with a server of such nodes; its coordinator stays until the last of them is over."""
+    children = staff(fleet, coordinator=[(None, ["finished"])])
+    fleet.server = server = PlayedNodes(crashes)  # type: ignore[assignment]
+    start = server.start
+
+    def start_and_let_the_coordinator_end() -> None:
+        start()
+        if server.starts > len(crashes):
+            children["coordinator"].end(0)
+
+    server.start = start_and_let_the_coordinator_end  # type: ignore[method-assign]
+    server.start()
+    return server
+
+
+def test_restarts_of_a_servers_nodes_are_counted_for_each(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step_within_a_second(fleet, monkeypatch)
+    told: list[tuple[str, Any]] = []
+    monkeypatch.setattr(
+        fleet, "_on_news", lambda name, phase, more: told.append((name, more.get("restarts")))
+    )
+    crashes = [[1], [2], [1, 2], [2], [1]]
+    with_nodes(fleet, crashes)
+    fleet._watch()
+    assert fleet.restarts == {"server 1": RESTARTS, "server 2": RESTARTS}
+    assert [each for each in told if each[0].startswith("server")] == [
+        *(
+            ("server 1", 1),
+            ("server 2", 1),
+            ("server 1", 2),
+            ("server 2", 2),
+            ("server 2", 3),
+            ("server 1", 3),
+        )
+    ]
+
+
+def test_a_node_that_crashes_on_and_on_ends_the_run(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    step_within_a_second(fleet, monkeypatch)
+    with_nodes(fleet, [[2]] * RESTARTS + [[1], [2]])
+    with pytest.raises(FleetError, match="server 2 was killed by signal 9 after 3 restarts"):
+        fleet._watch()
 
 
 def test_one_that_gives_up_is_not_started_again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

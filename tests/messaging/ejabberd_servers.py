@@ -6,7 +6,8 @@ from runtime.deployment.verifiers import write_verifiers
 from runtime.messaging.connection import Connection
 from runtime.messaging.secrets import ensure_secrets
 from runtime.xmpp.authority import ensure_credentials
-from runtime.xmpp.ejabberd.local import LocalServer, free_port, local_nodes, loopback_hosts, spread_over
+from runtime.xmpp.ejabberd.local import LocalServer, local_nodes, loopback_hosts, spread_over
+from runtime.xmpp.local import free_port
 
 
 class EjabberdProcesses:

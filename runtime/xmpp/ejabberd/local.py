@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from runtime.errors import FleetError
 from runtime.messaging.connection import Connection
 from runtime.xmpp.ejabberd.node import WITH_PARENT, Node, ensure_cookie
 from runtime.xmpp.handshake import serves
+from runtime.xmpp.local import free_port
 
 READY_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
@@ -24,26 +24,6 @@ STOP_LIMIT_S = 20.0
 def loopback_hosts(count: int) -> list[str]:
     """An address of this machine for each node, from 127.0.0.1 on."""
     return [f"127.0.0.{number}" for number in range(1, count + 1)]
-
-
-def free_port(hosts: Sequence[str]) -> int:
-    """A TCP port that is free now at all ``hosts``.
-
-    Raises:
-        FleetError: none was found.
-    """
-    for _ in range(100):
-        with socket.socket() as first:
-            first.bind((hosts[0], 0))
-            port: int = first.getsockname()[1]
-            try:
-                for host in hosts[1:]:
-                    with socket.socket() as other:
-                        other.bind((host, port))
-            except OSError:
-                continue
-            return port
-    raise FleetError(f"found no port that is free at {', '.join(hosts)}")
 
 
 def local_nodes(

@@ -16,9 +16,9 @@ from runtime.messagelog.server_record import RECORD_FILE
 from runtime.messaging.secrets import ensure_secrets
 from runtime.rundir import COORDINATORS
 from runtime.xmpp.authority import ensure_credentials
-from runtime.xmpp.ejabberd.local import free_port, local_nodes, loopback_hosts, spread_over
+from runtime.xmpp.ejabberd.local import local_nodes, loopback_hosts, spread_over
 from runtime.xmpp.ejabberd.node import Node, installed_libraries
-from runtime.xmpp.local import CONNECTION_FILE, DOMAIN, SECRETS_FOLDER, connection_to, hand_over
+from runtime.xmpp.local import CONNECTION_FILE, DOMAIN, SECRETS_FOLDER, connection_to, free_port, hand_over
 
 _LEAST_LEVEL = "warning"
 
