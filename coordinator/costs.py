@@ -209,20 +209,6 @@ class CommunityTariff:
         above = np.maximum(boundary - self.import_limit_kwh, 0.0)
         return np.asarray(above + np.maximum(-boundary - self.export_limit_kwh, 0.0))
 
-    def slot_cost_eur(self, boundary_kwh: ArrayLike) -> Array:
-        """What the boundary costs, G(Q) + e · excess, without fee and demand charge [EUR].
-
-        In suspended slots, where members are not netted, only ``cost_by_slot_eur`` is what is paid.
-
-        Args:
-            boundary_kwh: net energy Q of the community, shape (..., slots).
-
-        Returns:
-            Shape as given.
-        """
-        excess_eur = self.excess_price_eur_per_kwh * self.excess_kwh(boundary_kwh)
-        return self.grid_cost_eur(boundary_kwh) + excess_eur
-
     def local_trade_kwh(self, net_kwh: ArrayLike) -> Array:
         """M = min(D, S), energy traded between members; 0 in suspended slots [kWh].
 
@@ -282,29 +268,6 @@ class CommunityTariff:
         """
         energy_eur = self.grid_cost_eur(self._checked(net_kwh)).sum(axis=1)
         return np.asarray(energy_eur + self.demand_charges_eur(net_kwh))
-
-    def marginal_prices_eur_per_kwh(self, boundary_kwh: ArrayLike) -> tuple[Array, Array]:
-        """Slopes of the pool's cost at a boundary energy: what a kWh less saves, and what one more costs.
-
-        Of (λ⁺ − φ/2)[Q]₊ − (λ⁻ + φ/2)[−Q]₊ + e · excess; at each meter half the fee comes on top, for energy
-        taken as well as given. In suspended slots there is no pool; there the slopes are of G + e · excess.
-
-        Args:
-            boundary_kwh: net energy Q of the community, shape (slots,).
-
-        Returns:
-            Slope to the left and to the right, shape (slots,) each; left ≤ right unless λ⁻ > λ⁺.
-        """
-        boundary = np.asarray(boundary_kwh, dtype=np.float64)
-        buy, sell = self.pool_import_price_eur_per_kwh, self.pool_export_price_eur_per_kwh
-        excess = self.excess_price_eur_per_kwh
-        left = np.where(boundary > 0, buy, sell)
-        left = left + np.where(boundary > self.import_limit_kwh, excess, 0.0)
-        left = left - np.where(boundary <= -self.export_limit_kwh, excess, 0.0)
-        right = np.where(boundary >= 0, buy, sell)
-        right = right + np.where(boundary >= self.import_limit_kwh, excess, 0.0)
-        right = right - np.where(boundary < -self.export_limit_kwh, excess, 0.0)
-        return left, right
 
     def _checked(self, net_kwh: ArrayLike) -> Array:
         net = np.asarray(net_kwh, dtype=np.float64)

@@ -82,21 +82,6 @@ class Pairing:
     messages: list[MessageTrace] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
 
-    @property
-    def never_received(self) -> list[MessageTrace]:
-        """Messages sent that no log shows as received."""
-        return [message for message in self.messages if not message.received]
-
-    @property
-    def received_twice(self) -> list[MessageTrace]:
-        """Messages received more than once without the later receipts being marked as duplicates."""
-        return [message for message in self.messages if len(message.effective) > 1]
-
-    @property
-    def never_sent(self) -> list[MessageTrace]:
-        """Messages received that no log shows as sent."""
-        return [message for message in self.messages if not message.sent]
-
 
 def is_duplicate(note: str | None) -> bool:
     """Tell whether a note marks a receipt as a repetition without effect."""

@@ -73,7 +73,6 @@ def test_energy_above_the_connections_limit_is_charged() -> None:
     # 2 kWh a slot in, 0.5 kWh a slot out: 1 and 3.5 kWh too much
     assert limited.excess_kwh(NET.sum(axis=0)).tolist() == [1.0, 3.5, 0.0]
     assert limited.cost_by_slot_eur(NET) == pytest.approx([0.9 + 0.5, -0.2 + 1.75, 0.0])
-    assert limited.slot_cost_eur(NET.sum(axis=0)) == pytest.approx([0.9 + 0.5, -0.2 + 1.75, 0.0])
 
 
 def test_the_connection_sees_net_energy_in_suspended_slots_too() -> None:
@@ -131,28 +130,6 @@ def test_without_a_limit_pooling_never_costs_more_than_everybody_alone(
     net, made = case
     unlimited = replace(made, excess_price_eur_per_kwh=0.0)
     assert unlimited.cost_eur(net) <= unlimited.alone_costs_eur(net).sum() + 1e-9
-
-
-@given(cases(), st.sampled_from([-1, 1]))
-def test_marginal_prices_are_the_slopes_of_the_pools_cost(
-    case: tuple[np.ndarray, CommunityTariff], at_the_limit: int
-) -> None:
-    net, made = case
-    fee = made.meter_fee_eur_per_kwh
-    limits = made.import_limit_kwh if at_the_limit > 0 else -made.export_limit_kwh
-    for boundary in (net.sum(axis=0), np.zeros(made.slots), np.where(np.isfinite(limits), limits, 0.0)):
-
-        def pool_eur(energy: np.ndarray) -> np.ndarray:
-            return made.slot_cost_eur(energy) - fee * np.abs(energy)
-
-        left, right = made.marginal_prices_eur_per_kwh(boundary)
-        step = 1e-7  # below the resolution of positions, so that no kink but the point itself is met
-        after = (pool_eur(boundary + step) - pool_eur(boundary)) / step
-        before = (pool_eur(boundary) - pool_eur(boundary - step)) / step
-        near = np.minimum(np.abs(boundary - made.import_limit_kwh), np.abs(boundary + made.export_limit_kwh))
-        smooth = ((near == 0) | (near > 1e-6)) & ((boundary == 0) | (np.abs(boundary) > 1e-6))
-        assert right[smooth] == pytest.approx(after[smooth], abs=1e-5)
-        assert left[smooth] == pytest.approx(before[smooth], abs=1e-5)
 
 
 @pytest.mark.parametrize(

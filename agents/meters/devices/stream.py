@@ -18,7 +18,7 @@ from pydantic import Field
 from agents.meters.devices.address import address_of
 from agents.meters.energy import Kind
 from agents.meters.live import FeedError, LiveParameters, LiveSource, Sink
-from agents.meters.source import SIGNED_ROLES, SourceUrl, parameters_of
+from agents.meters.source import SIGNED_ROLES, SourceUrl
 from runtime.errors import InputError
 
 CONNECT_LIMIT_S = 10.0
@@ -193,8 +193,3 @@ async def _open_serial(
     return await serialx.open_serial_connection(
         place, baudrate=baud or form.baud, byte_size=form.byte_size, parity=parity
     )
-
-
-def telegram_parameters(url: SourceUrl) -> TelegramParameters:
-    """Parameters of a source that has no others than those of telegrams."""
-    return parameters_of(url, TelegramParameters)
