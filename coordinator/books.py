@@ -52,7 +52,10 @@ def write_joined(directory: RunDirectory) -> None:
         try:
             records.append(CoordinatorRecord.load(path))
         except FileNotFoundError:
-            raise InputError(f"{path}: missing; its coordinator writes it when the run ends") from None
+            raise InputError(
+                f"{path}: missing; its coordinator writes it when the run ends. Where that ran with a folder "
+                f"of its own, `peerwatt report {directory.path} --collect DIR` takes it from a copy of that"
+            ) from None
         except ValueError as error:
             raise InputError(f"{path}: not a record: {str(error).splitlines()[0]}") from error
     joined_record(records, config.members).save(directory.coordinator_record)

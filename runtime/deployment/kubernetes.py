@@ -28,7 +28,7 @@ from runtime.deployment.containers import (
 from runtime.deployment.deployment import Deployment
 from runtime.deployment.holders import DASHBOARD, prosumer
 from runtime.deployment.kubernetes_nodes import server_nodes
-from runtime.deployment.kubernetes_watching import dashboard, probes
+from runtime.deployment.kubernetes_watching import COMPONENT, dashboard, probes, together
 from runtime.errors import InputError
 from runtime.rundir import COORDINATOR, COORDINATORS
 from runtime.xmpp.ejabberd.node import COOKIE_FILE, ensure_cookie
@@ -71,7 +71,7 @@ class Cluster:
         return {
             "app.kubernetes.io/name": "peerwatt",
             "app.kubernetes.io/instance": self.name,
-            "app.kubernetes.io/component": component,
+            COMPONENT: component,
         }
 
     def metadata(self, component: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def manifests(deployment: Deployment, cluster: Cluster, remote: Sequence[str] = 
     made = [*_server(deployment, cluster, domain), *_policies(cluster)]
     run = f"{RUNS_DIR}/{deployment.run.path.resolve().name}"
     archive = archive_run(deployment)
-    prosumers = deployment.prosumers()
+    prosumers, coordinators = deployment.prosumers(), deployment.coordinators()
     for holder in deployment.holders():
         if holder in {prosumer(member) for member in remote}:
             continue
@@ -114,9 +114,15 @@ def manifests(deployment: Deployment, cluster: Cluster, remote: Sequence[str] = 
         command = process_command(holder, run, prosumers.get(holder, ()))
         pod = _pod(cluster, holder, command, files, {"data": RUNS_DIR}, "OnFailure")
         pod["spec"]["containers"][0].update(probes())
+        if holder in coordinators and len(coordinators) > 1:
+            # Two communities' books are joined at the end: their coordinators write into one volume.
+            pod["spec"]["affinity"] = together(coordinators, cluster.labels(holder))
+            data, *_ = pod["spec"]["volumes"]
+            data["persistentVolumeClaim"]["claimName"] = f"{cluster.name}-{COORDINATOR}"
+        if holder == COORDINATOR or holder not in coordinators:
+            made.append(_claim(cluster, holder))
         made += [
             _secret(cluster, holder, files),
-            _claim(cluster, holder),
             {
                 "apiVersion": "batch/v1",
                 "kind": "Job",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from runtime.deployment.kubernetes_watching import HOST
 from runtime.xmpp.ejabberd.node import NODES_PORT
 
 Manifest = dict[str, Any]
@@ -107,7 +108,7 @@ def _template(pod: Manifest, names: str, hosts: list[str], labels: dict[str, str
                     "weight": 100,
                     "podAffinityTerm": {
                         "labelSelector": {"matchLabels": labels},
-                        "topologyKey": "kubernetes.io/hostname",
+                        "topologyKey": HOST,
                     },
                 }
             ]

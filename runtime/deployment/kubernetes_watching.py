@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from runtime.deployment.address import Address
@@ -21,6 +22,8 @@ Manifest = dict[str, Any]
 FORWARDED = Address("127.0.0.1", DASHBOARD_PORT)
 """Where ``kubectl port-forward`` makes the dashboard answer."""
 
+COMPONENT, HOST = "app.kubernetes.io/component", "kubernetes.io/hostname"
+
 _START_PERIOD_S = 5
 
 
@@ -34,6 +37,24 @@ def probes() -> Manifest:
         "livenessProbe": _probe(ALIVE, 20, 3),
         "readinessProbe": _probe(CONNECTED, 20, 1),
     }
+
+
+def together(components: Sequence[str], labels: Manifest) -> Manifest:
+    """Affinity of components that share a volume: all on one node, as most volumes are one node's at a time.
+
+    The first to be placed is where it likes, for it fits the rule itself; so is the only one that is left.
+
+    Args:
+        components: those that share it.
+        labels: of one of them.
+    """
+    others = {key: value for key, value in labels.items() if key != COMPONENT}
+    chosen = {
+        "matchLabels": others,
+        "matchExpressions": [{"key": COMPONENT, "operator": "In", "values": [*components]}],
+    }
+    term = {"labelSelector": chosen, "topologyKey": HOST}
+    return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
 
 
 def dashboard(metadata: Manifest, coordinator: Manifest, run: str) -> Manifest:
@@ -51,7 +72,7 @@ def dashboard(metadata: Manifest, coordinator: Manifest, run: str) -> Manifest:
     template = copy.deepcopy(coordinator)
     pod = template["spec"]
     labels = template["metadata"]["labels"]
-    beside = {"labelSelector": {"matchLabels": {**labels}}, "topologyKey": "kubernetes.io/hostname"}
+    beside = {"labelSelector": {"matchLabels": {**labels}}, "topologyKey": HOST}
     preferred = [{"weight": 100, "podAffinityTerm": beside}]
     template["metadata"] = {"labels": {**metadata["labels"]}}
     pod["restartPolicy"] = "Always"

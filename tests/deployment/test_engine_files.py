@@ -252,6 +252,37 @@ def test_the_dashboard_of_a_cluster_reads_the_coordinators_volume_on_its_own_loo
     assert job["restartPolicy"] == "OnFailure"
 
 
+def test_coordinators_of_two_communities_write_into_one_volume(tmp_path):
+    """As in a swarm, where both are on the first node; so the first can join the books and report."""
+    scenario = write(tmp_path, ('"mid-market-rate"', '"hybrid"'))
+    options = ("--name", "town", "--runs", str(tmp_path / "runs"))
+    done = CliRunner().invoke(app, ["kubernetes", str(scenario), *options], catch_exceptions=False)
+    made = [*yaml.safe_load_all(done.stdout)]
+    for manifest in made:
+        kubernetes_validate.validate(manifest, "1.34", strict=True)
+    named = {(each["kind"], each["metadata"]["name"]): each for each in made}
+    assert ("PersistentVolumeClaim", "town-coordinator2") not in named
+    for name in ("coordinator", "coordinator2"):
+        template = named["Job", f"town-{name}"]["spec"]["template"]
+        volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+        assert volumes["data"]["persistentVolumeClaim"]["claimName"] == "town-coordinator"
+        assert volumes["handout"]["secret"]["secretName"] == f"town-{name}"
+        (term,) = template["spec"]["affinity"]["podAffinity"][
+            "requiredDuringSchedulingIgnoredDuringExecution"
+        ]
+        (either,) = term["labelSelector"]["matchExpressions"]
+        assert either["values"] == ["coordinator", "coordinator2"]
+        # Each fits the rule itself: else none could be placed first.
+        labels = template["metadata"]["labels"]
+        assert labels[either["key"]] in either["values"]
+        assert term["labelSelector"]["matchLabels"].items() <= labels.items()
+        assert either["key"] not in term["labelSelector"]["matchLabels"]
+    dashboard = named["Deployment", "town-dashboard"]["spec"]["template"]["spec"]
+    assert "requiredDuringSchedulingIgnoredDuringExecution" not in dashboard["affinity"]["podAffinity"]
+    for member in ("house", "school"):
+        assert ("PersistentVolumeClaim", f"town-prosumer-{member}") in named
+
+
 def test_agents_reach_the_server_only(tmp_path):
     policies = {
         each["metadata"]["name"]: each["spec"]

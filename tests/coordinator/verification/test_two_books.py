@@ -13,6 +13,8 @@ import pytest
 
 from coordinator.indicators.command import write_indicators
 from coordinator.verification.command import verification
+from runtime.cli.report import report
+from runtime.errors import InputError
 from runtime.grid_terms import GridTerms
 from runtime.messagelog.reader import log_paths
 from runtime.messagelog.verify import check_logs
@@ -233,3 +235,18 @@ def test_the_books_are_joined_and_the_results_show_both_communities(run: RunDire
     assert set(first) <= set(indicators["definitions"])
     result = write_results(run.path, figures=False)
     assert "exchanges.csv" in result["files"]
+
+
+def test_books_that_were_kept_elsewhere_are_asked_for_and_taken(run: RunDirectory, tmp_path: Path) -> None:
+    run.coordinator_record.unlink()
+    record, elsewhere = run.community_record(SECOND_COORDINATOR), RunDirectory(tmp_path / "volume")
+    there = elsewhere.community_record(SECOND_COORDINATOR)
+    there.parent.mkdir(parents=True)
+    record.rename(there)
+    before = {each.name for each in run.path.iterdir()}
+    with pytest.raises(InputError, match=rf"{record}: missing.*`peerwatt report {run.path} --collect DIR`"):
+        report(str(run.path), as_json=True, figures=False, every=False, collected=None)
+    assert {each.name for each in run.path.iterdir()} == before
+    report(str(run.path), as_json=True, figures=False, every=False, collected=[elsewhere.path])
+    assert record.read_bytes() == there.read_bytes()
+    assert run.ledger_csv.is_file()
