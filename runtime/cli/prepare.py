@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runtime.deployment.deployment import Deployment
     from runtime.deployment.placement import Placement
     from runtime.rundir import RunDirectory
-    from runtime.scenario.resolve import ResolvedScenario
+    from runtime.scenario.resolved import ResolvedScenario
 
 
 def prepare(
@@ -76,8 +76,9 @@ def prepare_run(
     from runtime.deployment.address import DOMAIN, Address
     from runtime.deployment.deployment import Deployment
     from runtime.rundir import RunDirectory
-    from runtime.scenario.resolve import resolve, write_configs
+    from runtime.scenario.resolve import resolve
     from runtime.scenario.summary import notices
+    from runtime.scenario.write import write_configs
     from runtime.xmpp.accounts import check_domain
 
     domain = domain or DOMAIN

@@ -47,13 +47,14 @@ def run(
     accounts: Annotated[Path | None, typer.Option(help=ACCOUNTS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Run a community: XMPP server, coordinator, one process a prosumer, meters; then settle and report."""
+    """Run a community: XMPP server, coordinator, a process for each member, meters; then settle and report."""
     from runtime.cli.fleet_run import run_to_results
     from runtime.fleet.packing import check_members_per_process, keep_packing
     from runtime.messagelog.server_record import RECORD_FILE
     from runtime.rundir import RunDirectory
-    from runtime.scenario.resolve import resolve, write_configs
+    from runtime.scenario.resolve import resolve
     from runtime.scenario.summary import notices
+    from runtime.scenario.write import write_configs
 
     check_members_per_process(members_per_process)
     server = chosen_server(xmpp, accounts, server_record=server_record, nodes=xmpp_nodes)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runtime.deployment.address import Address
     from runtime.fleet.servers import OwnServerKind
     from runtime.rundir import RunDirectory
-    from runtime.scenario.resolve import ResolvedScenario
+    from runtime.scenario.resolved import ResolvedScenario
 
 XMPP_HELP = (
     "XMPP server: embedded, prosody or ejabberd (installed, here in a private directory), or HOST[:PORT] of "

@@ -11,7 +11,7 @@ from runtime.devices import Battery
 from runtime.errors import InputError
 from runtime.mechanisms import check_mechanism, load_mechanism, mechanism_names
 from runtime.scenario.model import Mechanism, Member
-from runtime.scenario.resolve import MemberSeries, ResolvedScenario
+from runtime.scenario.resolved import MemberSeries, ResolvedScenario
 
 T = TypeVar("T")
 

@@ -20,7 +20,8 @@ from runtime.errors import InputError
 from runtime.files import write_text_atomically
 from runtime.fleet.servers import ServerKind, keep_server
 from runtime.rundir import RunDirectory
-from runtime.scenario.resolve import ResolvedScenario, write_configs
+from runtime.scenario.resolved import ResolvedScenario
+from runtime.scenario.write import write_configs
 
 OnNews = Callable[[str, str, dict[str, Any]], None]
 """Told the key of a case, the phase of its fleet, and detail; ``done`` and ``failed`` come last."""

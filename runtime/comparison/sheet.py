@@ -12,7 +12,7 @@ from runtime.comparison.runs import Outcome
 from runtime.mechanisms import load_mechanism
 from runtime.results.reading import read_indicators, read_records
 from runtime.results.summary import notices
-from runtime.scenario.resolve import ResolvedScenario
+from runtime.scenario.resolved import ResolvedScenario
 
 Number = float | int | None
 

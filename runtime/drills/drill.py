@@ -23,7 +23,8 @@ from runtime.errors import PeerwattError
 from runtime.fleet.resume import check_resumable
 from runtime.fleet.servers import ServerKind, keep_server
 from runtime.rundir import COORDINATORS, RunDirectory
-from runtime.scenario.resolve import ResolvedScenario, write_configs
+from runtime.scenario.resolved import ResolvedScenario
+from runtime.scenario.write import write_configs
 from runtime.wording import counted
 
 UNDISTURBED = "undisturbed"

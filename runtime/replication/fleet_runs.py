@@ -11,7 +11,8 @@ from runtime.configuration import Setting
 from runtime.replication.table import Figures
 from runtime.results.reading import read_indicators, read_records
 from runtime.rundir import RunDirectory
-from runtime.scenario.resolve import ResolvedScenario, write_configs
+from runtime.scenario.resolved import ResolvedScenario
+from runtime.scenario.write import write_configs
 
 RUN_SETTINGS: tuple[Setting, ...] = ("pv-only", "pv-battery-rule", "pv-battery-optimised", "community")
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.devices import Battery
-from runtime.scenario.resolve import ResolvedScenario, resolve
+from runtime.scenario.resolve import resolve
+from runtime.scenario.resolved import ResolvedScenario
 
 FloatArray = NDArray[np.float64]
 

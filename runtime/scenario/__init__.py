@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from runtime.scenario.load import load_scenario
-from runtime.scenario.resolve import ResolvedScenario, resolve, write_configs
+from runtime.scenario.resolve import resolve
+from runtime.scenario.resolved import ResolvedScenario
+from runtime.scenario.write import write_configs
 
 __all__ = ["ResolvedScenario", "load_scenario", "resolve", "write_configs"]

@@ -13,7 +13,7 @@ from runtime.conventions import FloatArray
 from runtime.devices import PvArray
 from runtime.horizon import Horizon
 from runtime.scenario.grid import DEFAULT_EXCESS_PRICE_EUR_PER_KWH
-from runtime.scenario.resolve import MemberSeries, ResolvedScenario
+from runtime.scenario.resolved import MemberSeries, ResolvedScenario
 
 
 def notices(resolved: ResolvedScenario) -> list[str]:

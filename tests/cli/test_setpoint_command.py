@@ -16,7 +16,7 @@ from runtime.cli.setpoint_process import AttachedController, ControllerFiles
 from runtime.errors import InputError
 from runtime.rundir import RunDirectory
 from runtime.scenario import resolve
-from runtime.scenario.resolve import write_configs
+from runtime.scenario.write import write_configs
 from runtime.setpoints import SetpointTable
 from tests.scenario.scenarios import write
 

@@ -17,7 +17,7 @@ from runtime.comparison.cases import (
 )
 from runtime.errors import InputError
 from runtime.scenario import resolve
-from runtime.scenario.resolve import ResolvedScenario
+from runtime.scenario.resolved import ResolvedScenario
 from tests.scenario.scenarios import write
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from runtime.drills.drill import Drill, run_worker
 from runtime.drills.faults import FAULTS
 from runtime.rundir import RunDirectory
-from runtime.scenario.resolve import resolve, write_configs
+from runtime.scenario.resolve import resolve
+from runtime.scenario.write import write_configs
 from tests.end_to_end.fleets import call
 
 COMMUNITY = Path(__file__).parents[2] / "runtime" / "drills" / "community.toml"

@@ -13,7 +13,8 @@ from runtime.messagelog.server_record import RECORD_FILE
 from runtime.results import write_results
 from runtime.results.indicators import compute_indicators
 from runtime.rundir import RunDirectory
-from runtime.scenario.resolve import resolve, write_configs
+from runtime.scenario.resolve import resolve
+from runtime.scenario.write import write_configs
 
 SCENARIO = """
 seed = 3

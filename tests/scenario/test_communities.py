@@ -13,7 +13,8 @@ from runtime.communities import parted
 from runtime.errors import InputError
 from runtime.rundir import COORDINATOR, SECOND_COORDINATOR, RunDirectory
 from runtime.scenario.load import BUILTIN
-from runtime.scenario.resolve import resolve, write_configs
+from runtime.scenario.resolve import resolve
+from runtime.scenario.write import write_configs
 
 
 def hybrid(folder: Path, communities: dict[str, str] | None = None, mechanism: str = "hybrid") -> Path:

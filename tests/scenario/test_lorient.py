@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runtime.scenario import resolve
-from runtime.scenario.resolve import ResolvedScenario
+from runtime.scenario.resolved import ResolvedScenario
 
 DATA = Path(os.environ.get("PEERWATT_LORIENT", Path(__file__).parents[2].parent / "shared" / "lorient"))
 
