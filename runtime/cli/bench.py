@@ -11,7 +11,9 @@ from runtime.cli.bench_plan import plan
 from runtime.cli.bench_servers import servers
 from runtime.cli.bench_soak import soak
 
-app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure on this machine: fleets, days on end, servers, meters, plans, logs.", no_args_is_help=True
+)
 
 
 @app.callback()

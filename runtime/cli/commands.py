@@ -43,36 +43,46 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command()(run)
-app.command()(resume)
-app.command()(new)
-app.command()(check)
-app.command("import")(import_series)
-app.command()(messages)
-app.command()(verify)
-app.command()(dashboard)
-app.command()(top)
-app.command()(inspect)
-app.add_typer(meter, name="meter")
-app.add_typer(setpoint, name="setpoint")
-app.command()(compare)
-app.add_typer(dataset, name="dataset")
-app.command()(report)
-app.command()(replicate)
-app.command()(explain)
-app.command()(why)
-app.command()(replay)
-app.command()(forecast)
-app.command()(plan)
-app.command()(drill)
-app.command()(compose)
-app.command()(kubernetes)
-app.command()(prepare)
-app.command()(invite)
-app.command()(join)
-app.add_typer(secrets, name="secrets")
-app.add_typer(xmpp, name="xmpp")
-app.add_typer(bench, name="bench")
+# In the order of `peerwatt --help`, which shows one box for each of these headings.
+RUN, CHOOSE, LOOK, METERS, DEPLOY, TEST = (
+    "Run your community",
+    "Compare and choose",
+    "Look into a run",
+    "Meters and batteries",
+    "Deploy on several machines",
+    "Test and measure",
+)
+
+app.command(rich_help_panel=RUN)(new)
+app.command(rich_help_panel=RUN)(check)
+app.command("import", rich_help_panel=RUN)(import_series)
+app.command(rich_help_panel=RUN)(run)
+app.command(rich_help_panel=RUN)(resume)
+app.command(rich_help_panel=RUN)(report)
+app.command(rich_help_panel=CHOOSE)(compare)
+app.add_typer(dataset, name="dataset", rich_help_panel=CHOOSE)
+app.command(rich_help_panel=CHOOSE)(replicate)
+app.command(rich_help_panel=CHOOSE)(plan)
+app.command(rich_help_panel=CHOOSE)(forecast)
+app.command(rich_help_panel=LOOK)(dashboard)
+app.command(rich_help_panel=LOOK)(top)
+app.command(rich_help_panel=LOOK)(messages)
+app.command(rich_help_panel=LOOK)(verify)
+app.command(rich_help_panel=LOOK)(why)
+app.command(rich_help_panel=LOOK)(explain)
+app.command(rich_help_panel=LOOK)(replay)
+app.command(rich_help_panel=LOOK)(inspect)
+app.add_typer(meter, name="meter", rich_help_panel=METERS)
+app.add_typer(setpoint, name="setpoint", rich_help_panel=METERS)
+app.command(rich_help_panel=DEPLOY)(compose)
+app.command(rich_help_panel=DEPLOY)(kubernetes)
+app.command(rich_help_panel=DEPLOY)(prepare)
+app.command(rich_help_panel=DEPLOY)(invite)
+app.command(rich_help_panel=DEPLOY)(join)
+app.add_typer(secrets, name="secrets", rich_help_panel=DEPLOY)
+app.add_typer(xmpp, name="xmpp", rich_help_panel=DEPLOY)
+app.command(rich_help_panel=TEST)(drill)
+app.add_typer(bench, name="bench", rich_help_panel=TEST)
 
 
 def _print_version(asked: bool) -> None:
@@ -88,10 +98,13 @@ def common(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Peer-to-peer energy communities as a fleet of agents that trade over XMPP."""
+    """Peer-to-peer energy communities as a fleet of agents that trade over XMPP.
+
+    Start with `peerwatt run`, which runs the built-in community; then `peerwatt new` for your own.
+    """
 
 
-@app.command()
+@app.command(rich_help_panel=TEST)
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as version_of

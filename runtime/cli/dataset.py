@@ -13,7 +13,10 @@ from runtime.wording import counted
 
 MOST_SHOWN = 8
 
-app = typer.Typer(help="Seeded communities by place, season, size and tariff.", no_args_is_help=True)
+app = typer.Typer(
+    help="Write, or check, a set of invented communities: by place, season, size and tariff.",
+    no_args_is_help=True,
+)
 
 
 @app.command()

@@ -43,7 +43,10 @@ def run_to_results(directory: RunDirectory, *, figures: bool, as_json: bool, res
         return
     print_summary(result)
     path = directory.path
-    typer.echo(f"\n{counted(len(result['files']), 'file')} in {path}; its messages: peerwatt messages {path}")
+    bills = "bills.html first, " if "bills.html" in result["files"] else ""
+    drawn = "pictures in figures/" if figures else "no pictures"
+    typer.echo(f"\nResults: {counted(len(result['files']), 'file')} in {path}; {bills}{drawn}")
+    typer.echo(f"Look on: peerwatt dashboard {path}, peerwatt messages {path}, peerwatt verify {path}")
 
 
 def _load_plotting() -> None:

@@ -47,7 +47,7 @@ def run(
     accounts: Annotated[Path | None, typer.Option(help=ACCOUNTS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Run a community: XMPP server, coordinator, a process for each member, meters; then settle and report."""
+    """Run a community: XMPP server, coordinator, a process for each member, meters; settle; report."""
     from runtime.cli.fleet_run import run_to_results
     from runtime.fleet.packing import check_members_per_process, keep_packing
     from runtime.messagelog.server_record import RECORD_FILE

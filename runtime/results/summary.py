@@ -178,14 +178,16 @@ def print_summary(result: Mapping[str, Any], console: Console | None = None) -> 
             _member_table(result, console.width),
             _community_table(result),
             *([_parts_table(result["run"]["communities"])] if "communities" in result["run"] else []),
-            *([Text(f"{plans}\n")] if plans else []),
+            *([Text(plans)] if plans else []),
+            *([Text()] if result["notices"] else []),
             *map(_notice, result["notices"]),
         )
     )
 
 
 def _member_table(result: Mapping[str, Any], width: int) -> Table:
-    title = f"{result['community']}: {result['setting']}, {result['mechanism']}"
+    market = result["setting"] == "community"
+    title = f"{result['community']}: {'community market, ' + result['mechanism'] if market else result['setting']}"
     table = Table(
         title=Text(title),
         title_justify="left",

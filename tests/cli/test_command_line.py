@@ -60,6 +60,25 @@ def test_help_and_version_are_no_errors(
     assert "--member" in capsys.readouterr().out
 
 
+def test_every_command_is_under_a_heading_of_what_it_is_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "--help") == 0
+    out = capsys.readouterr().out
+    headings = [line.strip("╭╮─ ") for line in out.splitlines() if line.startswith("╭─")]
+    assert sorted(headings) == [
+        "Compare and choose",
+        "Deploy on several machines",
+        "Look into a run",
+        "Meters and batteries",
+        "Options",
+        "Run your community",
+        "Test and measure",
+    ]
+    assert out.index("│ new ") < out.index("│ run ") < out.index("│ compare ")
+    assert "Start with `peerwatt run`" in out
+
+
 @pytest.mark.parametrize(
     ("raised", "code", "said"),
     [(KeyboardInterrupt(), 130, "stopped\n"), (typer.Exit(3), 3, ""), (typer.Abort(), 1, "stopped\n")],

@@ -184,6 +184,7 @@ def test_a_saving_is_the_difference_of_the_two_figures_beside_it() -> None:
 def test_what_has_no_meaning_is_a_dash() -> None:
     coordinator, members = make_run(4, slots=24, slot_minutes=60, setting="pv-only")
     text = printed(summary(coordinator, indicators(coordinator, members)), 100)
+    assert text.startswith(f"{coordinator.community}: pv-only ")  # where nobody trades no mechanism counts
     assert "–" in next(line for line in text.splitlines() if "mean price of local trade" in line)
     assert "nan" not in text.lower()
 
