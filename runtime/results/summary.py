@@ -186,8 +186,9 @@ def print_summary(result: Mapping[str, Any], console: Console | None = None) -> 
 
 
 def _member_table(result: Mapping[str, Any], width: int) -> Table:
-    market = result["setting"] == "community"
-    title = f"{result['community']}: {'community market, ' + result['mechanism'] if market else result['setting']}"
+    setting = result["setting"]
+    ran = f"community market, {result['mechanism']}" if setting == "community" else setting
+    title = f"{result['community']}: {ran}"
     table = Table(
         title=Text(title),
         title_justify="left",
