@@ -53,6 +53,7 @@ from runtime.protocol.machine import (
     Save,
     StartTimer,
     StopTimer,
+    Tidy,
 )
 from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.rundir import check_meters_of
@@ -477,6 +478,7 @@ class MarketMachine(Machine):
         self.session += 1
         if self.session < len(self._config.sessions):
             self._begin_session()
+            self.do(Tidy())
             return
         self.phase = Phase.DONE
         record = CoordinatorRecord(

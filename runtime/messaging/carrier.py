@@ -24,6 +24,7 @@ from runtime.messagelog.writer import MessageLog
 from runtime.messaging.asked_again import AskedAgain
 from runtime.messaging.feed import COMPUTED, MALFORMED, STARTED, TIMER
 from runtime.messaging.inspected import Inspected
+from runtime.messaging.memory import give_back_soon
 from runtime.messaging.replay import Replay
 from runtime.protocol.envelope import Envelope
 from runtime.protocol.exchange import Verdict
@@ -40,6 +41,7 @@ from runtime.protocol.machine import (
     Send,
     StartTimer,
     StopTimer,
+    Tidy,
     Withdraw,
 )
 from runtime.protocol.reactions import NEVER_ANSWERED, Reactions
@@ -292,6 +294,8 @@ class MachineCarrier:
                 record.save(path)
             case Progress(phase, detail):
                 self._tell(phase, detail)
+            case Tidy():
+                give_back_soon()
             case Finish():
                 self._end(None)
             case Fail(reason):

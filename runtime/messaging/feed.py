@@ -15,6 +15,7 @@ from runtime.protocol.machine import (
     Send,
     StartTimer,
     StopTimer,
+    Tidy,
     Withdraw,
 )
 from runtime.protocol.reactions import Reactions
@@ -94,5 +95,5 @@ class LogFeed:
                     self.saved.append(effect)
                 case Finish() | Fail():
                     self.ended.append(effect)
-                case Progress():
+                case Progress() | Tidy():
                     pass

@@ -103,6 +103,11 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Tidy:
+    """Much of what the agent held is over: its process may give memory back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The agent has done its part and may leave."""
 
@@ -114,7 +119,9 @@ class Fail:
     reason: str
 
 
-Effect = Send | Withdraw | StartTimer | StopTimer | AwaitSlotEnd | Compute | Save | Progress | Finish | Fail
+Effect = (
+    Send | Withdraw | StartTimer | StopTimer | AwaitSlotEnd | Compute | Save | Progress | Tidy | Finish | Fail
+)
 
 
 class Machine(ABC):

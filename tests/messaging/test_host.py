@@ -21,6 +21,7 @@ from xmpp_servers import EmbeddedProcess
 
 from runtime.clock import SimulatedClock
 from runtime.errors import FleetError
+from runtime.messagelog.record import utc_now
 from runtime.messagelog.writer import MessageLog
 from runtime.messaging import carrier
 from runtime.messaging.connection import Connection
@@ -237,6 +238,25 @@ async def test_a_repeated_question_gets_the_same_answer_and_has_no_second_effect
     assert clerk.effects == ["sum"]
     notes = [(r["kind"], r.get("note")) for r in records(hall.path("coordinator")) if r["kind"] != "event"]
     assert notes == [("in", None), ("out", None), *[("in", "duplicate"), ("out", "resent")] * 2]
+
+
+async def test_who_leaves_says_since_when_in_its_log_and_who_crashes_does_not(hall: Hall) -> None:
+    clerk = hall.clerk()
+    path = hall.path("coordinator")
+    agent = hall.machine_agent(clerk)
+    await agent.start()
+    crash(agent, agent._log)
+    assert "left" not in [record.get("name") for record in records(path)]
+    agent = hall.machine_agent(hall.clerk())
+    await agent.start()
+    before = utc_now()
+    await agent.stop()
+    await agent.stop()
+    *_, last = records(path)
+    assert last["name"] == "left"
+    assert last["data"]["finished"] is False
+    assert before <= last["data"]["since"] <= last["at"] <= utc_now()
+    assert [record.get("name") for record in records(path)].count("left") == 1
 
 
 @pytest.mark.parametrize(
