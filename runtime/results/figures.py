@@ -185,8 +185,12 @@ def _prices(heading: str, axis: Axis, community: CommunitySeries, market: bool) 
     line(community.grid_import_price_eur_per_kwh, BLACK, "grid: import tariff", 1.4)
     line(community.grid_export_price_eur_per_kwh, BLACK, "grid: feed-in tariff", 1.4, ":")
     if market:
-        line(community.import_price_eur_per_kwh, BLUE, "agreed: for energy taken", 1.1)
-        line(community.export_price_eur_per_kwh, VERMILION, "agreed: for energy given", 1.1)
+        taken, given = community.import_price_eur_per_kwh, community.export_price_eur_per_kwh
+        if np.allclose(taken, given, rtol=0.0, atol=1e-9, equal_nan=True):
+            line(given, VERMILION, "agreed among members", 1.1)  # one would hide the other
+        else:
+            line(taken, BLUE, "agreed: for energy taken", 1.1)
+            line(given, VERMILION, "agreed: for energy given", 1.1)
         middle = (edges[:-1] + edges[1:]) / 2
         upper.plot(
             middle,

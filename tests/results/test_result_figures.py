@@ -116,3 +116,15 @@ def test_days_months_apart_are_drawn_side_by_side(tmp_path: Path) -> None:
     text = next(f for f in files if f.suffix == ".svg").read_text()
     assert "21 Jun" in text
     assert "20 Dec" in text
+
+
+@pytest.mark.parametrize(("apart", "lines"), [(0.0, 1), (0.02, 2)])
+def test_agreed_prices_that_are_one_are_one_line(tmp_path: Path, apart: float, lines: int) -> None:
+    coordinator, members = make_run(4, slots=24, slot_minutes=60)
+    for session in coordinator.sessions:
+        taken = session.agreed_import_price_eur_per_kwh
+        session.agreed_export_price_eur_per_kwh[:] = [price - apart for price in taken]
+    write_figures(tmp_path, coordinator, members)
+    text = (tmp_path / "figure-prices-and-exchange.svg").read_text()
+    assert ("agreed among members" in text) == (lines == 1)
+    assert ("agreed: for energy taken" in text) == (lines == 2)
