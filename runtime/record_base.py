@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from runtime.files import write_text_atomically
+
+Quality = Literal["metered", "estimated", "missing"]
+"""How a slot's energy was come by: read from meters, put in by the prosumer for want of a reading, or not
+delivered at all before the deadline (the coordinator then settles the agreed position)."""
 
 
 class Record(BaseModel):
