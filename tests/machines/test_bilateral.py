@@ -10,11 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.forecast.member import foresee
 from agents.prosumer import ProsumerMachine
-from coordinator.expected import expected_bills_eur
-from coordinator.optimum import coordinated_optimum
-from coordinator.session import MarketMachine, Phase
 from runtime.configuration import CoordinatorConfig, MemberConfig, Timing
 from runtime.grid_terms import GridTerms
 from runtime.preferences import TradePreferences
@@ -53,25 +49,9 @@ def calm(seed: int) -> CoordinatorRecord:
 
 def score(coordinator: CoordinatorConfig, members: list[MemberConfig]) -> tuple[float, int]:
     """Share of the achievable saving in agreed bills of the first session, and rounds; slots are not held."""
-    network = Network()
-    market = MarketMachine(coordinator, f"{COORDINATOR}@{DOMAIN}", Path("coordinator.json"))
-    network.add(market)
-    for member in members:
-        network.add(ProsumerMachine(member, f"{member.name}@{DOMAIN}", Path(f"{member.name}.json")))
-    for node in network.nodes.values():
-        network._perform(node, node.machine.start())
-    while market.phase in (Phase.JOINING, Phase.NEGOTIATING):
-        network._deliver(network.in_flight.pop(network.rng.randrange(len(network.in_flight))))
-    negotiation = market._negotiation
-    tariff = negotiation.mechanism.tariff
-    assert negotiation.clearing is not None
-    paid = expected_bills_eur(negotiation.agreed_kwh, negotiation.clearing, tariff)
-    alone = tariff.alone_costs_eur(negotiation.positions_of(0))
-    assert (paid <= alone + 1e-6).all(), "nobody is worse off than alone"
-    residual = np.array([foresee(member, 0).residual_load_kwh for member in members])
-    optimum = coordinated_optimum(residual, [member.battery for member in members], tariff)
-    reached = (alone.sum() - paid.sum()) / (alone.sum() - optimum.objective_eur)
-    return reached, negotiation.bargaining_rounds
+    outcome = negotiate(coordinator, members)
+    assert (outcome.bills_eur <= outcome.alone_eur + 1e-6).all(), "nobody is worse off than alone"
+    return outcome.score, outcome.negotiation.bargaining_rounds
 
 
 def bilateral(coordinator: CoordinatorConfig, **changes: object) -> CoordinatorConfig:

@@ -21,6 +21,7 @@ from runtime.messagelog.verify import check_logs
 from runtime.protocol.bodies import parse_body
 from runtime.protocol.community_bodies import MeteredExchange
 from runtime.protocol.envelope import Envelope
+from runtime.records import CoordinatorRecord
 from runtime.results import write_results
 from runtime.results.tables import tables, write_tables
 from runtime.rundir import COORDINATOR, COORDINATORS, SECOND_COORDINATOR, RunDirectory
@@ -42,6 +43,21 @@ def left_behind(path: Path) -> RunDirectory:
     for account, record in zip(community.coordinators, community.records, strict=True):
         record.save(directory.community_record(account))
     return directory
+
+
+def left_by(community: TwoCommunities, network: LoggedNetwork) -> CoordinatorRecord:
+    """Run a community; its joined record, which is left with all else in the network's directory."""
+    run = network.directory
+    record, members = community.run(network)
+    network.drain()
+    for log in network.logs.values():
+        log.close()
+    community.coordinator_config.save(run.coordinator_config)
+    record.save(run.coordinator_record)
+    write_tables(run.path, tables(record, members))
+    for account, own in zip(community.coordinators, community.records, strict=True):
+        own.save(run.community_record(account))
+    return record
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +98,7 @@ def test_a_session_that_each_went_through_alone_from_a_slot_on_is_proven(tmp_pat
 
     community = TwoCommunities(2, members=5, slots=6, sessions=2)
     run = RunDirectory(tmp_path / "village")
-    net = Silent(directory=run)
-    record, members = community.run(net)
-    net.drain()
-    for log in net.logs.values():
-        log.close()
-    community.coordinator_config.save(run.coordinator_config)
-    record.save(run.coordinator_record)
-    write_tables(run.path, tables(record, members))
-    for account, own in zip(community.coordinators, community.records, strict=True):
-        own.save(run.community_record(account))
+    record = left_by(community, Silent(directory=run))
     assert [len(part.exchanges) for part in record.sessions[0].communities] == [3, 3]
     assert verification(run.path)["findings"] == []
 
@@ -119,16 +126,7 @@ def test_a_slot_that_was_put_off_is_proven_whenever_it_was_settled(
 
     community = TwoCommunities(2, members=5, slots=6, sessions=1, grid=GRID)
     run = RunDirectory(tmp_path / "village")
-    net = Cut(directory=run)
-    record, members = community.run(net)
-    net.drain()
-    for log in net.logs.values():
-        log.close()
-    community.coordinator_config.save(run.coordinator_config)
-    record.save(run.coordinator_record)
-    write_tables(run.path, tables(record, members))
-    for account, own in zip(community.coordinators, community.records, strict=True):
-        own.save(run.community_record(account))
+    record = left_by(community, Cut(directory=run))
     for_good = limit_s > 1e6
     together = 4 if arrives and not for_good else 3
     session = record.sessions[0]
