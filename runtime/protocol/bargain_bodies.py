@@ -6,7 +6,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runtime.protocol.body_base import Body, Energy, Index, NetEnergies, Price, check_one_direction
+from runtime.protocol.body_base import (
+    Body,
+    Energy,
+    Index,
+    NetEnergies,
+    Price,
+    TotalEnergy,
+    check_one_direction,
+)
 
 Penalty = Annotated[float, Field(gt=0, le=1e6)]
 
@@ -68,7 +76,7 @@ class TradeProposal(Body):
     purchase_kwh: list[Energy]
     sale_kwh: list[Energy]
     price_eur_per_kwh: list[Price]
-    residual_kwh: Energy | None
+    residual_kwh: TotalEnergy | None
     green: bool
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ from runtime.protocol.body_base import (
     Index,
     NetEnergies,
     NetEnergy,
+    NetTotalEnergy,
     Price,
 )
 from runtime.protocol.community_bodies import (
@@ -141,7 +142,7 @@ class PriceStep(Body):
         below_eur_per_kwh: shape (slots,).
     """
 
-    threshold_kwh: list[NetEnergy]
+    threshold_kwh: list[NetTotalEnergy]
     above_eur_per_kwh: list[Price]
     below_eur_per_kwh: list[Price]
 

@@ -11,10 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 MAX_SLOT_ENERGY_KWH = 1e6
 """Above this an energy of one slot is taken for a unit error."""
 
+MAX_TOTAL_ENERGY_KWH = 1e10
+"""What all members together may have in a slot: ten thousand of them, each with as much as it may claim. Who
+adds up what others say has to be able to tell the sum, however absurd it is."""
+
 Energy = Annotated[float, Field(ge=0, le=MAX_SLOT_ENERGY_KWH)]
+TotalEnergy = Annotated[float, Field(ge=0, le=MAX_TOTAL_ENERGY_KWH)]
 NetEnergy = Annotated[float, Field(ge=-MAX_SLOT_ENERGY_KWH, le=MAX_SLOT_ENERGY_KWH)]
+NetTotalEnergy = Annotated[float, Field(ge=-MAX_TOTAL_ENERGY_KWH, le=MAX_TOTAL_ENERGY_KWH)]
 Price = Annotated[float, Field(ge=-1e3, le=1e3)]
 ExactEnergy = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
+ExactTotalEnergy = Annotated[Decimal, Field(ge=0, le=10_000_000_000, decimal_places=9)]
 Index = Annotated[int, Field(ge=0, le=1_000_000)]
 
 

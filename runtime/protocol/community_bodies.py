@@ -12,7 +12,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from runtime.protocol.bargain_bodies import AgreedTrade
-from runtime.protocol.body_base import Body, Energy, ExactEnergy, Index, Price
+from runtime.protocol.body_base import (
+    Body,
+    ExactEnergy,
+    ExactTotalEnergy,
+    Index,
+    Price,
+    TotalEnergy,
+)
 
 ExactPrice = Annotated[Decimal, Field(ge=-1000, le=1000, decimal_places=9)]
 """A price by which both sides name a contract."""
@@ -38,8 +45,8 @@ class CommunityStatement(Body):
     session: Index
     step: Index
     members: list[str]
-    demand_kwh: list[Energy]
-    supply_kwh: list[Energy]
+    demand_kwh: list[TotalEnergy]
+    supply_kwh: list[TotalEnergy]
     price_eur_per_kwh: list[Price] = Field(default_factory=list)
     withdrawn: list[str] = Field(default_factory=list)
     contracts: dict[str, str] = Field(default_factory=dict)
@@ -96,8 +103,8 @@ class MeteredExchange(Body):
     type: Literal["metered-exchange"] = "metered-exchange"
     session: Index
     slot: Index
-    demand_kwh: ExactEnergy
-    supply_kwh: ExactEnergy
+    demand_kwh: ExactTotalEnergy
+    supply_kwh: ExactTotalEnergy
     contracts: list[ContractAcross]
 
 
