@@ -12,6 +12,7 @@ from runtime.cli.manifests import as_yaml, check_members, emit, tell
 from runtime.cli.prepare import prepare_run
 from runtime.errors import InputError
 from runtime.scenario.load import find_scenario, load_scenario
+from runtime.wording import counted
 
 MARK = "# Written by `peerwatt kubernetes`"
 """How every file written here begins."""
@@ -48,6 +49,13 @@ def kubernetes(
             min=1, max=16, help="Nodes of an ejabberd cluster that carries the community; 1: Prosody does."
         ),
     ] = 1,
+    volumes: Annotated[
+        bool,
+        typer.Option(
+            "--volumes",
+            help="Write pods instead, by which members' volumes are read when the market is over.",
+        ),
+    ] = False,
 ) -> None:
     """Write Kubernetes manifests that run SCENARIO: jobs, XMPP server, secrets, volumes, policies.
 
@@ -55,6 +63,7 @@ def kubernetes(
     """
     from runtime.deployment.kubernetes import Cluster, manifests, server_name
     from runtime.deployment.kubernetes_nodes import server_hosts
+    from runtime.deployment.kubernetes_volumes import volume_pods
     from runtime.deployment.kubernetes_watching import FORWARDED
     from runtime.deployment.placement import placed
 
@@ -85,8 +94,14 @@ def kubernetes(
         str(FORWARDED),
     )
     documents = manifests(deployment, Cluster(prefix, image, storage_class, storage, xmpp_nodes), elsewhere)
+    if volumes:
+        documents = volume_pods(documents)
     emit(as_yaml(MARK, loaded.community.name, documents), out, MARK)
-    tell(out, f"{len(members) - len(elsewhere)} members. Start it with: {APPLY} -f {out or 'FILE'}")
+    if volumes:
+        return tell(
+            out, f"{counted(len(documents), 'volume')} to read. Start it with: {APPLY} -f {out or 'FILE'}"
+        )
+    return tell(out, f"{len(members) - len(elsewhere)} members. Start it with: {APPLY} -f {out or 'FILE'}")
 
 
 def _prefix(stem: str) -> str:
