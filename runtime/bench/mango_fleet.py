@@ -16,12 +16,13 @@ import multiprocessing
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from runtime.bench.carrying import Caller, Carried
 from runtime.bench.load import REACTIONS, Load, Said, To, meaning_of
-from runtime.bench.worker import News, give, run_worker, stop_with_parent
+from runtime.bench.worker import News, ended_at_last, give, run_worker, stop_with_parent
 from runtime.errors import InputError
 from runtime.fleet.descriptors import allow_open_files
 from runtime.fleet.packing import workers_of
@@ -122,7 +123,7 @@ def main() -> int:
     workers = [*workers_of(given.members, given.members_per_process).values()]
     gc.freeze()
     fork = multiprocessing.get_context("fork")
-    processes = []
+    processes: list[BaseProcess] = []
 
     def start(names: list[str], meters_port: int | None) -> Pipe:
         hears, tells = fork.Pipe(duplex=False)
@@ -137,24 +138,20 @@ def main() -> int:
         return int(hears.recv())
 
     try:
-        meters_port = port_of(start(given.members, None))
-        pipes = [start(names, meters_port) for names in workers]
-        ports = [port_of(hears) for hears in pipes]
-        addresses = [(port, name) for port, names in zip(ports, workers, strict=True) for name in names]
-        stop_with_parent()
-        pids = [process.pid for process in processes[1:] if process.pid is not None]
-        caller = asyncio.run(_call(load, addresses, pids))
-        give(caller.carried(len(workers)).as_dict())
+        with ended_at_last(processes):
+            meters_port = port_of(start(given.members, None))
+            pipes = [start(names, meters_port) for names in workers]
+            ports = [port_of(hears) for hears in pipes]
+            addresses = [(port, name) for port, names in zip(ports, workers, strict=True) for name in names]
+            stop_with_parent()
+            pids = [process.pid for process in processes[1:] if process.pid is not None]
+            caller = asyncio.run(_call(load, addresses, pids))
+            give(caller.carried(len(workers)).as_dict())
     except TimeoutError:
         print("mango's agents did not start or answer in time", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    finally:
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.join()
     return 0
 
 

@@ -21,7 +21,7 @@ from slixmpp import JID, ClientXMPP, Message
 
 from runtime.bench.carrying import Caller, Carried
 from runtime.bench.load import REACTIONS, Load, Said, To, meaning_of
-from runtime.bench.worker import News, give, run_worker, stop_with_parent
+from runtime.bench.worker import News, ended_at_last, give, run_worker, stop_with_parent
 from runtime.fleet.descriptors import allow_open_files
 from runtime.fleet.packing import workers_of
 from runtime.messaging.connection import Connection
@@ -172,23 +172,19 @@ def main() -> int:
         for each in (meters, *accounts)
     ]
 
+    for process in processes:
+        process.start()
     try:
-        for process in processes:
-            process.start()
-        stop_with_parent()
-        pids = [process.pid for process in processes[1:] if process.pid is not None]
-        caller = asyncio.run(_call(connection, load, given.members, reader, pids, len(processes)))
-        give(caller.carried(len(workers)).as_dict())
+        with ended_at_last(processes):
+            stop_with_parent()
+            pids = [process.pid for process in processes[1:] if process.pid is not None]
+            caller = asyncio.run(_call(connection, load, given.members, reader, pids, len(processes)))
+            give(caller.carried(len(workers)).as_dict())
     except TimeoutError:
         print("plain clients did not connect or answer in time", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    finally:
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.join()
     return 0
 
 

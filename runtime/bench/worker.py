@@ -12,7 +12,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from runtime.errors import FleetError
@@ -86,3 +88,19 @@ def stop_with_parent() -> None:
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+@contextmanager
+def ended_at_last(processes: Sequence[BaseProcess]) -> Iterator[None]:
+    """Around what forked processes are needed for: they are killed and waited for at the end of it.
+
+    Args:
+        processes: those that were started; more may be added meanwhile.
+    """
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.join()

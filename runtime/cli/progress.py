@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from runtime.rundir import SECOND_COORDINATOR, controller_account
+from runtime.shown_progress import ShownProgress
 from runtime.wording import counted
 
 SHARES_OF_SLOTS_TOLD = 4
@@ -18,29 +17,15 @@ SHARES_OF_SLOTS_TOLD = 4
 _COORDINATOR_PHASES = frozenset({"joining", "round", "agreement", "slot", "closing"})
 
 
-class FleetProgress:
+class FleetProgress(ShownProgress):
     """Shows what a fleet tells; used as a context manager around its run."""
 
     def __init__(self, quiet: bool = False) -> None:
         """Show progress on standard error, or nothing at all."""
-        self._quiet = quiet
-        self._console = Console(stderr=True, highlight=False)
-        self._live = self._console.is_terminal and not quiet
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"))
-        self._progress = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+        super().__init__(*columns, TimeElapsedColumn(), quiet=quiet)
         self._task = self._progress.add_task("starting", total=None, count="")
         self._told: str | None = None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._progress.stop()
 
     def show(self, agent: str, phase: str, detail: dict[str, Any]) -> None:
         """Show one step of a process or agent."""
@@ -116,9 +101,3 @@ class FleetProgress:
         if description != self._told:
             self._told = description
             print(description, file=sys.stderr, flush=True)
-
-    def _say(self, text: str) -> None:
-        if self._live:
-            self._progress.console.print(text, markup=False)
-        else:
-            print(text, file=sys.stderr, flush=True)
