@@ -242,6 +242,7 @@ def _pod(
             "restartPolicy": restart,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
+            "shareProcessNamespace": True,  # so that process 1 is the pause container's, which is an init
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": USER_ID,

@@ -183,6 +183,14 @@ def test_an_image_that_a_node_has_is_not_asked_from_a_registry(tmp_path):
     assert {pod["containers"][0]["imagePullPolicy"] for pod in pods} == {"IfNotPresent"}
 
 
+def test_no_process_of_a_pod_is_the_first_of_its_namespace(tmp_path):
+    # The first one is not ended by SIGTERM unless it says how: a dashboard took a pod's whole grace to go.
+    made = manifests_of(tmp_path)
+    pods = [each["spec"]["template"]["spec"] for each in made if each["kind"] in ("Job", "Deployment")]
+    assert len(pods) == len(AGENTS) + 2
+    assert all(pod["shareProcessNamespace"] for pod in pods)
+
+
 def test_manifests_hand_each_job_its_own_secrets_in_a_locked_container(tmp_path):
     made = manifests_of(tmp_path)
     named = {(each["kind"], each["metadata"]["name"]): each for each in made}
