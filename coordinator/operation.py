@@ -202,6 +202,8 @@ class Operation:
         exchange, prices = settled.exchange, settled.prices
         if counterpart is not None:
             self.exchanges.append(community_exchange(slot, exchange, self._members, prices))
+        for record in (*deliveries, *settled.entries):
+            record.model_fields_set.clear()  # which were given: a third of what a day's records take
         self.deliveries += deliveries
         self.ledger += settled.entries
         for share, delivery in zip(exchange.shares, deliveries, strict=True):
