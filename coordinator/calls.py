@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from coordinator.declared import check_declared
 from coordinator.mechanisms import Bargain, Declaration, Declare, Schedule, Signal
 from coordinator.mechanisms.base import Array, ConnectionShare
 from coordinator.negotiation import Answer, Negotiation
@@ -96,12 +97,18 @@ def call_body(
     )
 
 
-def answer_of(body: Position | DeviceDeclaration | BargainReport, slots: int) -> Answer:
+def answer_of(body: Position | DeviceDeclaration | BargainReport, slot_hours: Array) -> Answer:
     """What a member answered.
 
+    Args:
+        body: the answer.
+        slot_hours: length of the session's slots, shape (slots,) [h].
+
     Raises:
-        ProtocolError: a series that does not have a value for each slot, or a slot that there is not.
+        ProtocolError: a series that does not have a value for each slot, a slot that there is not, or a
+            device that cannot be planned for.
     """
+    slots = slot_hours.size
     _check_length(body.type, body.grid_import_kwh, slots)
     net_kwh = net_of_pair(body.grid_import_kwh, body.grid_export_kwh)
     match body:
@@ -110,6 +117,7 @@ def answer_of(body: Position | DeviceDeclaration | BargainReport, slots: int) ->
             return Answer(net_kwh, trades=trades, bargaining_rounds=body.rounds)
         case DeviceDeclaration():
             _check_length("residual_load_kwh", body.residual_load_kwh, slots)
+            check_declared(body, slot_hours)
             residual_kwh = np.array(body.residual_load_kwh)
             declaration = Declaration(residual_kwh, body.battery, body.vehicles, body.appliances)
             return Answer(net_kwh, declaration=declaration)

@@ -270,7 +270,7 @@ class MarketMachine(Machine):
             )
         if not negotiation.waits_for(member):
             raise ProtocolError(f"{member} has answered round {body.round}: its first answer counts")
-        negotiation.answer(member, answer_of(body, self._config.sessions[self.session].horizon.slots))
+        negotiation.answer(member, answer_of(body, negotiation.mechanism.tariff.slot_hours))
         if negotiation.complete:
             self._end_round()
         elif isinstance(body, BargainReport) and not self._reported:

@@ -6,6 +6,7 @@ that do not declare keep the plan they made alone. Local trade is settled at the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from coordinator.mechanisms.base import (
     Answers,
     Array,
     Clearing,
+    Declaration,
     Declare,
     Family,
     Mechanism,
@@ -26,6 +28,7 @@ from coordinator.mechanisms.base import (
 from coordinator.mechanisms.dual_price import dual_price_eur_per_kwh
 from coordinator.mechanisms.fair_prices import fair_clearing
 from runtime.devices import Appliance
+from runtime.errors import PeerwattError
 
 
 class CoordinatedParameters(Parameters):
@@ -68,6 +71,30 @@ class Coordinated(Mechanism):
         if self._alone_kwh is None:
             self._alone_kwh = answers.net_kwh.copy()
             return Declare()
+        try:
+            return self._planned(answers, answers.declarations)
+        except PeerwattError:  # whose numbers the solver cannot take, though each is one that may be
+            each = answers.declarations.items()
+            sound = {member: told for member, told in each if self._can_plan(member, answers)}
+        try:
+            return self._planned(answers, sound)
+        except PeerwattError:
+            return Agreed(round=0)
+
+    def _can_plan(self, member: int, answers: Answers) -> bool:
+        """Whether there is a plan for one member's devices with all others as they would be alone."""
+        try:
+            self._planned(answers, {member: answers.declarations[member]})
+        except PeerwattError:
+            return False
+        return True
+
+    def _planned(self, answers: Answers, declarations: Mapping[int, Declaration]) -> Agreed:
+        """The least cost of all whose devices are known, others as they would be alone.
+
+        Raises:
+            PeerwattError: there is no such plan, or none was found in time.
+        """
         # SciPy takes half a second to import: only where it is used.
         from coordinator.optimum import Store, battery_store, optimise, vehicle_store
 
@@ -75,7 +102,7 @@ class Coordinated(Mechanism):
         residual_kwh = answers.net_kwh.copy()
         stores: list[list[Store]] = [[] for _ in range(self.members)]
         appliances: list[tuple[Appliance, ...]] = [() for _ in range(self.members)]
-        for member, told in answers.declarations.items():
+        for member, told in declarations.items():
             residual_kwh[member] = told.residual_load_kwh
             batteries = [] if told.battery is None else [battery_store(told.battery, hours)]
             stores[member] = [*batteries, *(vehicle_store(vehicle, hours) for vehicle in told.vehicles)]
@@ -85,7 +112,7 @@ class Coordinated(Mechanism):
         )
         self._dual_eur_per_kwh = optimum.price_eur_per_kwh
         schedules = {}
-        for member, told in answers.declarations.items():
+        for member, told in declarations.items():
             stored_kwh = optimum.stored_kwh[member]
             drawn_kwh = [
                 np.maximum(store.drawn_kwh(stored), 0.0)
