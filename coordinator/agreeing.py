@@ -32,7 +32,8 @@ def agreements(
     agreed, clearing, tariff = negotiation.agreed, negotiation.clearing, negotiation.mechanism.tariff
     assert agreed is not None, "the negotiation has ended"
     assert clearing is not None, "what is agreed is cleared"
-    local = np.where(tariff.suspended, np.nan, clearing.local_price_eur_per_kwh)
+    local = told(np.where(tariff.suspended, np.nan, clearing.local_price_eur_per_kwh))
+    local_price_eur_per_kwh = [None if np.isnan(price) else price for price in local]
     prices = expected_prices(negotiation.agreed_kwh, clearing, tariff)
     apart = {members[index] for index in clearing.apart}
     zero = Decimal(0)
@@ -48,7 +49,7 @@ def agreements(
             position_round=negotiation.agreed_position_round(member),
             import_price_eur_per_kwh=told(own.import_price_eur_per_kwh),
             export_price_eur_per_kwh=told(own.export_price_eur_per_kwh),
-            local_price_eur_per_kwh=[None if np.isnan(price) else price for price in told(local)],
+            local_price_eur_per_kwh=local_price_eur_per_kwh,
             grid_import_kwh=imports,
             grid_export_kwh=exports,
             schedule=None if schedule is None else told_schedule(schedule),

@@ -94,12 +94,7 @@ def _joined_session(one: SessionRecord, other: SessionRecord, members: Sequence[
     one, other = without_unconfirmed(one, other)
     _check_exchanges(one, other)
     place = {name: number for number, name in enumerate(members)}
-    tariff = CommunityTariff.in_terms(
-        one.grid_import_price_eur_per_kwh,
-        one.grid_export_price_eur_per_kwh,
-        one.horizon.slot_hours,
-        one.grid,
-    )
+    tariff = CommunityTariff.of_record(one)
     both = {**one.agreed_net_kwh, **other.agreed_net_kwh}
     agreed = {name: both[name] for name in members}
     local = np.array(

@@ -27,7 +27,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from runtime.configuration import CoordinatorSession
 from runtime.grid_terms import GridTerms
+from runtime.records import SessionRecord
 
 Array = NDArray[np.float64]
 
@@ -155,6 +157,31 @@ class CommunityTariff:
             export_limit_kw=gives_kw,
             excess_price_eur_per_kwh=float(grid.excess_price_eur_per_kwh),
             demand_charge_eur_per_kw=float(grid.demand_charge_eur_per_kw),
+        )
+
+    @classmethod
+    def of_session(cls, terms: CoordinatorSession, slots: int | None = None) -> Self:
+        """That of a session as configured.
+
+        Args:
+            terms: its horizon, tariffs and grid terms.
+            slots: how many slots from its start on; None: all that it plans.
+        """
+        return cls.in_terms(
+            terms.import_price_eur_per_kwh[:slots],
+            terms.export_price_eur_per_kwh[:slots],
+            terms.horizon.slot_hours,
+            terms.grid,
+        )
+
+    @classmethod
+    def of_record(cls, session: SessionRecord) -> Self:
+        """That of a session as recorded, of the slots that were operated."""
+        return cls.in_terms(
+            session.grid_import_price_eur_per_kwh,
+            session.grid_export_price_eur_per_kwh,
+            session.horizon.slot_hours,
+            session.grid,
         )
 
     @property

@@ -145,13 +145,12 @@ class Negotiation:
         late = [name for name in self._asked if name not in self._answers]
         self.rounds.append(self._round(late))
         self._position_rounds.append(list(self._position_round))
-        index = {name: number for number, name in enumerate(self._members)}
         limits = None
         if isinstance(self.call, Signal) and self.call.wants_limits:
             limits = np.full(self._position.shape, np.nan)
             for name, answer in self._answers.items():
                 if answer.limit_price_eur_per_kwh is not None:
-                    limits[index[name]] = answer.limit_price_eur_per_kwh
+                    limits[self._index[name]] = answer.limit_price_eur_per_kwh
         contracts: tuple[Contract, ...] = ()
         if isinstance(self.call, Bargain):
             reports: dict[str, list[ReportedTrade]] = {}
@@ -168,12 +167,12 @@ class Negotiation:
             net_kwh=self._position.copy(),
             limit_price_eur_per_kwh=limits,
             declarations={
-                index[name]: answer.declaration
+                self._index[name]: answer.declaration
                 for name, answer in self._answers.items()
                 if answer.declaration is not None
             },
             contracts=contracts,
-            late=frozenset(index[name] for name in late),
+            late=frozenset(self._index[name] for name in late),
         )
 
     def follow(self, response: Call | Agreed) -> None:
@@ -244,19 +243,19 @@ class Negotiation:
 
     def agreed_position_kwh(self, member: str) -> Array:
         """A member's agreed net position, import > 0, shape (slots,)."""
-        position_kwh: Array = self.agreed_kwh[self._members.index(member)]
+        position_kwh: Array = self.agreed_kwh[self._index[member]]
         return position_kwh
 
     def agreed_position_round(self, member: str) -> int:
         """The round in which the member gave its agreed position."""
         number = 0 if member in self.opted_out else self._ended().round
-        return self._position_rounds[number][self._members.index(member)]
+        return self._position_rounds[number][self._index[member]]
 
     def schedule(self, member: str) -> Schedule | None:
         """What the coordinator planned for a member's devices; None where the member's own plan counts."""
         if member in self.opted_out:
             return None
-        return self._ended().schedules.get(self._members.index(member))
+        return self._ended().schedules.get(self._index[member])
 
     def _ended(self) -> Agreed:
         if self.agreed is None:

@@ -54,12 +54,7 @@ def operated_record(record: SessionRecord, session: CoordinatorSession) -> Sessi
     def first(values: list[T]) -> list[T]:
         return values[:slots]
 
-    tariff = CommunityTariff.in_terms(
-        session.import_price_eur_per_kwh[:slots],
-        session.export_price_eur_per_kwh[:slots],
-        session.horizon.slot_hours,
-        session.grid,
-    )
+    tariff = CommunityTariff.of_session(session, slots)
     intensity = record.co2_intensity_g_per_kwh
     return record.model_copy(
         update={

@@ -217,13 +217,7 @@ class MarketMachine(Machine):
 
     def _begin_session(self) -> None:
         session = self._config.sessions[self.session]
-        tariff = CommunityTariff.in_terms(
-            session.import_price_eur_per_kwh,
-            session.export_price_eur_per_kwh,
-            session.horizon.slot_hours,
-            session.grid,
-        )
-        mechanism = self._new_mechanism(tariff, len(self._members))
+        mechanism = self._new_mechanism(CommunityTariff.of_session(session), len(self._members))
         beside = self._beside
         self._negotiation = Negotiation(mechanism, self._members, concluded_by_others=beside is not None)
         self._reported = False

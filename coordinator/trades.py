@@ -74,8 +74,9 @@ def matched_contracts(
             else:
                 claims[member, trade.partner] = trade
     contracts = []
-    for place, first in enumerate(members):
-        for second in members[place + 1 :]:
+    for here, first in enumerate(members):
+        for there in range(here + 1, len(members)):
+            second = members[there]
             one, other = claims.get((first, second)), claims.get((second, first))
             if one is None and other is None:
                 continue
@@ -85,7 +86,6 @@ def matched_contracts(
                     f"{first} and {second} report no trade alike, or none that may be, in "
                     f"{counted(refused, 'slot')}"
                 )
-            here, there = members.index(first), members.index(second)
             for seller, buyer, taken in ((there, here, energy > 0), (here, there, energy < 0)):
                 if taken.any():
                     amount = np.where(taken, np.abs(energy), 0.0)

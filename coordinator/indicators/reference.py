@@ -25,16 +25,6 @@ class Reference:
     bound_eur: float
 
 
-def tariff_of(session: SessionRecord) -> CommunityTariff:
-    """What the community paid the grid in a session, as recorded."""
-    return CommunityTariff.in_terms(
-        session.grid_import_price_eur_per_kwh,
-        session.grid_export_price_eur_per_kwh,
-        session.horizon.slot_hours,
-        session.grid,
-    )
-
-
 def reference_optimum(
     names: Sequence[str],
     session: SessionRecord,
@@ -61,7 +51,7 @@ def reference_optimum(
     # loads SciPy, which a run without sessions does not need
     from coordinator.optimum import OptimumTimeoutError, Store, battery_store, optimise, vehicle_store
 
-    tariff = tariff_of(session)
+    tariff = CommunityTariff.of_record(session)
     residual: list[NDArray[np.float64]] = []
     stores: list[list[Store]] = []
     appliances: list[tuple[Appliance, ...]] = []

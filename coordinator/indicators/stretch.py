@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coordinator.costs import CommunityTariff
 from coordinator.expected import bills_without_trade_eur
 from coordinator.indicators.measures import Array
-from coordinator.indicators.reference import Reference, tariff_of
+from coordinator.indicators.reference import Reference
 from coordinator.indicators.traffic import Traffic
 from runtime.errors import InputError
 from runtime.records import Bill, LedgerEntry, MemberRecord, MemberSessionRecord, SessionRecord
@@ -97,7 +98,7 @@ def stretch_of(
     """
     net, quality, slots = _deliveries(names, session)
     own = {name: found for name in names if name in records and (found := session_of(records[name], session))}
-    tariff = tariff_of(session)
+    tariff = CommunityTariff.of_record(session)
     limited = bool(np.isfinite([tariff.import_limit_kwh, tariff.export_limit_kwh]).any())
 
     def arrays(field: str) -> dict[str, Array]:

@@ -139,9 +139,7 @@ def _contracts(
     told = {
         name: [reported_trade(trade, slots) for trade in report.trades] for name, report in reports.items()
     }
-    tariff = CommunityTariff.in_terms(
-        terms.import_price_eur_per_kwh, terms.export_price_eur_per_kwh, terms.horizon.slot_hours, terms.grid
-    )
+    tariff = CommunityTariff.of_session(terms)
     others = evidence.across.others
     inside = {name: [each for each in own if each.partner not in others] for name, own in told.items()}
     beyond = {name: [each for each in own if each.partner in others] for name, own in told.items()}

@@ -42,14 +42,15 @@ class Envelope:
         sender: bare JID of who says it. On receipt this is what the server authenticated.
         recipient: bare JID of who it is for.
         performative: the communicative act.
-        protocol: the interaction it belongs to (``join``, ``market``, ``operation``, ``metering``,
-            ``inspection``).
+        protocol: the interaction it belongs to (``join``, ``market``, ``bargaining``, ``communities``,
+            ``operation``, ``metering``, ``setpoint``, ``inspection``).
         conversation: the market session, or the metering relation, it belongs to (XMPP thread).
         message_id: unique per sender; effects happen once per (sender, message_id).
         in_reply_to: the ``message_id`` this answers, or None.
         expects_reply: whether the sender repeats the message until it is answered.
         reply_by: UTC instant (ISO 8601) after which an answer is too late, or None.
         body: JSON text, ASCII, at most ``MAX_BODY_BYTES``.
+        ontology: the vocabulary, with its version.
     """
 
     sender: str

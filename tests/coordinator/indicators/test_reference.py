@@ -9,8 +9,9 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from coordinator.costs import CommunityTariff
 from coordinator.indicators.command import indicators
-from coordinator.indicators.reference import reference_optimum, tariff_of
+from coordinator.indicators.reference import reference_optimum
 from coordinator.indicators.traffic import Traffic
 from runtime.devices import Appliance, Battery, ElectricVehicle
 from runtime.grid_terms import GridTerms
@@ -128,7 +129,7 @@ def test_fee_limit_and_demand_charge_are_part_of_it() -> None:
         excess_price_eur_per_kwh=Decimal("0.5"),
         demand_charge_eur_per_kw=Decimal("0.1"),
     )
-    tariff = tariff_of(session(grid))
+    tariff = CommunityTariff.of_record(session(grid))
     assert tariff.local_fee_eur_per_kwh == 0.05
     assert tariff.export_limit_kwh.tolist() == [1.0, 1.0]
     assert tariff.import_limit_kwh.tolist() == [np.inf, np.inf]
