@@ -48,7 +48,9 @@ def _app_for(arguments: list[str]) -> typer.Typer:
         return app
     from runtime.cli.messages import messages
 
-    alone = typer.Typer(name="peerwatt", add_completion=False, pretty_exceptions_enable=False)
+    alone = typer.Typer(
+        name="peerwatt", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    )
     alone.callback()(lambda: None)
     alone.command()(messages)
     return alone

@@ -41,6 +41,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # Rich's own markup would take a unit in brackets, as [s], for a style
 )
 
 # In the order of `peerwatt --help`, which shows one box for each of these headings.

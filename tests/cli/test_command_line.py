@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 import pytest
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from runtime import cli
+from runtime.cli import commands
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -76,7 +79,40 @@ def test_every_command_is_under_a_heading_of_what_it_is_for(
         "Test and measure",
     ]
     assert out.index("│ new ") < out.index("│ run ") < out.index("│ compare ")
-    assert "Start with `peerwatt run`" in out
+    assert "Start with peerwatt run" in out
+
+
+def commands_of(
+    group: TyperGroup, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands_of(command, (*path, name))
+        else:
+            assert isinstance(command, TyperCommand)
+            yield (*path, name), command
+
+
+def plain(text: str) -> str:
+    return " ".join(text.replace("`", "").replace("│", " ").split())
+
+
+def test_help_shows_every_word_with_units(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "3000")
+    group = typer.main.get_command(commands.app)
+    assert isinstance(group, TyperGroup)
+    units = 0
+    for path, command in commands_of(group):
+        assert typed(monkeypatch, *path, "--help") == 0
+        shown = plain(capsys.readouterr().out)
+        for each in command.params:
+            told = getattr(each, "help", None)
+            assert told, (path, each.name)
+            assert plain(told) in shown, (path, each.name)
+            units += "[" in told
+    assert units > 5
 
 
 @pytest.mark.parametrize(
