@@ -34,10 +34,10 @@ def moment_lines(told: State) -> Iterator[str]:
 
 
 def _market(state: State) -> Iterator[str]:
-    yield (
-        f"  {state['phase']}: session {state['session'] + 1} of {state['sessions']} of {state['community']}, "
-        f"mechanism {state['mechanism']}"
-    )
+    over = state["session"] == state["sessions"]  # no session runs any more
+    sessions = counted(state["sessions"], "session")
+    where = sessions if over else f"session {state['session'] + 1} of {state['sessions']}"
+    yield f"  {state['phase']}: {where} of {state['community']}, mechanism {state['mechanism']}"
     yield f"  members: {_names(state['members'])}" + (
         f"; not here: {_names(state['absent'])}" if state["absent"] else ""
     )

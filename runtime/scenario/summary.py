@@ -14,6 +14,7 @@ from runtime.devices import PvArray
 from runtime.horizon import Horizon
 from runtime.scenario.grid import DEFAULT_EXCESS_PRICE_EUR_PER_KWH
 from runtime.scenario.resolved import MemberSeries, ResolvedScenario
+from runtime.wording import counted
 
 
 def notices(resolved: ResolvedScenario) -> list[str]:
@@ -37,7 +38,8 @@ def notices(resolved: ResolvedScenario) -> list[str]:
                 f"to {horizon.local(horizon.slots).isoformat()}"
             )
         elif horizon.slot_minutes * horizon.slots != 1440 and not rolling:
-            found.append(f"{session}: it has {horizon.slots} slots, {_hours(horizon)} h, not 24 h")
+            long = counted(horizon.slots, "slot")
+            found.append(f"{session}: it has {long}, {_hours(horizon)} h, not 24 h")
         dear = [slot for slot in slots if slot not in higher]
         for those, reason in (
             (higher, "the feed-in tariff is above the import price"),

@@ -95,6 +95,8 @@ def test_at_the_end_all_is_done(run: RunDirectory) -> None:
         {bill["member"]: bill["amount_eur"] for bill in session["bills"]} for session in record["sessions"]
     ]
     assert told(run, "--agent", "m0")["state"]["closed_sessions"] == 2
+    words = runner.invoke(app, ["replay", str(run.path)]).stdout.splitlines()
+    assert words[1] == "  done: 2 sessions of village, mechanism mid-market-rate"
 
 
 def test_a_member_asking_its_meter(run: RunDirectory) -> None:
