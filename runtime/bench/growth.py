@@ -43,3 +43,20 @@ def steady_slope_of(x: Sequence[float], y: Sequence[float]) -> float:
     """
     points = [*zip(x, y, strict=True)]
     return median((b - a) / (until - since) for (since, a), (until, b) in combinations(points, 2))
+
+
+def without_greatest_step(y: Sequence[float]) -> list[float]:
+    """A series without the one step up that lasted and was the greatest.
+
+    A step lasts if all that follows is above all that was before, by as much as it is high: one busier day
+    needs more memory, which its process keeps and does not need again.
+
+    Args:
+        y: at least two values.
+    """
+    steps = [min(y[place:]) - max(y[:place]) for place in range(1, len(y))]
+    height = max(steps)
+    if height <= 0.0:
+        return [*y]
+    since = steps.index(height) + 1
+    return [value - height if place >= since else value for place, value in enumerate(y)]

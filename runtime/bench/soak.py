@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from runtime.bench.community import write_community
-from runtime.bench.growth import steady_slope_of
+from runtime.bench.growth import steady_slope_of, without_greatest_step
 from runtime.bench.memory import MIB, pids_of_fleet, some_of
 from runtime.bench.worker import News, give, run_worker, stop_with_parent, tell
 from runtime.configuration import CoordinatorConfig
@@ -33,11 +33,12 @@ from runtime.rundir import RunDirectory
 LOOKS = 42
 """How often memory and open files are looked at."""
 
-MEMBER_LIMIT_MIB_PER_DAY = 0.25
-"""A member's process may grow so much a day: what it keeps of messages and of days to forecast from."""
+LIMIT_MIB_PER_DAY = {"prosumer": 0.1, "meters": 0.05, "server": 0.1, "coordinator": 0.15}
+"""A process may grow so much a day in the second half, in a community of up to ``LIMITED_MEMBERS``. A member
+keeps what it recorded of each day; for the rest it is what figures differ by."""
 
-OWN_LIMIT_MIB_PER_DAY, PER_MEMBER_LIMIT_MIB_PER_DAY = 0.5, 0.05
-"""A process for all members may grow so much a day, and for each member: closed sessions, ids of messages."""
+LIMITED_MEMBERS = 20
+"""In larger communities a process for all members may grow in proportion."""
 
 TELLING_DAYS = 4.0
 """Fewer days than this tell nothing of growth: buffers and caches are still being filled."""
@@ -68,7 +69,7 @@ class Growth:
         first_mib: unique set size at first, of the process that grew most.
         half_mib: of the same half way.
         last_mib: of the same at the end.
-        mib_per_day: its steady slope over the second half: a buffer that was needed longer once is no growth.
+        mib_per_day: its steady slope over the second half; memory that one busier day needed is no growth.
         limit_mib_per_day: at most.
         files_first: open descriptors at first, most of any process.
         files_last: at the end.
@@ -239,16 +240,15 @@ def growth_in(looks: Sequence[Look], members: int) -> dict[str, Growth]:
     for kind in looks[0].uss_mib:
         days = [look.day for look in looks[half:]]
         series = [*zip(*(look.uss_mib[kind] for look in looks), strict=True)]
-        slopes = [steady_slope_of(days, each[half:]) for each in series]
+        slopes = [steady_slope_of(days, without_greatest_step(each[half:])) for each in series]
         steepest = slopes.index(max(slopes))
-        alone = kind == "prosumer"
-        shared_limit = OWN_LIMIT_MIB_PER_DAY + PER_MEMBER_LIMIT_MIB_PER_DAY * members
+        size = 1.0 if kind == "prosumer" else max(1.0, members / LIMITED_MEMBERS)
         found[kind] = Growth(
             first_mib=series[steepest][0],
             half_mib=series[steepest][half],
             last_mib=series[steepest][-1],
             mib_per_day=slopes[steepest],
-            limit_mib_per_day=MEMBER_LIMIT_MIB_PER_DAY if alone else shared_limit,
+            limit_mib_per_day=LIMIT_MIB_PER_DAY[kind] * size,
             files_first=max(looks[0].files[kind]),
             files_last=max(looks[-1].files[kind]),
         )

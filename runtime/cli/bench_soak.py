@@ -87,7 +87,10 @@ def text_of(figures: SoakFigures) -> str:
             f"{each.mib_per_day:>+9.3f}{each.limit_mib_per_day:>9.2f}"
             f"   {each.files_first} → {each.files_last}{'' if each.flat else '   GROWS'}"
         )
-    lines.append("A day: median slope over the second half; of several processes that which grows most.")
+    lines.append(
+        "A day: median slope over the second half without its one greatest step; of several processes that which "
+        "grows most."
+    )
     lines.append("\nday      " + "".join(f"{_KINDS[kind]:>18}" for kind in figures.growth))
     looks = figures.looks
     for look in looks[:: max(1, len(looks) // 14)]:

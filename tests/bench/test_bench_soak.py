@@ -10,7 +10,8 @@ from decimal import Decimal
 import pytest
 
 from runtime.bench.community import write_community
-from runtime.bench.soak import Growth, Look, SoakFigures, growth_in, imbalance_in
+from runtime.bench.growth import without_greatest_step
+from runtime.bench.soak import LIMIT_MIB_PER_DAY, Growth, Look, SoakFigures, growth_in, imbalance_in
 from runtime.cli.bench_soak import text_of
 from runtime.configuration import CoordinatorConfig
 from runtime.rundir import RunDirectory
@@ -109,8 +110,48 @@ def test_growth_is_that_of_the_second_half_of_the_process_that_grows_most():
 def test_a_buffer_that_was_needed_longer_once_is_no_growth():
     found = growth_in(looks_of(lambda place: 20 if place < 22 else 28), 2)["prosumer"]
     assert (found.mib_per_day, found.flat) == (pytest.approx(0), True)
-    stairs = growth_in(looks_of(lambda place: 20 + 2 * (place // 4)), 2)["prosumer"]
-    assert (stairs.mib_per_day, stairs.flat) == (pytest.approx(2, rel=0.15), False)
+    once = growth_in(looks_of(lambda place: 20 if place < 25 else 20.7), 2)["prosumer"]  # in the middle
+    assert (once.mib_per_day, once.flat) == (pytest.approx(0), True)
+    stairs = growth_in(looks_of(lambda place: 20 + 0.2 * (place // 4)), 2)["prosumer"]  # at each day's end
+    assert (stairs.mib_per_day, stairs.flat) == (pytest.approx(0.175, rel=0.1), False)
+
+
+@pytest.mark.parametrize(
+    ("series", "left"),
+    [
+        ([1, 1, 3, 3], [1, 1, 1, 1]),
+        ([1, 2, 4, 5], [1, 2, 2, 3]),
+        ([1, 3, 1, 1], [1, 3, 1, 1]),  # does not last
+        ([4, 3, 2], [4, 3, 2]),
+        ([1, 2, 0, 3, 9, 8], [1, 2, 0, 3, 4, 3]),  # from the highest before to the lowest after
+        ([2, 2], [2, 2]),
+    ],
+)
+def test_the_one_greatest_step_up_that_lasts_is_taken_out(series, left):
+    assert without_greatest_step(series) == left
+
+
+@pytest.mark.parametrize(("members", "shared"), [(2, 1.0), (20, 1.0), (100, 5.0)])
+def test_each_kind_has_its_limit_and_one_for_all_members_grows_with_them(members, shared):
+    kinds = [*LIMIT_MIB_PER_DAY]
+    assert kinds == ["prosumer", "meters", "server", "coordinator"]
+
+    def look_at(place, mib_per_day):
+        return Look(
+            place / 4,
+            0.0,
+            {kind: [20.0 + mib_per_day[kind] * place / 4] for kind in kinds},
+            {kind: [10] for kind in kinds},
+        )
+
+    limits = {
+        kind: limit * (1.0 if kind == "prosumer" else shared) for kind, limit in LIMIT_MIB_PER_DAY.items()
+    }
+    for share, flat in ((0.97, True), (1.03, False)):
+        slopes = {kind: share * limit for kind, limit in limits.items()}
+        found = growth_in([look_at(place, slopes) for place in range(33)], members)
+        assert {kind: each.limit_mib_per_day for kind, each in found.items()} == pytest.approx(limits)
+        assert {each.flat for each in found.values()} == {flat}
 
 
 def test_open_files_that_grow_are_growth():
