@@ -88,8 +88,8 @@ def text_of(figures: SoakFigures) -> str:
             f"   {each.files_first} → {each.files_last}{'' if each.flat else '   GROWS'}"
         )
     lines.append(
-        "A day: median slope over the second half without its one greatest step; of several processes that which "
-        "grows most."
+        "A day: median slope over the second half, without the one greatest step, as a busier day may need;\n"
+        "of several processes that which grows most."
     )
     lines.append("\nday      " + "".join(f"{_KINDS[kind]:>18}" for kind in figures.growth))
     looks = figures.looks
