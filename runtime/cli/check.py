@@ -14,7 +14,9 @@ from runtime.wording import counted
 
 
 def check(
-    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a built-in one.")],
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a built-in one.")
+    ],
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder with the data that the scenario reads.")
     ] = None,

@@ -38,6 +38,7 @@ def compare(
     scenario: Annotated[
         str | None,
         typer.Argument(
+            metavar="SCENARIO",
             help="A scenario file, or the name of a built-in one: example (the default), lorient.",
             show_default=False,
         ),

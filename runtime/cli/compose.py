@@ -205,7 +205,7 @@ def source_tree(given: Path | None) -> Path:
 
 def compose(
     scenario: Annotated[
-        str, typer.Argument(help="A scenario file, or the name of a built-in one.")
+        str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a built-in one.")
     ] = "example",
     out: Annotated[Path | None, typer.Option(help="Where to write the file (standard output).")] = None,
     runs: Annotated[Path, typer.Option(help="Folder on this machine that keeps the results.")] = Path("runs"),

@@ -21,7 +21,9 @@ app = typer.Typer(
 
 @app.command()
 def make(
-    folder: Annotated[Path, typer.Argument(help="A new folder; one that is there is never written over.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A new folder; one that is there is never written over.")
+    ],
     places: Annotated[
         str | None, typer.Option(help="Some of lorient, seville, munich, lulea; without it, all.")
     ] = None,
@@ -78,7 +80,9 @@ def make(
 
 @app.command()
 def check(
-    folder: Annotated[Path, typer.Argument(help="A folder made by `peerwatt dataset make`.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A folder made by `peerwatt dataset make`.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Check a set: every file unchanged, none added, every scenario ready to run."""

@@ -21,7 +21,8 @@ def drill(
     scenario: Annotated[
         str | None,
         typer.Argument(
-            help="A scenario file, or the name of a built-in one; without it, four members for a morning."
+            metavar="SCENARIO",
+            help="A scenario file, or the name of a built-in one; without it, four members for a morning.",
         ),
     ] = None,
     faults: Annotated[

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 
 def explain(
-    run: Annotated[str, typer.Argument(help="Directory of a finished run, or its name under ./runs.")],
-    member: Annotated[str, typer.Argument(help="Name of the member.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A finished run's folder, or its name under ./runs.")
+    ],
+    member: Annotated[str, typer.Argument(metavar="MEMBER", help="Name of the member.")],
     slot: Annotated[
-        str | None, typer.Argument(help="Local start of a slot, as 18:45, or its number; without it all.")
+        str | None,
+        typer.Argument(
+            metavar="SLOT", help="Local start of a slot, as 18:45, or its number; without it all."
+        ),
     ] = None,
     session: Annotated[int, typer.Option("--session", help="Session, from 1 on.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the reasons as JSON.")] = False,

@@ -14,7 +14,9 @@ from runtime.horizon import Horizon
 
 
 def forecast(
-    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a built-in one.")],
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a built-in one.")
+    ],
     member: Annotated[str, typer.Option("--member", help="Name of the member.")],
     method: Annotated[
         str | None,

@@ -26,7 +26,7 @@ MAX_NAME_CHARACTERS = 12
 
 def kubernetes(
     scenario: Annotated[
-        str, typer.Argument(help="A scenario file, or the name of a built-in one.")
+        str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a built-in one.")
     ] = "example",
     out: Annotated[Path | None, typer.Option(help="Where to write the file (standard output).")] = None,
     name: Annotated[str | None, typer.Option(help="Prefix of all names (the scenario's).")] = None,

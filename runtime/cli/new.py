@@ -15,7 +15,7 @@ TEMPLATE = BUILTIN.with_name("template.toml")
 
 
 def new(
-    file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("community.toml"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path("community.toml"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
 ) -> None:
     """Write a commented scenario that runs as it is and is easy to change."""

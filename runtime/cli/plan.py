@@ -29,7 +29,9 @@ Model = TypeVar("Model", BatteryAgeing, Preference)
 
 
 def plan(
-    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a built-in one.")],
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a built-in one.")
+    ],
     member: Annotated[str, typer.Option("--member", help="Name of the member.")],
     session: Annotated[int, typer.Option(min=1, help="Which session.")] = 1,
     front: Annotated[

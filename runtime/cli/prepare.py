@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def prepare(
-    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a built-in one.")],
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a built-in one.")
+    ],
     run: Annotated[Path, typer.Option(help="Directory of the run.")],
     domain: Annotated[
         str | None, typer.Option(help="XMPP domain of all accounts (peerwatt.internal).")

@@ -14,7 +14,9 @@ from runtime.wording import counted
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="Directory of a finished run, or its name under ./runs.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A finished run's folder, or its name under ./runs.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     figures: Annotated[
         bool, typer.Option("--figures/--no-figures", help="Draw the figures, or leave them as they are.")

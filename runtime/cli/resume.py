@@ -11,7 +11,7 @@ from runtime.cli.server_choice import check_server_again
 
 
 def resume(
-    run: Annotated[str, typer.Argument(help="Directory of a run, or its name under ./runs.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under ./runs.")],
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the figures.")] = True,
     xmpp: Annotated[
         str | None,

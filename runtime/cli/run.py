@@ -13,7 +13,10 @@ from runtime.errors import InputError
 
 def run(
     scenario: Annotated[
-        str, typer.Argument(help="A scenario file, or the name of a built-in one: example, lorient.")
+        str,
+        typer.Argument(
+            metavar="SCENARIO", help="A scenario file, or the name of a built-in one: example, lorient."
+        ),
     ] = "example",
     data: Annotated[Path | None, typer.Option(help="Folder with the data that the scenario reads.")] = None,
     setting: Annotated[

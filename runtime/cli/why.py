@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 def why(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under ./runs.")],
-    member: Annotated[str, typer.Argument(help="Name of the member.")],
-    slot: Annotated[str, typer.Argument(help="Local start of the slot, as 18:45, or its number.")],
+    member: Annotated[str, typer.Argument(metavar="MEMBER", help="Name of the member.")],
+    slot: Annotated[
+        str, typer.Argument(metavar="SLOT", help="Local start of the slot, as 18:45, or its number.")
+    ],
     session: Annotated[int, typer.Option("--session", help="Session, from 1 on.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:

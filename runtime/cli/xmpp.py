@@ -13,7 +13,9 @@ app = typer.Typer(name="xmpp", help="Accounts on an XMPP server that you run.", 
 
 @app.command()
 def accounts(
-    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a built-in one.")],
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a built-in one.")
+    ],
     domain: Annotated[str, typer.Option(help="Domain of the accounts' JIDs, what follows the @.")],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("accounts.toml"),
     authority: Annotated[
@@ -51,7 +53,7 @@ def accounts(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A file of accounts.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of accounts.")],
     xmpp: Annotated[str, typer.Option(help="HOST[:PORT] of the server.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -70,7 +72,7 @@ def check(
 
 @app.command()
 def register(
-    file: Annotated[Path, typer.Argument(help="A file of accounts.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of accounts.")],
     server: Annotated[str, typer.Option(help="prosody or ejabberd.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:

@@ -112,6 +112,9 @@ def test_help_shows_every_word_with_units(
             assert told, (path, each.name)
             assert plain(told) in shown, (path, each.name)
             units += "[" in told
+            if each.param_type_name == "argument":
+                name = each.metavar or each.name or ""
+                assert name == name.upper(), (path, "as the help texts and the README write it")
     assert units > 5
 
 
