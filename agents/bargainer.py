@@ -22,7 +22,7 @@ from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.protocol.bargain_bodies import AgreedTrade, BargainCall, BargainReport, TradeProposal
 from runtime.protocol.bodies import Acknowledged, AnyBody, PriceSignal, Reason
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import BARGAINING, Envelope, Performative
 from runtime.protocol.machine import Compute, Machine, Progress, StartTimer, StopTimer, Withdraw
 from runtime.protocol.pairs import net_of_pair, pair_of_net
 
@@ -31,8 +31,6 @@ TIMER = "bargaining"
 
 COMPUTATION = "bargain"
 """What names of computations begin with."""
-
-PROTOCOL = "bargaining"
 
 
 class Bargainer:
@@ -233,7 +231,7 @@ class Bargainer:
                 f"{partner}@{self._domain}",
                 Performative.PROPOSE,
                 body,
-                protocol=PROTOCOL,
+                protocol=BARGAINING,
                 conversation=f"session-{self._number}",
                 in_reply_to=waiting.pop(0).message_id if waiting else None,
                 expects_reply=True,

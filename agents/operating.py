@@ -35,7 +35,7 @@ from runtime.protocol.bodies import (
     Reason,
     Role,
 )
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import METERING, OPERATION, Envelope, Performative
 from runtime.protocol.machine import Machine, Progress, StartTimer, StopTimer, Withdraw
 from runtime.protocol.pairs import exact_pair_of_net
 from runtime.records import Quality
@@ -119,7 +119,7 @@ class SlotOperation:
                     slot_end=session.horizon.slot_end(slot),
                     roles=own,
                 ),
-                protocol="metering",
+                protocol=METERING,
                 conversation=conversation,
                 expects_reply=True,
                 reply_within_s=seconds,
@@ -189,7 +189,7 @@ class SlotOperation:
                 quality=known.quality,
                 meters=known.meters,
             ),
-            protocol="operation",
+            protocol=OPERATION,
             conversation=f"session-{session.number}",
             expects_reply=True,
         )
@@ -206,7 +206,7 @@ class SlotOperation:
         """Tell all meters that no more readings are needed."""
         for meter in self.meters.all:
             self._machine.send(
-                meter, Performative.INFORM, MeteringEnded(), protocol="metering", conversation="metering"
+                meter, Performative.INFORM, MeteringEnded(), protocol=METERING, conversation=METERING
             )
 
     # -- meters ----------------------------------------------------------------------------------------

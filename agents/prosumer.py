@@ -41,7 +41,7 @@ from runtime.protocol.bodies import (
     Reason,
     SessionClosed,
 )
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import JOIN, Envelope, Performative
 from runtime.protocol.machine import (
     Compute,
     Fail,
@@ -97,7 +97,7 @@ class ProsumerMachine(Machine):
             self._coordinator,
             Performative.REQUEST,
             Join(member=self._config.name),
-            protocol="join",
+            protocol=JOIN,
             conversation="join",
             expects_reply=True,
         )

@@ -21,13 +21,10 @@ from runtime.protocol.bodies import (
     SetpointsEnded,
     SetpointSubscribe,
 )
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import SETPOINT, Envelope, Performative
 from runtime.protocol.machine import Machine, Progress, Withdraw
 from runtime.protocol.setpoint_bodies import power_pair
 from runtime.rundir import controller_account
-
-SETPOINT = "setpoint"
-"""Protocol of these messages, and conversation of what is not about one slot."""
 
 UNANSWERED = 2
 """So many set-points are repeated at most while the controller does not answer: earlier ones are over."""

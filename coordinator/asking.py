@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from runtime.configuration import Timing
 from runtime.protocol.bodies import AnyBody
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import OPERATION, Envelope, Performative
 from runtime.protocol.machine import Machine, Withdraw
 
 
@@ -42,8 +42,8 @@ class Asked:
             deadline_s: until when an answer is in time; the usual deadline of the protocol if None.
         """
         if deadline_s is None:
-            operation = protocol == "operation"
-            deadline_s = self._timing.delivery_deadline_s if operation else self._timing.round_deadline_s
+            is_slot = protocol == OPERATION
+            deadline_s = self._timing.delivery_deadline_s if is_slot else self._timing.round_deadline_s
         self.waiting = {
             member: self._machine.send(
                 f"{member}@{self._domain}",

@@ -39,13 +39,11 @@ from runtime.protocol.community_bodies import (
     MeteredExchange,
     RelayedTrades,
 )
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import COMMUNITIES, Envelope, Performative
 from runtime.protocol.machine import Machine, Progress, StartTimer, StopTimer, Withdraw
 
 TIMER = "counterpart"
 """Name of the deadline for what the other coordinator is to say."""
-
-PROTOCOL = "communities"
 
 _PROPOSAL_SHARE, _CONFIRMATION_SHARE = 2.0, 20.0
 """Deadlines of a slot's exchange, as multiples of that for a member's delivery, which the other may be
@@ -398,7 +396,7 @@ class Counterpart:
             self.jid,
             performative,
             body,
-            protocol=PROTOCOL,
+            protocol=COMMUNITIES,
             conversation=f"session-{self._session}",
             expects_reply=True,
         )

@@ -42,7 +42,7 @@ from runtime.protocol.bodies import (
     Position,
     Reason,
 )
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import MARKET, OPERATION, Envelope, Performative
 from runtime.protocol.machine import (
     AwaitSlotEnd,
     Compute,
@@ -235,7 +235,7 @@ class MarketMachine(Machine):
         everybody = self._members if self._beside is None else self._beside.everybody
         bodies = call_bodies(negotiation, self.session, self._members, everybody)
         deadline_s = self._round_deadline_s()
-        self._asked.ask(self.session, Performative.CFP, bodies, "market", deadline_s)
+        self._asked.ask(self.session, Performative.CFP, bodies, MARKET, deadline_s)
         self.do(StartTimer("round", deadline_s))
         self._tell("round", round=negotiation.number)  # last: members first, then who watches
 
@@ -332,7 +332,7 @@ class MarketMachine(Machine):
         assert agreed is not None, "the negotiation has ended"
         self._tell("agreement", round=agreed.round)
         bodies = agreements(self.session, negotiation, self._members, self._operation.free_kwh)
-        self._asked.ask(self.session, Performative.ACCEPT_PROPOSAL, bodies, "market")
+        self._asked.ask(self.session, Performative.ACCEPT_PROPOSAL, bodies, MARKET)
         self.do(StartTimer("agreement", self._config.timing.round_deadline_s))
 
     def _acknowledged(self, member: str, envelope: Envelope) -> None:
@@ -371,9 +371,7 @@ class MarketMachine(Machine):
             slot_start=horizon.slot_start(slot),
             slot_end=horizon.slot_end(slot),
         )
-        self._asked.ask(
-            self.session, Performative.REQUEST, dict.fromkeys(self._members, request), "operation"
-        )
+        self._asked.ask(self.session, Performative.REQUEST, dict.fromkeys(self._members, request), OPERATION)
         self.do(StartTimer("delivery", self._config.timing.delivery_deadline_s))
 
     def _take_delivery(self, member: str, envelope: Envelope, body: MeteredDelivery) -> None:
@@ -465,7 +463,7 @@ class MarketMachine(Machine):
         )
         last = self.session + 1 == len(self._config.sessions)
         bodies = closings(self.session, bills, last=last)
-        self._asked.ask(self.session, Performative.INFORM, bodies, "market")
+        self._asked.ask(self.session, Performative.INFORM, bodies, MARKET)
         self.do(StartTimer("closing", self._config.timing.round_deadline_s))
 
     def _next_session(self) -> None:

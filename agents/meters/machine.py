@@ -27,7 +27,7 @@ from runtime.protocol.bodies import (
     ReadingRequest,
     Reason,
 )
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import METERING, Envelope, Performative
 from runtime.protocol.machine import (
     Compute,
     Effect,
@@ -39,9 +39,6 @@ from runtime.protocol.machine import (
     StopTimer,
     Withdraw,
 )
-
-METERING = "metering"
-"""Protocol and conversation of what is not about one slot."""
 
 LOOK_AGAIN = "look-again"
 """Timer, and computations, that look for what became known of earlier slots."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from agents.setpoints.machine import SETPOINT, ControllerMachine
+from agents.setpoints.machine import ControllerMachine
 from agents.setpoints.moments import Moment
 from agents.setpoints.target import SetpointTarget
 from runtime.horizon import Horizon
@@ -16,7 +16,7 @@ from runtime.protocol.bodies import (
     SetpointCancel,
     SetpointSubscribe,
 )
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import SETPOINT, Envelope, Performative
 from runtime.protocol.machine import Effect, Fail, Finish, Progress, StartTimer, StopTimer, Withdraw
 from runtime.setpoints import SetpointTable
 

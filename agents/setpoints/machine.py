@@ -20,13 +20,10 @@ from agents.setpoints.writing import KEPT_MOMENT, KEPT_WRITTEN, Written, give_ba
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.protocol.bodies import Acknowledged, AnyBody, Reason, Setpoint, SetpointOutcome, SetpointsEnded
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import SETPOINT, Envelope, Performative
 from runtime.protocol.machine import AwaitSlotEnd, Compute, Finish, Machine, Progress, StartTimer, StopTimer
 from runtime.protocol.setpoint_bodies import Outcome, power_pair
 from runtime.setpoints import SetpointTable
-
-SETPOINT = "setpoint"
-"""Protocol of these messages, and conversation of what is not about one slot."""
 
 BEGIN, OVER, WATCHDOG, REST, RETRY, LEAVE = "begin", "over", "watchdog", "rest", "retry", "leave"
 """Timers: a slot to come begins; the slot is over; no next set-point came; the device may be written again;

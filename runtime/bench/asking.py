@@ -25,7 +25,7 @@ from runtime.messaging.connection import Connection
 from runtime.messaging.lean_host import LeanMachineAgent
 from runtime.messaging.lean_link import Account, tls_context
 from runtime.protocol.bodies import AnyBody, MeterAttach, MeterAttached, Reading, ReadingRequest, Reason
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import METERING, Envelope, Performative
 from runtime.protocol.machine import Effect, Machine, StartTimer, StopTimer
 
 HORIZON = Horizon(start=datetime(2024, 6, 18, tzinfo=UTC), zone="UTC", slot_minutes=1, slots=MAX_SLOTS)
@@ -118,8 +118,8 @@ class AskingMachine(Machine):
             self.meter,
             Performative.REQUEST,
             request,
-            protocol="metering",
-            conversation="metering",
+            protocol=METERING,
+            conversation=METERING,
             expects_reply=True,
         )
         self._asked_at_s[message_id] = time.perf_counter()

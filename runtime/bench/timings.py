@@ -13,10 +13,10 @@ from statistics import quantiles
 from runtime.errors import LogError
 from runtime.messagelog.reader import log_paths, read_log
 from runtime.messagelog.record import LogRecord, RecordKind, instant
-from runtime.protocol.envelope import Performative
+from runtime.protocol.envelope import METERING, OPERATION, Performative
 from runtime.rundir import COORDINATOR, RunDirectory
 
-SLOT_PROTOCOLS = frozenset({"operation", "metering"})
+SLOT_PROTOCOLS = frozenset({OPERATION, METERING})
 """Protocols of what is said about a slot."""
 
 

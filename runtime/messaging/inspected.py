@@ -15,9 +15,9 @@ from runtime.errors import ProtocolError
 from runtime.messagelog.speakers import role_of
 from runtime.messagelog.writer import MessageLog
 from runtime.protocol.bodies import Reason
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import INSPECTION, Envelope, Performative
 from runtime.protocol.exchange import Exchange
-from runtime.protocol.inspection import INSPECTED, INSPECTION_REFUSED, PROTOCOL, Status, parse_query
+from runtime.protocol.inspection import INSPECTED, INSPECTION_REFUSED, Status, parse_query
 from runtime.protocol.machine import Machine
 from runtime.protocol.reactions import NEVER_ANSWERED
 from runtime.rundir import INSPECTOR
@@ -65,7 +65,7 @@ class Inspected:
         """Answer what the inspector said; None where nothing is to be said."""
         if envelope.performative in NEVER_ANSWERED:
             return None
-        if (envelope.performative, envelope.protocol) != (Performative.QUERY_REF, PROTOCOL):
+        if (envelope.performative, envelope.protocol) != (Performative.QUERY_REF, INSPECTION):
             reason = f"an inspector may ask (query-ref) for the status, not {envelope.performative}"
             return self._refused(envelope, Performative.REFUSE, reason)
         try:

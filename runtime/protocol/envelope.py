@@ -15,6 +15,13 @@ MAX_BODY_BYTES = 200_000
 """Longer bodies are refused before sending: Prosody ends the stream above 256 kB of XML."""
 
 
+JOIN, MARKET, BARGAINING, OPERATION = "join", "market", "bargaining", "operation"
+COMMUNITIES, METERING, SETPOINT, INSPECTION = "communities", "metering", "setpoint", "inspection"
+"""The interactions that messages belong to: joining, the rounds and the close of a session, bargaining among
+members, a slot's delivery; what two coordinators, a member and its meter or its battery's controller, and an
+agent and the inspector have to say to each other."""
+
+
 class Performative(StrEnum):
     """The FIPA communicative acts the market uses."""
 
@@ -42,8 +49,7 @@ class Envelope:
         sender: bare JID of who says it. On receipt this is what the server authenticated.
         recipient: bare JID of who it is for.
         performative: the communicative act.
-        protocol: the interaction it belongs to (``join``, ``market``, ``bargaining``, ``communities``,
-            ``operation``, ``metering``, ``setpoint``, ``inspection``).
+        protocol: the interaction it belongs to, ``MARKET`` and so on.
         conversation: the market session, or the metering relation, it belongs to (XMPP thread).
         message_id: unique per sender; effects happen once per (sender, message_id).
         in_reply_to: the ``message_id`` this answers, or None.

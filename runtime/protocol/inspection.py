@@ -13,9 +13,6 @@ from pydantic import Field, ValidationError
 from runtime.errors import ProtocolError
 from runtime.protocol.body_base import Body
 
-PROTOCOL = "inspection"
-"""The interaction of these messages."""
-
 _B = TypeVar("_B", bound=Body)
 
 INSPECTED, INSPECTION_REFUSED, RECONNECTED = "inspected", "inspection-refused", "reconnected"

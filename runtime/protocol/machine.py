@@ -15,7 +15,7 @@ from typing import Any
 
 from runtime.horizon import Horizon
 from runtime.protocol.bodies import AnyBody, Reason
-from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.envelope import MARKET, Envelope, Performative
 from runtime.records import Record
 
 
@@ -174,7 +174,7 @@ class Machine(ABC):
             recipient,
             Performative.NOT_UNDERSTOOD,
             Reason(reason=reason),
-            protocol="market",
+            protocol=MARKET,
             conversation="malformed",
         )
         return self._take()

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from runtime.errors import ProtocolError
 from runtime.messaging.lean_agent import LeanAgent
 from runtime.messaging.lean_link import Account
-from runtime.protocol.envelope import Envelope, Performative
-from runtime.protocol.inspection import PROTOCOL, Status, StatusQuery, parse_status
+from runtime.protocol.envelope import INSPECTION, Envelope, Performative
+from runtime.protocol.inspection import Status, StatusQuery, parse_status
 
 ASK_AGAIN_AFTER_S = 60.0
 """An agent that does not answer is not asked again for so long: its server keeps what it was asked."""
@@ -117,8 +117,8 @@ class Inspector(LeanAgent):
                 sender=self.bare_jid,
                 recipient=f"{agent}@{self.account.domain}",
                 performative=Performative.QUERY_REF,
-                protocol=PROTOCOL,
-                conversation=PROTOCOL,
+                protocol=INSPECTION,
+                conversation=INSPECTION,
                 message_id=message_id,
                 body=StatusQuery().to_json(),
             )
