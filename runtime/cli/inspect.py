@@ -82,12 +82,13 @@ async def _inspect(
     from runtime.inspection.live.words import answers_json, answers_table
 
     inspector = Inspector(access.account())
+    connect_limit_s = max(CONNECT_LIMIT_S, limit_s)
     try:
         try:
-            async with asyncio.timeout(CONNECT_LIMIT_S):
+            async with asyncio.timeout(connect_limit_s):
                 await inspector.start()
         except TimeoutError as error:
-            reason = inspector.last_ending or f"no answer within {CONNECT_LIMIT_S:g} s"
+            reason = inspector.last_ending or f"no answer within {connect_limit_s:g} s"
             raise FleetError(f"{access.host}:{access.port}: {reason}") from error
         clear = "\x1b[2J\x1b[H" if interval_s is not None and sys.stdout.isatty() and not as_json else ""
         while True:

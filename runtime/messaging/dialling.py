@@ -16,7 +16,7 @@ CONNECTING_AT_ONCE = 16
 
 A server that hundreds dial together serves none."""
 
-OWN_FIRST_S = 10.0
+OWN_FIRST_S = 20.0
 """How long an account that has not been logged in yet dials its own node alone: nodes of a cluster that
 begins take logins one after the other, and the first would have everybody."""
 

@@ -13,6 +13,8 @@ from recording_agent import RecordingAgent, inform
 from xmpp_servers import ACCOUNTS, DOMAIN
 
 from runtime.messaging import dialling
+from runtime.messaging.lean_agent import LeanAgent
+from runtime.messaging.lean_link import account_on
 from runtime.xmpp.ejabberd.local import loopback_hosts
 
 
@@ -82,13 +84,20 @@ async def test_agents_are_spread_though_nodes_come_one_after_the_other(stopped, 
 
 async def test_agents_go_back_to_their_own_node_when_it_is_there_again(cluster, agents, monkeypatch):
     monkeypatch.setattr(dialling, "LOOK_FIRST_S", 1.0)
-    await asyncio.wait_for(asyncio.gather(*(agent.start() for agent in agents)), 20)
+    device = LeanAgent(account_on(cluster.connection, accounts_on(1)[3]))
+    first_host, second_host = loopback_hosts(2)
+    await asyncio.wait_for(asyncio.gather(*(each.start() for each in (*agents, device))), 20)
     assert nodes_of(agents) == [0, 0, 0, 1, 1, 1]
+    assert device._link._host == second_host
     _, second = cluster.server.nodes
     second.kill()
     await until(lambda: nodes_of(agents) == [0] * 6)
+    await until(lambda: device.connected and device._link._host == first_host)
     await come_up(second)
     await until(lambda: nodes_of(agents) == [0, 0, 0, 1, 1, 1])
+    await until(lambda: device.connected and device._link._host == second_host)
+    assert device.last_ending == f"left for its own node, {second_host}"
+    await device.stop()
     # Once away from the node that was lost, once back; those whose own it is not never moved.
     assert [agent.connects for agent in agents] == [1, 1, 1, 3, 3, 3]
     assert "left for its own node, 127.0.0.2" in {agent.last_ending for agent in agents[3:]}
