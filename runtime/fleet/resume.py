@@ -10,6 +10,7 @@ from typing import Any
 from runtime.configured import check_unchanged
 from runtime.errors import InputError
 from runtime.fleet.lock import logs_being_written, sole_supervisor
+from runtime.fleet.lost_logs import check_no_log_is_lost
 from runtime.messaging.connection import Connection
 from runtime.rundir import RunDirectory
 from runtime.xmpp.local import CONNECTION_FILE, free_port
@@ -26,7 +27,8 @@ def check_resumable(directory: RunDirectory, sleep: Callable[[float], None] = ti
         sleep: waits that long [s], for agents of a supervisor that was killed to leave.
 
     Raises:
-        InputError: it is no run, is finished, is still running, or its configuration was changed.
+        InputError: it is no run, is finished, is still running, its configuration was changed, or the log of
+            an agent is lost.
     """
     check_unchanged(directory)
     if is_finished(directory):
@@ -44,6 +46,7 @@ def check_resumable(directory: RunDirectory, sleep: Callable[[float], None] = ti
                 )
             sleep(0.25)
             waited_s += 0.25
+    check_no_log_is_lost(directory)
 
 
 def is_finished(directory: RunDirectory) -> bool:
