@@ -32,7 +32,7 @@ def write_join(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write the file with which a device (``peerwatt-meter --join FILE``) becomes MEMBER's meter."""
+    """Write the file with which a device (`peerwatt-meter --join FILE`) becomes MEMBER's meter."""
     from runtime.cli.meter import meter_config
 
     directory = find_run_with_meters(run)
