@@ -260,13 +260,14 @@ class Deployment:
         write_secret(self.dashboard_token.parent, self.dashboard_token.name, new_secret())
 
     def _check_made(self) -> None:
-        if not self.secrets_dir.is_dir():
-            raise InputError(f"{self.path}: no deployment is here; `peerwatt prepare` makes one")
-        if not os.access(self.secrets_dir, os.R_OK | os.X_OK):
-            raise InputError(
-                f"{self.secrets_dir}: cannot be read: it belongs to user {self.path.stat().st_uid}, "
-                f"this is user {os.getuid()}"
-            )
+        for folder in (self.path, self.operator_dir, self.secrets_dir):  # each is looked into by the next
+            if not folder.is_dir():
+                raise InputError(f"{self.path}: no deployment is here; `peerwatt prepare` makes one")
+            if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+                raise InputError(
+                    f"{folder}: cannot be read: it belongs to user {folder.stat().st_uid}, "
+                    f"this is user {os.geteuid()}"
+                )
 
     def _configs(self, holder: str) -> list[Path]:
         """Files of the run's ``config/`` that a process reads."""

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -182,6 +183,26 @@ def test_one_command_prints_the_dashboards_address_with_its_token(tmp_path):
     (tmp_path / "local").mkdir()
     with pytest.raises(InputError, match="no deployment is here"):
         peerwatt("dashboard", tmp_path / "local", "--address")
+
+
+def test_who_may_not_read_a_deployment_is_told_whose_it_is(tmp_path, monkeypatch):
+    prepared(tmp_path)
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)  # the folders above it may be closed too
+    folder = Path("run") / "deployment"
+    mine = os.geteuid()
+    if mine == 0:
+        os.seteuid(12345)
+    else:
+        folder.chmod(0)
+    try:
+        for ask in (Deployment.dashboard_url, Deployment.outside):
+            with pytest.raises(InputError, match=rf"^{folder}: cannot be read: it belongs to user {mine}, "):
+                ask(Deployment(RunDirectory(Path("run"))))
+    finally:
+        if mine == 0:
+            os.seteuid(0)
+        folder.chmod(0o700)
 
 
 def test_a_dashboard_with_a_token_file_does_not_print_the_token(tmp_path, monkeypatch):
