@@ -14,6 +14,9 @@ from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.results.plan_certificates import certificates_line
 from runtime.wording import counted
 
+_DRAINED = 0.05
+"""Share of import or export from which on it is worth a word that batteries end emptier than they began."""
+
 FILE_WIDTH = 120
 """Characters a line when the summary goes to a file or a pipe."""
 
@@ -149,7 +152,15 @@ def notices(coordinator: CoordinatorRecord, indicators: Mapping[str, Any]) -> li
             f"Above the limit of the community's connection in {counted(slots, 'slot')}: "
             f"{energy_kwh:.2f} kWh, charged with {charge_eur:.2f} EUR."
         )
-    if indicators["run"]["community"]["members_worse_off"]:
+    total = indicators["run"]["community"]
+    drained_kwh = -(total.get("stored_change_kwh") or 0.0)
+    exchanged_kwh = max(total.get(name) or 0.0 for name in ("import_kwh", "export_kwh"))
+    if drained_kwh > max(_DRAINED * exchanged_kwh, 0.05):
+        found.append(
+            f"The batteries ended with {drained_kwh:.1f} kWh less than they began with, which bills and the "
+            "self-sufficiency have as a gain (alone too): `soc_end_min` of a battery asks for it back."
+        )
+    if total["members_worse_off"]:
         worse = [n for n, v in indicators["run"]["members"].items() if (v["saving_eur"] or 0.0) < 0]
         found.append(f"Pay more than alone: {', '.join(worse)}.")
     return found

@@ -181,6 +181,22 @@ def test_a_saving_is_the_difference_of_the_two_figures_beside_it() -> None:
     assert row.split()[5:8] == ["78.36", "76.24", "+2.12"]
 
 
+@pytest.mark.parametrize(
+    ("stored_change_kwh", "said"), [(-4.0, True), (-0.4, False), (4.0, False), (None, False)]
+)
+def test_batteries_that_end_emptier_are_a_notice(stored_change_kwh: float | None, said: bool) -> None:
+    coordinator, members = make_run(4, slots=24, slot_minutes=60)
+    computed = indicators(coordinator, members)
+    computed["run"]["community"] |= {
+        "import_kwh": 37.2,
+        "export_kwh": 14.3,
+        "stored_change_kwh": stored_change_kwh,
+    }
+    found = [n for n in summary(coordinator, computed)["notices"] if "4.0 kWh less than they began" in n]
+    assert bool(found) == said
+    assert not said or "soc_end_min" in found[0]
+
+
 def test_what_has_no_meaning_is_a_dash() -> None:
     coordinator, members = make_run(4, slots=24, slot_minutes=60, setting="pv-only")
     text = printed(summary(coordinator, indicators(coordinator, members)), 100)
