@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 
+import psutil
 import pytest
 
 from runtime.messaging import memory
@@ -49,7 +50,6 @@ async def test_it_is_done_once_a_moment_later_and_again_when_asked_again(
 
 
 async def test_large_blocks_between_small_ones_go_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    psutil = pytest.importorskip("psutil")
     monkeypatch.setattr(memory, "DELAY_S", 0.0)
     process = psutil.Process()
     blocks = [bytearray(40_000) for _ in range(3000)]
