@@ -213,7 +213,7 @@ class World:
         """Prepare.
 
         Args:
-            makers: make each account's machine, at the start of each of its lives.
+            makers: each account's machine, new for each life.
             logs: folder of the logs.
             weather: what happens to them.
             seed: draws it.
@@ -238,11 +238,7 @@ class World:
         return self._rng.expovariate(1.0 / mean_s) if mean_s else 0.0
 
     def run(self, limit_s: float) -> float:
-        """Run to the end of those that are waited for; how long that took [s].
-
-        Raises:
-            AssertionError: it takes longer than ``limit_s``, or an agent fails.
-        """
+        """Run to the end of those that are waited for, within ``limit_s``; how long that took [s]."""
         asyncio.set_event_loop(self.loop)
         try:
             return self.loop.run_until_complete(self._run(limit_s))
@@ -324,8 +320,6 @@ class World:
         await asyncio.sleep(seconds)
         if self.hosts[name] is host and not host.finished.done():
             await self._log_in_after(host, 0.0)
-
-    # -- messages --------------------------------------------------------------------------------------
 
     def carry(self, host: Host, envelope: Envelope) -> None:
         """Take a message to its recipient, if it left at all and is not lost."""
