@@ -18,6 +18,7 @@ from runtime.messagelog.reader import in_order_of_time
 from runtime.messagelog.record import NOTE_RESENT, LogRecord
 from runtime.messagelog.tally import ODD, RECEIVED, SENT, TAKEN_IN
 from runtime.protocol.envelope import Envelope
+from runtime.wording import counted
 
 
 class FindingKind(StrEnum):
@@ -223,7 +224,7 @@ def _agents_without_log(audit: Audit, agents: set[str]) -> list[Finding]:
     return [
         Finding(
             FindingKind.NO_LOG,
-            f"{agent}: no log of it is here; {to[agent]} messages to it and {of[agent]} from it "
+            f"{agent}: no log of it is here; {counted(to[agent], 'message')} to it and {of[agent]} from it "
             "cannot be checked",
         )
         for agent in sorted({*to, *of})

@@ -147,7 +147,7 @@ CASES: list[tuple[dict[str, Any], list[int]]] = [
     ({"performative": "propose"}, [2, 4]),
     ({"protocol": "metering"}, [5, 6, 7, 8]),
     ({"body_type": "position"}, [2, 4]),
-    ({"session": "0"}, [1, 2, 3, 4, 5, 7]),
+    ({"session": "1"}, [1, 2, 3, 4, 5, 7]),
     ({"session": "session-0"}, [1, 2, 3, 4]),
     ({"session": "None"}, []),
     ({"round": 3}, [1, 2, 3, 4]),

@@ -115,7 +115,7 @@ def test_agents_without_log_are_named_once(run: Any) -> None:
     run.dir.log("school.meter").unlink()
     (finding,) = verify(run.paths)
     assert finding.kind is FindingKind.NO_LOG
-    assert finding.text.startswith("school.meter@host: no log of it is here; 1 messages to it and 1 from it")
+    assert finding.text.startswith("school.meter@host: no log of it is here; 1 message to it and 1 from it")
 
 
 def test_two_logs_of_one_agent_are_found(run: Any) -> None:
