@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from disturbed_fleet import Day, disturbed_day
 from engine import Project, base_image, docker_engine, fill_wheelhouse, peerwatt, source_copy
+from swarm import swarm_of_one
 
 from runtime.rundir import RunDirectory
 from runtime.scenario.load import find_scenario
@@ -46,7 +47,7 @@ def local_ledger(
 
     def ledger() -> bytes:
         words = ("--runs", runs, "--name", "local", "--no-figures")
-        peerwatt(source, "run", scenario, *words, timeout_s=150)
+        peerwatt(source, "run", scenario, *words, timeout_s=400)  # beside the build and the fleet
         return RunDirectory(runs / "local").ledger_csv.read_bytes()
 
     with ThreadPoolExecutor() as beside:
@@ -55,7 +56,7 @@ def local_ledger(
 
 @pytest.fixture(scope="session")
 def built(engine: None, local_ledger: Future[bytes], source: Path) -> Project:
-    """The image."""
+    """The image, with both servers."""
     with ThreadPoolExecutor() as at_once:
         wheels = at_once.submit(fill_wheelhouse, source)
         base = at_once.submit(base_image).result()
@@ -74,8 +75,16 @@ def built(engine: None, local_ledger: Future[bytes], source: Path) -> Project:
             "PEERWATT_HEALTH_INTERVAL": "5s",
         },
     )
-    project.compose("build", timeout_s=300)
+    # With ejabberd too, which other stacks need; Debian's packages are the longest part of a build.
+    project.compose("build", "--build-arg", "EJABBERD=yes", timeout_s=400)
     return project
+
+
+@pytest.fixture(scope="session")
+def swarm(built: Project) -> Iterator[None]:
+    """The engine as a swarm, until the end: joining or leaving one cuts its other networks."""
+    with swarm_of_one():
+        yield
 
 
 @pytest.fixture(scope="session")

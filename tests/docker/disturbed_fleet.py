@@ -22,7 +22,7 @@ from runtime.scenario.load import load_scenario
 from tests.deployment import attacks
 
 MEMBERS = [member.name for member in load_scenario("example").members]
-METERED, KILLED, REMOTE, TRAITOR = MEMBERS[0], MEMBERS[5], MEMBERS[-1], MEMBERS[2]
+METERED, KILLED, REMOTE, TRAITOR, AWAITED = MEMBERS[0], MEMBERS[5], MEMBERS[-1], MEMBERS[2], MEMBERS[1]
 RUN_LIMIT_S = 200.0
 
 
@@ -47,6 +47,17 @@ def kill(project: Project, service: str) -> None:
     assert state["Running"]
     assert pid > 1, f"{service} is over too early: this would prove nothing"
     os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def paused(project: Project, service: str) -> Iterator[None]:
+    """A container that stands still for a while."""
+    container = str(project.container(service)["Id"])
+    run("docker", "pause", container, timeout_s=30)
+    try:
+        yield
+    finally:
+        run("docker", "unpause", container, timeout_s=30)
 
 
 @contextlib.contextmanager
@@ -100,7 +111,7 @@ class Day:
         project: the fleet.
         elsewhere: folder of the member that ran on a host of its own.
         shown: what the dashboard said in the middle of the day.
-        health: state of health of each service then.
+        health: state of health of each service then, but of the one that was made to stand still.
         restarts: how often each service had been started again by then.
         inspected: what the agents said of themselves then.
         first_token: what the dashboard asked for before it was changed.
@@ -160,19 +171,23 @@ def disturbed_day(built: Project, scenario: Path, folder: Path) -> Iterator[Day]
             # Not by Compose, whose second version restarts all that depends on it too.
             run("docker", "restart", "--time", "3", str(project.container("xmpp")["Id"]), timeout_s=60)
             wait_for_progress(project, COORDINATOR, 20)
-            peerwatt(built.source, "meter", "attach", directory.path, METERED, "--source", "simulated:")
-            asked = peerwatt(built.source, "inspect", directory.path, "--once", "--json", "--limit-s", "30")
-            connection = Deployment(directory).outside()
-            for attack in attacks.STRANGERS:
-                attack(connection, TRAITOR)
-            attacks.floods(connection, TRAITOR)
+            # However fast this machine is, the day does not go on without one of its members.
+            with paused(project, prosumer(AWAITED)):
+                peerwatt(built.source, "meter", "attach", directory.path, METERED, "--source", "simulated:")
+                connection = Deployment(directory).outside()
+                for attack in attacks.STRANGERS:
+                    attack(connection, TRAITOR)
+                attacks.floods(connection, TRAITOR)
+                wait_until_healthy(project, COORDINATOR, METERS, prosumer(KILLED), DASHBOARD)
+                shown = dashboard_state(project)
+                # What stands still is unhealthy, and rightly so.
+                health = {name: project.health(name) for name in project.services()}
+                del health[prosumer(AWAITED)]
+            asked = peerwatt(built.source, "inspect", directory.path, "--once", "--json", "--limit-s", "60")
             assert project.state(COORDINATOR)["Running"], (
                 "the day was over too early: this would prove nothing"
             )
-            wait_until_healthy(project, COORDINATOR, METERS, prosumer(KILLED), DASHBOARD)
-            shown = dashboard_state(project)
-            health = {name: project.health(name) for name in project.services()}
-            restarts = {name: project.restarts(name) for name in health}
+            restarts = {name: project.restarts(name) for name in project.services()}
             project.compose("down", "--timeout", "5", timeout_s=120)
             project.tool = compose_commands()[-1]
             project.up(timeout_s=90)

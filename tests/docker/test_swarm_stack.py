@@ -9,15 +9,15 @@ import hashlib
 import json
 import os
 import signal
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 import yaml
-from engine import Project, free_port, outcome, peerwatt, run
+from engine import Project, free_port, peerwatt, run
+from swarm import Stack, until
 
 from runtime.deployment.address import DOMAIN
 from runtime.deployment.containers import SIGNS_DIR, sign_command
@@ -28,42 +28,9 @@ from runtime.scenario.load import load_scenario
 pytestmark = pytest.mark.docker
 
 MEMBERS = [member.name for member in load_scenario("example").members]
-STACK = f"peerwatt-swarm-{os.getpid()}"
-"""Not the name of the compose fleet, whose network may be there still."""
-LIMIT_S = 150.0
+STACK = Stack.named("swarm")
 CONTAINERS = ["prosumers-1", "prosumers-2", "prosumers-3"]
 HUNG = CONTAINERS[1]
-
-
-def until(condition: Callable[[], bool], what: Callable[[], str], limit_s: float = LIMIT_S) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.5)
-
-
-def logs(service: str) -> str:
-    said = outcome("docker", "service", "logs", "--raw", "--tail", "40", f"{STACK}_{service}", timeout_s=30)
-    return said.stdout + said.stderr
-
-
-def tasks(service: str) -> list[str]:
-    """What became of a service's containers, such as ``Complete 3 seconds ago``, the newest first."""
-    said = "{{.CurrentState}} {{.Error}}"
-    return run(
-        *("docker", "service", "ps", "--no-trunc", "--format", said, f"{STACK}_{service}"), timeout_s=30
-    ).splitlines()
-
-
-def stop_the_process_of(service: str) -> None:
-    """Let a service's agents hang, as a deadlock would."""
-    (container,) = run(
-        *("docker", "ps", "--quiet", "--filter", f"label=com.docker.swarm.service.name={STACK}_{service}"),
-        timeout_s=30,
-    ).split()
-    lines = run("docker", "top", container, "-eo", "pid,comm", timeout_s=30).splitlines()[1:]
-    (process,) = [int(line.split()[0]) for line in lines if line.split()[1] == "python"]
-    os.kill(process, signal.SIGSTOP)
 
 
 def asked_often(file: Path, service: str) -> None:
@@ -77,23 +44,15 @@ def asked_often(file: Path, service: str) -> None:
 
 def logged(member: str) -> int:
     """Lines of a member's log in the stack's volume; 0 before that is there."""
-    words = ("volume", "inspect", "--format", "{{.Mountpoint}}", f"{STACK}_runs")
-    mounted = outcome("docker", *words, timeout_s=30)
-    log = RunDirectory(Path(mounted.stdout.strip()) / "stack-patient").log(member)
-    return log.read_bytes().count(b"\n") if mounted.returncode == 0 and log.is_file() else 0
-
-
-def left() -> str:
-    """What the engine still has of the stack."""
-    mine = f"label=com.docker.stack.namespace={STACK}"
-    return "".join(
-        run("docker", *kind, "--quiet", "--filter", mine, timeout_s=30)
-        for kind in (("ps", "--all"), ("network", "ls"), ("secret", "ls"), ("config", "ls"))
-    )
+    runs = STACK.volume("runs")
+    log = RunDirectory((runs or Path()) / "stack-patient").log(member)
+    return log.read_bytes().count(b"\n") if runs and log.is_file() else 0
 
 
 @pytest.fixture(scope="module")
-def over(built: Project, scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def over(
+    built: Project, swarm: None, scenario: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """The folder of a stack whose day is over, with a copy of its volumes; dashboard and server still run.
 
     In the middle of the day one container hung.
@@ -107,36 +66,23 @@ def over(built: Project, scenario: Path, tmp_path_factory: pytest.TempPathFactor
         *("--members-per-container", "4", "--dashboard-port", str(free_port())),
     )
     asked_often(file, HUNG)
-    mine = run("docker", "info", "--format", "{{.Swarm.LocalNodeState}}", timeout_s=30).strip() != "active"
-    if mine:
-        run("docker", "swarm", "init", "--advertise-addr", "127.0.0.1", timeout_s=60)
     try:
-        run("docker", "stack", "deploy", "--resolve-image", "never", "-c", file, STACK, timeout_s=120)
-        until(lambda: logged(MEMBERS[4]) > 20, lambda: logs(HUNG))
-        stop_the_process_of(HUNG)
-        until(
-            lambda: all(
-                tasks(service)[0].startswith("Complete") for service in (COORDINATOR, "meters", *CONTAINERS)
-            ),
-            lambda: f"{logs(COORDINATOR)}\n{logs('xmpp')}",
-        )
-        assert "(healthy)" in run("docker", "ps", "--filter", f"name={STACK}_xmpp", timeout_s=30)
+        STACK.deploy(file)
+        until(lambda: logged(MEMBERS[4]) > 20, lambda: STACK.logs(HUNG))
+        os.kill(STACK.process_of(HUNG, "python"), signal.SIGSTOP)  # its agents hang, as by a deadlock
+        STACK.wait_until_complete(COORDINATOR, "meters", *CONTAINERS)
+        assert "(healthy)" in run("docker", "ps", "--filter", f"name={STACK.name}_xmpp", timeout_s=30)
         for volume, inside in (("runs", "/runs"), ("audit", "/audit")):
             target = folder / "copied" / volume
             target.mkdir(parents=True)
             run(
-                *("docker", "run", "--rm", "--user", "0:0", "--volume", f"{STACK}_{volume}:{inside}:ro"),
+                *("docker", "run", "--rm", "--user", "0:0", "--volume", f"{STACK.name}_{volume}:{inside}:ro"),
                 *("--volume", f"{target}:/copy", image, "cp", "-r", f"{inside}/.", "/copy"),
                 timeout_s=60,
             )
         yield folder
     finally:
-        outcome("docker", "stack", "rm", STACK, timeout_s=120)
-        until(lambda: not left(), left, 60)
-        for volume in ("runs", "audit", "stored"):
-            outcome("docker", "volume", "rm", f"{STACK}_{volume}", timeout_s=30)
-        if mine:
-            run("docker", "swarm", "leave", "--force", timeout_s=60)
+        STACK.remove()
 
 
 def test_ledger_equals_that_of_a_local_run(over: Path, local_ledger: Future[bytes]) -> None:
@@ -169,13 +115,13 @@ def test_server_heard_exactly_what_the_agents_logged_as_sent(over: Path) -> None
 
 
 def test_a_container_that_hung_was_replaced_and_no_other(over: Path) -> None:
-    newest, *earlier = tasks(HUNG)
+    newest, *earlier = STACK.tasks(HUNG)
     assert newest.startswith("Complete")
     assert len(earlier) == 1
     assert earlier[0].startswith("Failed")
     assert "unhealthy" in earlier[0]
     for service in (COORDINATOR, "meters", *CONTAINERS):
-        assert service == HUNG or len(tasks(service)) == 1, tasks(service)
+        assert service == HUNG or len(STACK.tasks(service)) == 1, STACK.tasks(service)
 
 
 def test_the_dashboard_shows_the_day_to_who_has_its_token(over: Path) -> None:
