@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+"""What a disk says that takes nothing more: an operator's matter, not a fault of the program."""
 
 
 def write_text_atomically(path: Path, text: str, mode: int = 0o644) -> None:
@@ -16,7 +20,7 @@ def write_text_atomically(path: Path, text: str, mode: int = 0o644) -> None:
         mode: permission bits of the file.
 
     Raises:
-        OSError: the folder cannot be written to.
+        OSError: the folder cannot be written to; its ``filename`` is ``path``.
     """
     write_bytes_atomically(path, text.encode("utf-8"), mode)
 
@@ -34,6 +38,16 @@ def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> Non
             os.chown(temporary, folder.st_uid, folder.st_gid)
         temporary.chmod(mode)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
+
+
+def no_room(error: Exception) -> str | None:
+    """What to tell a person about a disk that takes nothing more: file and why; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
+        return None
+    file = f"{error.filename}: " if error.filename is not None else ""
+    return f"{file}cannot be written: {error.strerror}"

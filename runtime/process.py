@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime import operations_log
 from runtime.errors import AgentRefusedError, InputError, PeerwattError
+from runtime.files import no_room
 from runtime.signs_of_life import signs_of_life
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ def serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> int:
             then whatever the agents tell, and ``finished`` when all have finished.
 
     Returns:
-        Exit code: 0 finished, or told to stop unless the environment names another, 1 failed (the watcher was
-        told why), 2 bad input.
+        Exit code: 0 finished, or told to stop unless the environment names another, 1 failed, as on a
+        full disk (the watcher was told why), 2 bad input.
     """
     try:
         operations_log.configure()
@@ -110,13 +111,20 @@ def serve(make_agents: Callable[[], Sequence[Served]], watcher: Watcher) -> int:
         gc.set_threshold(GARBAGE_AFTER_OBJECTS)
         finished = asyncio.run(_serve(make_agents, watcher))
     except PeerwattError as error:
-        watcher.tell("", "failed", {"reason": str(error)})
-        operations_log.say("failed", level=logging.ERROR, reason=str(error), exit_code=error.exit_code)
-        return error.exit_code
+        return _failed(watcher, str(error), error.exit_code)
     except Exception as error:
+        reason = no_room(error)
+        if reason is not None:
+            return _failed(watcher, reason, PeerwattError.exit_code)
         operations_log.say("crashed", level=logging.CRITICAL, reason=f"{type(error).__name__}: {error}")
         raise
     return 0 if finished else stopped
+
+
+def _failed(watcher: Watcher, reason: str, exit_code: int) -> int:
+    watcher.tell("", "failed", {"reason": reason})
+    operations_log.say("failed", level=logging.ERROR, reason=reason, exit_code=exit_code)
+    return exit_code
 
 
 def _stopped_exit_code() -> int:

@@ -9,6 +9,7 @@ import typer
 
 from runtime.cli.usage import carry_out
 from runtime.errors import PeerwattError
+from runtime.files import no_room
 
 if TYPE_CHECKING:
     from runtime.cli.commands import app
@@ -35,6 +36,12 @@ def main() -> None:
     except PeerwattError as error:
         typer.echo(f"error: {error}", err=True)
         code = error.exit_code
+    except OSError as error:
+        reason = no_room(error)
+        if reason is None:
+            raise
+        typer.echo(f"error: {reason}", err=True)
+        code = PeerwattError.exit_code
     if code == INTERRUPTED:  # Typer has made this of Ctrl-C, without a word
         typer.echo("stopped", err=True)
     sys.exit(code)

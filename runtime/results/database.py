@@ -7,6 +7,7 @@ floating-point sum. For exact money sum the text, or read ``bills``.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import tempfile
@@ -60,6 +61,9 @@ CREATE TABLE indicators (
 );
 """
 
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
+"""What SQLite says of a disk that takes nothing more."""
+
 
 def write_database(path: Path, all_tables: Sequence[Table], indicators: Mapping[str, Any]) -> Path:
     """Write all tables, the indicators and views over them to an SQLite file, whole or not at all.
@@ -73,7 +77,7 @@ def write_database(path: Path, all_tables: Sequence[Table], indicators: Mapping[
         ``path``.
 
     Raises:
-        OSError: the folder cannot be written to.
+        OSError: the folder cannot be written to, or has no room left.
         sqlite3.Error: rows break a primary key.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -100,8 +104,10 @@ def write_database(path: Path, all_tables: Sequence[Table], indicators: Mapping[
             database.commit()
         temporary.chmod(0o644)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, sqlite3.Error) and error.sqlite_errorcode in _FULL:
+            raise OSError(errno.ENOSPC, str(error), str(path)) from error
         raise
     return path
 
