@@ -41,10 +41,13 @@ else:
 class TakingLeave(_Connected):
     """What an attached meter does whatever library connects it; the first of its bases.
 
+    Another that is attached for the same account takes its place for good: two would contradict each other.
+
     Attributes:
         lost_limit_s: how long it looks for a server it has lost [s].
     """
 
+    gives_way = True
     lost_limit_s: float = LOST_LIMIT_S
     _attached_machine: Detachable
     _took_leave = False

@@ -58,7 +58,7 @@ class HttpFeed:
         except TimeoutError as error:
             raise FeedError(f"{self.address}: no answer within {self.timeout_s:g} s") from error
         except aiohttp.ClientError as error:
-            raise FeedError(f"{self.address}: {error}") from error
+            raise FeedError(f"{self.address}: {_reason(error)}") from error
 
     async def _ask(self, session: aiohttp.ClientSession) -> bytes:
         async with session.get(self.address) as answer:
@@ -70,6 +70,14 @@ class HttpFeed:
                 if len(body) > MAX_BODY_BYTES:
                     break  # the figure refuses it for its length
             return body
+
+
+def _reason(error: aiohttp.ClientError) -> str:
+    """In plain words where a connection was not to be had: aiohttp's name its own settings instead."""
+    if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error, aiohttp.ClientSSLError):
+        return str(error)
+    number = error.os_error.errno or 0
+    return f"no connection: {os.strerror(number) if number > 0 else error.os_error.strerror}"
 
 
 def open_source(url: SourceUrl, meter: MeterConfig) -> LiveSource:
