@@ -23,7 +23,7 @@ from coordinator.operation import Operation
 from coordinator.rolling import planned_slots
 from coordinator.settlement import CounterpartSlot
 from coordinator.standing import standing_of
-from coordinator.two_communities import TwoCommunities
+from coordinator.two_communities.course import TwoCommunities
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
 from runtime.messagelog.speakers import check_allowed

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coordinator.books import write_joined
 from coordinator.indicators.chains import as_one, chains_of
 from coordinator.indicators.community import community_values
 from coordinator.indicators.definitions import DEFINITIONS, Definition
@@ -22,6 +21,7 @@ from coordinator.indicators.parts import PART_DEFINITIONS, part_values
 from coordinator.indicators.reference import Reference, reference_optimum
 from coordinator.indicators.stretch import Stretch, joined, joined_reference, stretch_of
 from coordinator.indicators.traffic import Traffic, traffic_of
+from coordinator.two_communities.books import write_joined
 from runtime.files import write_text_atomically
 from runtime.records import CoordinatorRecord, MemberRecord, SessionRecord
 from runtime.results.reading import read_records

@@ -3,7 +3,7 @@
 Every member belongs to one of two communities and speaks to that one's coordinator. After round 0 both
 coordinators have their members bargain pair by pair, with members of either community, as in ``bilateral``.
 Members report to their own coordinator; trades across count if both coordinators heard the same
-(``coordinator.counterpart``). What contracts leave is pooled inside each community, and what one pool is
+(``coordinator.two_communities``). What contracts leave is pooled inside each community, and what one pool is
 short of comes from what the other has over. Both pools have one price, which the coordinators find by
 splitting the difference of what they propose: each the mean price of its own members' trades. Energy beyond
 that is at the grid's tariffs.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from coordinator.across import confirmed, contracts_across, counterpart_slot
 from coordinator.costs import CommunityTariff
-from coordinator.counterpart import TIMER
-from coordinator.doubt import told_traded
-from coordinator.heard import ALONE_STEP, OPT_OUT_STEP, TRADES_STEP
 from coordinator.mechanisms import Contract
 from coordinator.settlement import CounterpartSlot
 from coordinator.trades import ReportedTrade
+from coordinator.two_communities.across import confirmed, contracts_across, counterpart_slot
+from coordinator.two_communities.counterpart import TIMER
+from coordinator.two_communities.doubt import told_traded
+from coordinator.two_communities.heard import ALONE_STEP, OPT_OUT_STEP, TRADES_STEP
 from runtime.protocol.bodies import Acknowledged, AnyBody
 from runtime.protocol.community_bodies import (
     CommunityStatement,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 
-from coordinator.books import joined_record
+from coordinator.two_communities.books import joined_record
 from coordinator.verification.community import Recomputation, recompute
 from coordinator.verification.findings import Findings
 from coordinator.verification.records import check_records, load_record

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from agents.prosumer import ProsumerMachine
-from coordinator.books import joined_record
 from coordinator.session import MarketMachine
+from coordinator.two_communities.books import joined_record
 from runtime.messagelog.reader import log_paths, read_log
 from runtime.messagelog.verify import FindingKind, check_logs
 from runtime.messagelog.writer import MessageLog

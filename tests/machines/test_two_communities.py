@@ -15,11 +15,11 @@ import pytest
 
 from agents.forecast.member import foresee
 from agents.prosumer import ProsumerMachine
-from coordinator.books import joined_record
 from coordinator.costs import CommunityTariff
 from coordinator.expected import bills_without_trade_eur
 from coordinator.optimum import coordinated_optimum
 from coordinator.session import MarketMachine
+from coordinator.two_communities.books import joined_record
 from runtime.communities import parted
 from runtime.configuration import CoordinatorConfig, MemberConfig, Timing
 from runtime.errors import InputError

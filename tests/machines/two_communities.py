@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.prosumer import ProsumerMachine
-from coordinator.books import joined_record
 from coordinator.session import MarketMachine
+from coordinator.two_communities.books import joined_record
 from runtime.communities import parted
 from runtime.records import CoordinatorRecord, MemberRecord
 from tests.machines.communities import DOMAIN, Community, PlayedMeter

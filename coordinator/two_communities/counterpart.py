@@ -19,15 +19,15 @@ other. Before a session closes the first waits for that answer, and before it le
 the first has heard how its slots were settled: a connection that comes back before the close leaves the same
 books on both sides. One that does not within ``_CLOSE_SHARE`` deadlines leaves what no protocol can rule out:
 the first settles the slot as not traded and names it (``unconfirmed_slots``); joining the books settles it so
-on both sides (``coordinator.books``).
+on both sides (``books``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from coordinator.doubt import Doubt, OpenEnds
-from coordinator.heard import TRADES_STEP, Heard
+from coordinator.two_communities.doubt import Doubt, OpenEnds
+from coordinator.two_communities.heard import TRADES_STEP, Heard
 from runtime.communities import CommunityPart
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError

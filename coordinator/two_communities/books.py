@@ -3,7 +3,7 @@
 Each coordinator has a record of its own. Here a contract across, which is in both, is kept once; energy and
 money between the communities have to be the same on both sides; and what the communities cost together is
 worked out. A slot of which the one never heard whether the other had traded in it is settled as not traded by
-both (``coordinator.unconfirmed``). The joined record is like that of a single community, and everything made
+both (``unconfirmed``). The joined record is like that of a single community, and everything made
 from it is too.
 """
 
@@ -18,7 +18,7 @@ from coordinator.costs import CommunityTariff
 from coordinator.expected import expected_prices
 from coordinator.mechanisms import Clearing
 from coordinator.settlement import ENTERED_AT_THE_END
-from coordinator.unconfirmed import without_unconfirmed
+from coordinator.two_communities.unconfirmed import without_unconfirmed
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import InputError
 from runtime.records import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from coordinator.settlement import ENTERED_AT_THE_END, sharing
-from coordinator.unconfirmed import not_traded
+from coordinator.two_communities.unconfirmed import not_traded
 from runtime.protocol.bodies import parse_body
 from runtime.protocol.community_bodies import MeteredExchange
 from runtime.protocol.envelope import Envelope

@@ -10,21 +10,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from coordinator.across import (
-    OptingOut,
-    contracts_across,
-    counterpart_slot,
-    metered_exchange,
-    relayed_trades,
-)
-from coordinator.counterpart import TIMER, Counterpart
-from coordinator.heard import ALONE_STEP, OPT_OUT_STEP, TRADES_STEP
 from coordinator.mechanisms import Answers, Contract, OtherCommunity
 from coordinator.mechanisms.base import Array
 from coordinator.mechanisms.hybrid import Hybrid, aggregate
 from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
 from coordinator.settlement import CounterpartSlot
+from coordinator.two_communities.across import (
+    OptingOut,
+    contracts_across,
+    counterpart_slot,
+    metered_exchange,
+    relayed_trades,
+)
+from coordinator.two_communities.counterpart import TIMER, Counterpart
+from coordinator.two_communities.heard import ALONE_STEP, OPT_OUT_STEP, TRADES_STEP
 from runtime.communities import CommunityPart
 from runtime.configuration import CoordinatorConfig
 from runtime.protocol.bodies import AnyBody

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.counterpart import Counterpart
 from coordinator.session import MarketMachine
+from coordinator.two_communities.counterpart import Counterpart
 from runtime.errors import ProtocolError
 from runtime.protocol.bodies import Acknowledged, AnyBody
 from runtime.protocol.community_bodies import ExchangeClosed, ExchangeEnded, MeteredExchange

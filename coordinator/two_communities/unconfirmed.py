@@ -11,7 +11,7 @@ def without_unconfirmed(first: SessionRecord, second: SessionRecord) -> tuple[Se
     """Both coordinators' records of a session, with slots in doubt settled as not traded.
 
     Only what both books have counts. The first coordinator settled such a slot so itself, when the session
-    had to close without word of the other (``coordinator.counterpart``); where the second turns out to have
+    had to close without word of the other (``counterpart``); where the second turns out to have
     settled it as traded, it is settled anew from the same deliveries, each community for itself.
 
     Args:

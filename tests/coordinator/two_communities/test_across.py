@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coordinator.across import OptingOut, bills_beside_eur, contracts_across, relayed_trades
 from coordinator.costs import CommunityTariff
 from coordinator.mechanisms import Clearing, Contract, Mechanism, OtherCommunity
 from coordinator.trades import ReportedTrade
+from coordinator.two_communities.across import OptingOut, bills_beside_eur, contracts_across, relayed_trades
 from runtime.protocol.bargain_bodies import AgreedTrade
 from runtime.protocol.community_bodies import RelayedTrades
 
