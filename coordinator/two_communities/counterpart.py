@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from coordinator.two_communities.doubt import Doubt, OpenEnds
-from coordinator.two_communities.heard import TRADES_STEP, Heard
+from coordinator.two_communities.heard import TRADES_STEP, Heard, OtherTerms
 from runtime.communities import CommunityPart
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
@@ -66,18 +66,17 @@ class Counterpart:
 
     def __init__(self, machine: Machine, config: CoordinatorConfig, own: CommunityPart) -> None:
         """Set up for the community ``own`` of ``config``, for which ``machine`` speaks."""
-        self.part = next(part for part in config.communities if part.name != own.name)
-        self.leads = own == config.communities[0]
+        self._terms = OtherTerms.of(config, own)
+        self.part, self.leads = self._terms.part, self._terms.proposes
         self.lost = False
         self.exchanged_slots: list[int] = []
         self.unconfirmed_slots: list[int] = []
         self._machine = machine
         self._timing = config.timing
         self.jid = f"{self.part.coordinator}@{machine.jid.split('@', 1)[1]}"
-        slots_of = [session.horizon.slots for session in config.sessions]
-        self._last_session = len(slots_of) - 1
+        self._last_session = len(config.sessions) - 1
         self._session, self._slot = -1, -1
-        self._heard = Heard(self.part, slots_of)
+        self._heard = Heard()
         self._sent: set[str] = set()
         self._asked: str | None = None
         self._own: MeteredExchange | None = None
@@ -189,17 +188,17 @@ class Counterpart:
         Raises:
             ProtocolError: it may not say this, or not any more.
         """
-        self._heard.check(envelope, body, proposes=self.leads)
+        self._terms.check(envelope, body)
         # What comes too late to be taken still shows what the other has settled, and what it knows.
         self._clear_doubt(envelope, body)
         self._note_heard(body)
         match body:
             case CommunityStatement():
                 self._check_goes_on(body.session)
-                self._heard.statements[body.session, body.step] = body
+                self._heard.take_statement(body)
             case RelayedTrades():
                 self._check_goes_on(body.session)
-                self._heard.relayed[body.session][body.member] = body
+                self._heard.take_relayed(body)
             case ExchangeClosed():
                 # Also once lost: the other waits until it is heard.
                 self._heard.closed.add(body.session)
@@ -306,7 +305,7 @@ class Counterpart:
         if self.leads:
             if body.session == self._session and body.slot in self.exchanged_slots:
                 raise ProtocolError(f"slot {body.slot} is settled")
-            self._heard.proposals[body.session, body.slot] = (envelope, body)
+            self._heard.take_proposal(envelope, body)
             self._confirm_if((body.session, body.slot) > (self._session, self._slot))
             self._accept()
             return

@@ -11,8 +11,10 @@ from coordinator.trades import ReportedTrade
 from coordinator.two_communities.across import confirmed, contracts_across, counterpart_slot
 from coordinator.two_communities.counterpart import TIMER
 from coordinator.two_communities.doubt import told_traded
-from coordinator.two_communities.heard import ALONE_STEP, OPT_OUT_STEP, TRADES_STEP
-from runtime.protocol.bodies import Acknowledged, AnyBody
+from coordinator.two_communities.heard import ALONE_STEP, OPT_OUT_STEP, TRADES_STEP, OtherTerms
+from runtime.errors import ProtocolError
+from runtime.messagelog.speakers import check_allowed
+from runtime.protocol.bodies import Acknowledged, AnyBody, Reason
 from runtime.protocol.community_bodies import (
     CommunityStatement,
     ExchangeClosed,
@@ -21,14 +23,16 @@ from runtime.protocol.community_bodies import (
     RelayedTrades,
 )
 from runtime.protocol.envelope import Envelope, Performative
-from runtime.rundir import COORDINATOR, COORDINATORS
 
 
 @dataclass(slots=True)
 class AcrossEvidence:
     """A session with another community, as one coordinator's log has it, in order.
 
+    What the other says against the terms was refused, and counts for nothing here either.
+
     Attributes:
+        terms: what the other coordinator can speak of; None where there is only one.
         others: the other community's members; none where its coordinator was not heard.
         withdrawn: of these, who went back to their plans alone.
         relayed: what these reported, by member.
@@ -36,9 +40,9 @@ class AcrossEvidence:
         lost: whether this community goes on alone.
         traded: whether trades across were brought together.
         together: what the other metered, by slot, in slots settled with it.
-        other_leads: whether the other is the first of the two.
     """
 
+    terms: OtherTerms | None = None
     others: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
     relayed: dict[str, RelayedTrades] = field(default_factory=dict)
@@ -46,11 +50,13 @@ class AcrossEvidence:
     lost: bool = False
     traded: bool = False
     together: dict[int, MeteredExchange] = field(default_factory=dict)
-    other_leads: bool = False
     _agreed: bool = False
     _proposed: dict[int, MeteredExchange] = field(default_factory=dict)
     _accepting: tuple[str, int] | None = None
     _accepted: dict[str, MeteredExchange] = field(default_factory=dict)
+    _statements: dict[int, CommunityStatement] = field(default_factory=dict)
+    _own_steps: set[int] = field(default_factory=set)
+    _unanswered: set[str] = field(default_factory=set)
 
     def timer(self, name: str) -> None:
         """A deadline passed: that for the other coordinator ends the session with it."""
@@ -65,27 +71,27 @@ class AcrossEvidence:
 
     def received(self, envelope: Envelope, body: AnyBody) -> None:
         """The other coordinator says something."""
-        if envelope.sender.partition("@")[0] not in COORDINATORS:
+        terms = self.terms
+        if terms is None or envelope.sender.partition("@")[0] != terms.part.coordinator:
             return
+        try:
+            check_allowed(envelope, body.type)
+            terms.check(envelope, body)
+        except ProtocolError:
+            return  # refused: it shows nothing
         if self.lost:
             self._clear_doubt(envelope, body)
             return
-        self.other_leads = envelope.sender.partition("@")[0] == COORDINATOR
         match body:
-            case CommunityStatement(step=step):
-                if step == ALONE_STEP:
-                    self.others = list(body.members)
-                self.traded |= step >= TRADES_STEP
-                if step == OPT_OUT_STEP:
-                    self.confirmed = dict(body.contracts)
-                if step >= OPT_OUT_STEP:
-                    self.withdrawn = list(body.withdrawn)
+            case CommunityStatement():
+                self._statements.setdefault(body.step, body)
+                self._bring_together(body.step)
             case RelayedTrades():
-                self.relayed[body.member] = body
+                self.relayed.setdefault(body.member, body)
             case MeteredExchange():
                 if envelope.performative is Performative.PROPOSE:
                     self._confirm_before(body.slot)
-                    self._proposed[body.slot] = body
+                    self._proposed.setdefault(body.slot, body)
                 else:
                     self._accepted[envelope.message_id] = body
             case ExchangeClosed():
@@ -96,16 +102,22 @@ class AcrossEvidence:
                 self._confirm_before(body.slot)
                 self._lose()
             case Acknowledged():
+                self._unanswered.discard(envelope.in_reply_to or "")
                 if self._accepting is not None and envelope.in_reply_to == self._accepting[0]:
                     self._confirm_before(self._accepting[1] + 1)
-            case _ if envelope.performative is Performative.REFUSE:
+            case Reason() if envelope.in_reply_to in self._unanswered:
                 self._lose()
 
     def sent(self, envelope: Envelope, body: AnyBody) -> None:
         """This coordinator says something to the other."""
-        if envelope.recipient.partition("@")[0] not in COORDINATORS:
+        if self.terms is None or envelope.recipient.partition("@")[0] != self.terms.part.coordinator:
             return
+        if envelope.expects_reply:
+            self._unanswered.add(envelope.message_id)
         match body:
+            case CommunityStatement():
+                self._own_steps.add(body.step)
+                self._bring_together(body.step)
             case MeteredExchange() if envelope.performative is Performative.ACCEPT_PROPOSAL:
                 self._accepting = (envelope.message_id, body.slot)
             case Acknowledged() if (accepted := self._accepted.get(envelope.in_reply_to or "")) is not None:
@@ -134,7 +146,22 @@ class AcrossEvidence:
     def counterpart(self, slot: int) -> CounterpartSlot | None:
         """What the other community metered in a slot settled with it; None where it was settled alone."""
         told = self.together.get(slot)
-        return None if told is None else counterpart_slot(told, leads=self.other_leads)
+        if told is None or self.terms is None:
+            return None
+        return counterpart_slot(told, leads=not self.terms.proposes)
+
+    def _bring_together(self, step: int) -> None:
+        """Take the other's statement of a step once both have told theirs."""
+        if self.lost or step not in self._own_steps or step not in self._statements:
+            return
+        statement = self._statements[step]
+        if step == ALONE_STEP:
+            self.others = list(statement.members)
+        self.traded |= step >= TRADES_STEP
+        if step == OPT_OUT_STEP:
+            self.confirmed = dict(statement.contracts)
+        if step >= OPT_OUT_STEP:
+            self.withdrawn = list(statement.withdrawn)
 
     def _clear_doubt(self, envelope: Envelope, body: AnyBody) -> None:
         """A slot that was put off is settled by what the other says of it."""

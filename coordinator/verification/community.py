@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from coordinator.two_communities.heard import OtherTerms
 from coordinator.verification.adjusted import check_adjustments
 from coordinator.verification.evidence import SessionEvidence, sessions_in
 from coordinator.verification.findings import Findings
 from coordinator.verification.settled import Settled, settle_again
 from runtime.bookkeeping import AgreedContract
 from runtime.configuration import CoordinatorConfig, CoordinatorSession
+from runtime.messaging.moment import jid_of
 from runtime.protocol.bodies import PriceSignal
 from runtime.wording import counted
 
@@ -80,7 +82,10 @@ def recompute(
         LogError: the log's chain is broken, or it cannot be read.
     """
     result = Recomputation()
-    for evidence in sessions_in(log, result.findings):
+    account = jid_of(log).partition("@")[0]
+    own = next((part for part in config.communities if part.coordinator == account), None)
+    other = None if own is None else OtherTerms.of(config, own)
+    for evidence in sessions_in(log, result.findings, other):
         if evidence.number >= len(config.sessions):
             result.findings.add(
                 f"session {evidence.number}: the scenario has {counted(len(config.sessions), 'session')}"

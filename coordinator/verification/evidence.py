@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from coordinator.two_communities.heard import OtherTerms
 from coordinator.verification.across_evidence import AcrossEvidence
 from coordinator.verification.findings import Findings
 from runtime.errors import ProtocolError
@@ -164,7 +165,7 @@ class SessionEvidence:
         return self.slots.setdefault(number, SlotEvidence())
 
 
-def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
+def sessions_in(path: Path, findings: Findings, other: OtherTerms | None = None) -> Iterator[SessionEvidence]:
     """The sessions of a coordinator's log, one after the other.
 
     A delivery counts if it answers what its member was asked, while its slot was open: after it was asked for
@@ -174,6 +175,7 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
     Args:
         path: the coordinator's log.
         findings: as in ``said_in``.
+        other: what another community's coordinator can speak of; None where there is none.
 
     Raises:
         LogError: as ``said_in``.
@@ -196,7 +198,7 @@ def sessions_in(path: Path, findings: Findings) -> Iterator[SessionEvidence]:
         if sent and number is not None and (session is None or number > session.number):
             if session is not None:
                 yield session
-            session, open_slot = SessionEvidence(number), None
+            session, open_slot = SessionEvidence(number, across=AcrossEvidence(other)), None
             for early in ahead.pop(number, []):
                 session.across.received(early.envelope, early.body)
         if session is None or number != session.number:

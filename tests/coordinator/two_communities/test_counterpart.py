@@ -9,9 +9,10 @@ import pytest
 
 from coordinator.session import MarketMachine
 from coordinator.two_communities.counterpart import Counterpart
+from coordinator.two_communities.heard import Heard, OtherTerms
 from runtime.errors import ProtocolError
 from runtime.protocol.bodies import Acknowledged, AnyBody
-from runtime.protocol.community_bodies import ExchangeClosed, ExchangeEnded, MeteredExchange
+from runtime.protocol.community_bodies import ExchangeClosed, ExchangeEnded, MeteredExchange, RelayedTrades
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.rundir import COORDINATOR, SECOND_COORDINATOR
 from tests.machines.communities import DOMAIN
@@ -66,7 +67,7 @@ class InDoubt:
     ("body", "performative", "reason"),
     [
         (metered(SLOTS), Performative.PROPOSE, "slot 6 is none of 6"),
-        (metered(4), Performative.ACCEPT_PROPOSAL, "this side accepts"),
+        (metered(4), Performative.ACCEPT_PROPOSAL, "the other is to propose an exchange"),
         (metered(4, session=2), Performative.PROPOSE, "session 2 is none of 2"),
         (ExchangeClosed(session=0, slots=[0, 3, 6]), Performative.INFORM, "slot 6 is none of 6"),
         (ExchangeClosed(session=2, slots=[3]), Performative.INFORM, "session 2 is none of 2"),
@@ -107,3 +108,24 @@ def test_an_end_after_the_last_slot_is_in_order() -> None:
     case = InDoubt()
     case.hear(ExchangeEnded(session=0, slot=SLOTS, reason="was not heard in time"), Performative.CANCEL)
     assert case.told == [metered(3)]
+
+
+def test_of_two_proposals_of_a_slot_the_first_counts() -> None:
+    config = TwoCommunities(2, members=4, slots=SLOTS, sessions=1).coordinator_config
+    heard = Heard()
+    assert OtherTerms.of(config, config.communities[0]).proposes
+    assert not OtherTerms.of(config, config.communities[1]).proposes
+    envelope = Envelope(SECOND, FIRST, Performative.PROPOSE, "communities", "session-0", "1", "")
+    heard.take_proposal(envelope, metered(3))
+    more = metered(3).model_copy(update={"supply_kwh": Decimal(5)})
+    with pytest.raises(ProtocolError, match="slot 3 is proposed: the first proposal counts"):
+        heard.take_proposal(envelope, more)
+    assert heard.proposals[0, 3] == (envelope, metered(3))
+
+
+def test_of_two_reports_of_a_members_trades_across_the_first_counts() -> None:
+    heard = Heard()
+    heard.take_relayed(RelayedTrades(session=0, member="house-1", trades=[]))
+    with pytest.raises(ProtocolError, match="house-1's trades are relayed: the first ones count"):
+        heard.take_relayed(RelayedTrades(session=0, member="house-1", trades=[]))
+    heard.take_relayed(RelayedTrades(session=1, member="house-1", trades=[]))

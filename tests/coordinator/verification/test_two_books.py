@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,22 @@ from runtime.errors import InputError
 from runtime.grid_terms import GridTerms
 from runtime.messagelog.reader import log_paths
 from runtime.messagelog.verify import check_logs
-from runtime.protocol.bodies import parse_body
-from runtime.protocol.community_bodies import MeteredExchange
-from runtime.protocol.envelope import Envelope
+from runtime.protocol.bodies import AnyBody, Reason, parse_body
+from runtime.protocol.community_bodies import (
+    CommunityStatement,
+    ExchangeClosed,
+    ExchangeEnded,
+    MeteredExchange,
+)
+from runtime.protocol.envelope import Envelope, Performative
 from runtime.records import CoordinatorRecord
 from runtime.results import write_results
 from runtime.results.tables import tables, write_tables
 from runtime.rundir import COORDINATOR, COORDINATORS, SECOND_COORDINATOR, RunDirectory
 from tests.machines.logged import LoggedNetwork, forge_bodies, leave_behind
 from tests.machines.two_communities import TwoCommunities
+
+SLOTS = 6
 
 GRID = GridTerms(
     local_fee_eur_per_kwh=Decimal("0.011"),
@@ -135,6 +143,65 @@ def test_a_slot_that_was_put_off_is_proven_whenever_it_was_settled(
     answer = verification(run.path)
     assert answer["findings"] == []
     assert answer["proof"]["lines"] == 30
+
+
+def statement(step: int, **fields: Any) -> CommunityStatement:
+    told: dict[str, Any] = {
+        "members": [],
+        "demand_kwh": [0.0] * SLOTS,
+        "supply_kwh": [0.0] * SLOTS,
+        "price_eur_per_kwh": [],
+        "withdrawn": [],
+        "contracts": {},
+    }
+    return CommunityStatement(session=0, step=step, **(told | fields))
+
+
+def exchange(slot: int) -> MeteredExchange:
+    return MeteredExchange(session=0, slot=slot, demand_kwh=Decimal(9), supply_kwh=Decimal(8), contracts=[])
+
+
+@pytest.mark.parametrize(
+    ("after", "performative", "body"),
+    [
+        ("community-statement", Performative.INFORM, statement(0, demand_kwh=[0.0], supply_kwh=[0.0])),
+        ("community-statement", Performative.INFORM, statement(2, members=["nobody"])),
+        ("relayed-trades", Performative.INFORM, statement(0)),
+        ("metered-exchange", Performative.CANCEL, ExchangeEnded(session=0, slot=SLOTS + 2, reason="x")),
+        ("metered-exchange", Performative.INFORM, ExchangeEnded(session=0, slot=0, reason="x")),
+        ("metered-exchange", Performative.INFORM, ExchangeClosed(session=0, slots=[SLOTS])),
+        ("accepted", Performative.PROPOSE, exchange(0)),
+        ("metered-exchange", Performative.REFUSE, Reason(reason="of nothing that was said")),
+    ],
+)
+def test_what_one_coordinator_refused_of_the_other_counts_for_nothing(
+    after: str, performative: Performative, body: AnyBody, tmp_path: Path
+) -> None:
+    """The second says what it may not, beside what it should: its communities trade all the same."""
+
+    class Wayward(LoggedNetwork):
+        said = False
+
+        def _post(self, envelope: Envelope) -> None:
+            super()._post(envelope)
+            ends = envelope.sender, envelope.recipient
+            if self.said or {end.partition("@")[0] for end in ends} != {*COORDINATORS}:
+                return
+            accepted = envelope.performative is Performative.ACCEPT_PROPOSAL
+            if (after != "accepted" or not accepted) and after != parse_body(envelope.body).type:
+                return
+            self.said = True
+            first, second = sorted(ends)
+            said = replace(envelope, sender=second, recipient=first, message_id="wayward", in_reply_to=None)
+            super()._post(replace(said, performative=performative, body=body.to_json()))
+
+    community = TwoCommunities(2, members=5, slots=SLOTS, sessions=1, grid=GRID)
+    run = RunDirectory(tmp_path / "village")
+    network = Wayward(directory=run)
+    record = left_by(community, network)
+    assert network.said
+    assert [len(part.exchanges) for part in record.sessions[0].communities] == [SLOTS] * 2
+    assert verification(run.path)["findings"] == []
 
 
 def forged(run: RunDirectory, logs: list[str], kind: str, change: Any) -> int:
