@@ -8,7 +8,7 @@ import logging
 import random
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 from runtime.messaging import lean
@@ -31,6 +31,7 @@ from runtime.messaging.spade_message import (  # noqa: E402
     message_of_stanza,
     stanza_text_of,
 )
+from runtime.messaging.taken_place import TakenPlace  # noqa: E402
 from runtime.messaging.wire import check_sendable  # noqa: E402
 from runtime.protocol.envelope import ONTOLOGY, Envelope  # noqa: E402
 
@@ -97,12 +98,15 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
     ``on_connected``.  Messages that match no behaviour count as malformed; their content is never logged.
 
     Attributes:
+        gives_way: whether it is over when another session of its account takes its place; if not, the agent
+            comes back again and again (``TakenPlace``).
         connection: the server.
         bare_jid: who this agent is.
         refused: resolves with the error when the server will not have this agent; it then stops dialling.
         last_ending: why the latest connection ended or failed, empty before.
     """
 
+    gives_way: ClassVar[bool] = False
     client: SlimClient | None
     refused: asyncio.Future[AgentRefusedError]
 
@@ -237,6 +241,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
 
     async def _dial_again_and_again(self) -> None:
         backoff_s = FIRST_BACKOFF_S
+        taken_place = TakenPlace()
         loop = asyncio.get_running_loop()
         good_until_s = loop.time()
         while True:
@@ -256,12 +261,15 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
             refused = ending.password_refused and (
                 first or loop.time() - good_until_s > SECRET_CHANGE_LIMIT_S
             )
-            if ending.for_good or refused or (ending.untrusted and first):
+            if (ending.place_taken and self.gives_way) or refused or (ending.untrusted and first):
                 operations_log.say(
                     "refused-by-server", self.local_part, level=logging.ERROR, reason=ending.reason
                 )
                 self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {ending.reason}"))
                 return
+            if ending.place_taken:
+                await asyncio.sleep(taken_place.taken(self.local_part, ending.reason, held_s))
+                continue
             operations_log.say(
                 "not-connected",
                 self.local_part,

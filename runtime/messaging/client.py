@@ -38,13 +38,13 @@ class Ending:
 
     Attributes:
         reason: for a person to read.
-        for_good: dialling again cannot help: another session took this one's place.
+        place_taken: another session of the account took this one's place (RFC 6120 section 7.7.2.2).
         untrusted: the server's certificate was not accepted.
         password_refused: the password was; an account's secret may be about to change.
     """
 
     reason: str
-    for_good: bool = False
+    place_taken: bool = False
     untrusted: bool = False
     password_refused: bool = False
 
@@ -241,6 +241,8 @@ class SlimClient(ClientXMPP):
         # Replaces slixmpp's, which follows a redirection to whatever host the server names.
         condition = error["condition"]
         if condition == "conflict":
-            self._end(Ending(f"another session of {self.boundjid.bare} took this one's place", for_good=True))
+            self._end(
+                Ending(f"another session of {self.boundjid.bare} took this one's place", place_taken=True)
+            )
         else:
             self._end(Ending(f"the server ended the stream: {condition}"))

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import logging
 import random
+from typing import ClassVar
 
 from runtime import operations_log
 from runtime.errors import AgentRefusedError, PeerwattError, ProtocolError
 from runtime.messaging.dialling import Hosts
 from runtime.messaging.lean_link import Account, Link, LinkError
+from runtime.messaging.taken_place import TakenPlace
 from runtime.protocol.envelope import Envelope
 
 ATTEMPT_LIMIT_S = 15.0
@@ -31,12 +33,16 @@ class LeanAgent:
     """Base of what speaks for an account without SPADE; its hooks are those of ``ConnectedAgent``.
 
     Attributes:
+        gives_way: whether it is over when another session of its account takes its place; if not, it comes
+            back again and again (``TakenPlace``).
         account: who logs in where.
         local_part: the account's name.
         bare_jid: its JID.
         refused: resolves with the error when the server will not have this account; it then stops dialling.
         last_ending: why the latest connection ended or failed, empty before.
     """
+
+    gives_way: ClassVar[bool] = False
 
     def __init__(self, account: Account) -> None:
         """Prepare; the event loop runs."""
@@ -118,13 +124,18 @@ class LeanAgent:
 
     async def _dial_again_and_again(self) -> None:
         backoff_s = FIRST_BACKOFF_S
+        taken_place = TakenPlace()
         while True:
             ending, held_s = await self._hold()
             self.last_ending = str(ending)
             first = not self._first_login.is_set()
-            if ending.for_good or (first and (ending.untrusted or ending.password_refused)):
+            gives_way = ending.place_taken and self.gives_way
+            if gives_way or (first and (ending.untrusted or ending.password_refused)):
                 self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {ending}"))
                 return
+            if ending.place_taken:
+                await asyncio.sleep(taken_place.taken(self.local_part, str(ending), held_s))
+                continue
             level = logging.ERROR if ending.untrusted or ending.password_refused else logging.WARNING
             operations_log.say(
                 "not-connected", self.local_part, level=level, reason=str(ending), held_s=round(held_s, 3)

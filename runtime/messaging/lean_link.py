@@ -60,7 +60,7 @@ class LinkError(PeerwattError):
     """No connection came about, or it ended.
 
     Attributes:
-        for_good: dialling again cannot help: another session took this one's place.
+        place_taken: another session of the account took this one's place (RFC 6120 section 7.7.2.2).
         untrusted: the server's certificate was not accepted, or it wants no TLS.
         password_refused: the server did not accept the password.
     """
@@ -69,12 +69,12 @@ class LinkError(PeerwattError):
         self,
         reason: str,
         *,
-        for_good: bool = False,
+        place_taken: bool = False,
         untrusted: bool = False,
         password_refused: bool = False,
     ) -> None:
         super().__init__(reason)
-        self.for_good = for_good
+        self.place_taken = place_taken
         self.untrusted = untrusted
         self.password_refused = password_refused
 
@@ -349,7 +349,7 @@ class Link:
         condition = getattr(reason, "condition", None)
         if condition == aioxmpp.errors.StreamErrorCondition.CONFLICT:
             taken = f"another session of {self._account.bare_jid} took this one's place"
-            self._end(LinkError(taken, for_good=True))
+            self._end(LinkError(taken, place_taken=True))
         else:
             self._end(LinkError(f"connection lost: {reason}" if reason else "connection lost"))
 

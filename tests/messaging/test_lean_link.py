@@ -14,7 +14,7 @@ from recording_agent import RecordingAgent, inform
 from xmpp_servers import SERVERS
 
 from runtime.errors import AgentRefusedError
-from runtime.messaging import lean_agent
+from runtime.messaging import lean_agent, taken_place
 from runtime.messaging.lean_agent import LeanAgent
 from runtime.messaging.lean_link import Account, tls_context
 from runtime.xmpp.authority import ensure_credentials
@@ -104,8 +104,22 @@ async def test_a_wrong_password_ends_it_for_good(server):
         await asyncio.wait_for(device.start(), 15)
 
 
+class YieldingDevice(RecordingDevice):
+    gives_way = True
+
+
+async def test_a_device_whose_place_is_taken_says_so_and_comes_back(server, caplog):
+    first, second = (kind(account_of(server.connection)) for kind in (RecordingDevice, YieldingDevice))
+    await asyncio.wait_for(first.start(), 15)
+    await asyncio.wait_for(second.start(), 15)
+    assert "another session of meter@" in str(await asyncio.wait_for(second.refused, 10))
+    await until(lambda: first.connected)
+    assert [each.levelname for each in caplog.records if each.message == taken_place.EVENT] == ["ERROR"]
+    await first.stop()
+
+
 async def test_a_second_device_of_the_account_does_not_go_unnoticed(server):
-    first, second = (RecordingDevice(account_of(server.connection)) for _ in range(2))
+    first, second = (kind(account_of(server.connection)) for kind in (YieldingDevice, RecordingDevice))
     await asyncio.wait_for(first.start(), 15)
     await asyncio.wait_for(second.start(), 15)
     refused = await asyncio.wait_for(first.refused, 10)

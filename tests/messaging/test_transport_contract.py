@@ -10,6 +10,7 @@ from recording_agent import RecordingAgent, inform
 from xmpp_servers import ACCOUNTS, SERVERS
 
 from runtime.errors import AgentRefusedError, ProtocolError
+from runtime.messaging import taken_place
 from runtime.messaging.wire import FORM_TITLE, MAX_ESCAPED_BODY_BYTES, fields_of
 from runtime.protocol.envelope import MAX_BODY_BYTES, Performative
 from runtime.xmpp.authority import ensure_credentials
@@ -178,18 +179,36 @@ async def test_an_agent_waits_for_a_server_that_is_not_up_yet(own_server, agents
     assert agent.connected
 
 
-async def test_a_second_session_of_an_account_ends_the_first_for_good(connection, pair, agents):
-    coordinator, member = pair
-    second = agents(connection, "member-000")
+class YieldingAgent(RecordingAgent):
+    gives_way = True
+
+
+async def test_who_gives_way_is_over_when_another_session_takes_its_place(connection, agents):
+    first = YieldingAgent(connection, "member-004")
+    await first.start()
+    second = agents(connection, "member-004")
     await second.start()
-    error = await asyncio.wait_for(member.refused, 10)
-    assert "another session" in str(error)
-    await asyncio.sleep(0.5)
-    assert (second.connects, second.disconnects, member.connects) == (1, 0, 1)
-    sent = inform(coordinator.bare_jid, second.bare_jid)
+    assert "another session" in str(await asyncio.wait_for(first.refused, 10))
+    await asyncio.sleep(1.5)
+    assert (second.connects, second.disconnects, first.connects) == (1, 0, 1)
+    await first.stop()
+
+
+async def test_an_agent_whose_place_is_taken_says_so_and_comes_back(connection, pair, agents, caplog):
+    coordinator, member = pair
+    thief = YieldingAgent(connection, "member-000")
+    await thief.start()
+    assert "another session" in str(await asyncio.wait_for(thief.refused, 10))
+    assert not member.refused.done()
+    await member.until(lambda: member.connects == 2)
+    (alarm,) = [record for record in caplog.records if record.message == taken_place.EVENT]
+    assert (alarm.agent, alarm.levelname) == ("member-000", "ERROR")
+    assert alarm.fields["times"] == 1
+    assert "another session of member-000@" in alarm.fields["reason"]
+    sent = inform(coordinator.bare_jid, member.bare_jid)
     coordinator.transmit(sent)
-    await second.until(lambda: second.envelopes)
-    assert second.envelopes == [sent]
+    await member.until(lambda: sent in member.envelopes)
+    await thief.stop()
 
 
 def raw_message(envelope, **attributes):

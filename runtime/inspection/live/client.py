@@ -42,7 +42,12 @@ class _Question:
 
 
 class Inspector(LeanAgent):
-    """The inspector's account; ``start`` it, ``look`` as often as wanted, ``stop`` it."""
+    """The inspector's account; ``start`` it, ``look`` as often as wanted, ``stop`` it.
+
+    Who inspects from elsewhere takes its place, and it says so.
+    """
+
+    gives_way = True
 
     def __init__(self, account: Account) -> None:
         """Prepare; the event loop runs.
