@@ -24,7 +24,7 @@ from runtime.configuration import CoordinatorConfig, MetersConfig
 from runtime.deployment.address import Address
 from runtime.deployment.holders import DASHBOARD, METERS, accounts_by_holder
 from runtime.deployment.placement import Placement
-from runtime.deployment.verifiers import write_verifiers
+from runtime.deployment.verifiers import changed_verifiers
 from runtime.errors import InputError
 from runtime.files import write_text_atomically
 from runtime.messaging.connection import Connection
@@ -223,9 +223,12 @@ class Deployment:
         self.hand_out_secrets()
 
     def hand_out_secrets(self) -> None:
-        """Give the server the verifiers of all secrets, and each process those of its accounts."""
+        """Give each process the secrets of its accounts, and then the server the verifiers of all.
+
+        In this order, since the server ends the sessions of changed accounts, which log in again at once.
+        """
         secret_of = {account: read_secret(self.secrets_dir, account) for account in self.accounts()}
-        write_verifiers(self.server_accounts, secret_of)
+        verifiers = changed_verifiers(self.server_accounts, secret_of)
         for holder, accounts in self.holders().items():
             folder = self.handout(holder) / "secrets"
             folder.mkdir(parents=True, exist_ok=True)
@@ -234,9 +237,11 @@ class Deployment:
                 if not _says(folder / account, secret_of[account]):
                     write_secret(folder, account, secret_of[account])
             _keep_only(folder, accounts)
+        if verifiers is not None:
+            write_text_atomically(self.server_accounts, verifiers, 0o600)
 
     def rotate(self, accounts: Sequence[str]) -> None:
-        """Change accounts' secrets; connections that are open stay open.
+        """Change accounts' secrets; the server ends their sessions, and the agents log in with the new ones.
 
         Args:
             accounts: local parts.

@@ -67,12 +67,20 @@ def write_verifiers(path: Path, secret_of: Mapping[str, str]) -> bool:
     """Write a server's accounts, these and no others; verifiers of unchanged secrets are kept.
 
     Args:
-        path: read by the server at each login.
+        path: looked at by the server all the time.
         secret_of: secret of each account.
 
     Returns:
         Whether the file had to be changed.
     """
+    text = changed_verifiers(path, secret_of)
+    if text is not None:
+        write_text_atomically(path, text, 0o600)
+    return text is not None
+
+
+def changed_verifiers(path: Path, secret_of: Mapping[str, str]) -> str | None:
+    """What ``write_verifiers`` would write to ``path``; None where nothing changes."""
     before = load_verifiers(path) if path.exists() else {}
 
     def current(account: str) -> Verifier:
@@ -83,7 +91,5 @@ def write_verifiers(path: Path, secret_of: Mapping[str, str]) -> bool:
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a millisecond each, of thousands
         after = dict(zip(secret_of, pool.map(current, secret_of), strict=True))
     if after == before:
-        return False
-    text = json.dumps({name: verifier.model_dump() for name, verifier in after.items()}, indent=1) + "\n"
-    write_text_atomically(path, text, 0o600)
-    return True
+        return None
+    return json.dumps({name: verifier.model_dump() for name, verifier in after.items()}, indent=1) + "\n"

@@ -27,6 +27,11 @@ class Outsider(RawClient):
             password: the secret; the account's own by default.
             as_another: bare JID to act as (authzid).
         """
+        said = self.begins_to_authenticate(account, password, as_another)
+        return said if "</failure>" in said else self.ends_authenticating(said)
+
+    def begins_to_authenticate(self, account, password=None, as_another=""):
+        """All but its last word, which is returned; the server's failure if that ended it."""
         if self.tls is None:
             self.offered()
         password = self.connection.password_for(account) if password is None else password
@@ -51,7 +56,11 @@ class Outsider(RawClient):
         signature = hmac.digest(hashlib.sha256(client_key).digest(), signed, "sha256")
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
         last = base64.b64encode(f"{final},p={base64.b64encode(proof).decode()}".encode()).decode()
-        self.send(f"<response xmlns='{SASL}'>{last}</response>")
+        return f"<response xmlns='{SASL}'>{last}</response>"
+
+    def ends_authenticating(self, last_word):
+        """Say the last word; returns the server's."""
+        self.send(last_word)
         said = ""
         while "</success>" not in said and "</failure>" not in said:
             said += self.until(">")

@@ -14,7 +14,7 @@ from runtime.cli.prepare import prepare_run
 from runtime.xmpp.authority import ensure_credentials
 from runtime.xmpp.ejabberd.local import loopback_hosts
 from runtime.xmpp.local import free_port
-from tests.deployment import attacks
+from tests.deployment import attacks, changed_secrets
 from tests.deployment.deployed_ejabberd import DeployedEjabberd
 from tests.deployment.outsider import Outsider
 from tests.scenario.scenarios import write
@@ -76,17 +76,16 @@ def test_a_flood_is_paced(server):
     assert not server.ended
 
 
-def test_a_new_secret_counts_at_once_and_open_sessions_stay(server):
-    before = server.connection.password_for("house")
-    with Outsider(server.connection) as session:
-        session.log_in("house", present=False)
-        server.deployment.rotate(["house"])
-        session.ping()
-        with Outsider(server.connection) as late:
-            assert "<not-authorized/>" in late.authenticate("house", before)
-        with Outsider(server.connection) as client:
-            assert "<success" in client.authenticate("house")
-        session.ping()
+@pytest.mark.parametrize("node", [0, 1])
+def test_a_new_secret_counts_at_once_and_ends_what_logged_in_with_another(server, node):
+    connection = server.connection.model_copy(update={"host": server.connection.hosts[node]})
+    changed_secrets.keeps_no_session_beyond_a_change(server.deployment, connection, "house", "school")
+    assert not server.ended
+
+
+async def test_an_agent_whose_secret_is_changed_is_back_within_seconds(server):
+    await changed_secrets.is_back_after_a_change(server.deployment, server.connection, "house", "school")
+    assert not server.ended
 
 
 def test_half_a_file_of_accounts_locks_nobody_out(server):
@@ -97,6 +96,16 @@ def test_half_a_file_of_accounts_locks_nobody_out(server):
             assert "<success" in client.authenticate("house")
     finally:
         server.deployment.server_accounts.write_text(whole)
+
+
+def test_who_has_no_account_any_more_has_no_session(server):
+    changed_secrets.loses_its_sessions_with_its_account(server.deployment, server.connection, "house")
+    assert not server.ended
+
+
+def test_half_a_file_of_accounts_ends_no_session(server):
+    changed_secrets.lives_through_half_a_file(server.deployment, server.connection, "house")
+    assert not server.ended
 
 
 def test_the_servers_record_names_the_authenticated_sender_and_no_body(server):

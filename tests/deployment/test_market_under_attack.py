@@ -165,6 +165,8 @@ def test_the_market_settles_the_same_whoever_attacks(tmp_path, reference):
                 member.kill()
         records = [json.loads(line) for line in server.audit.read_text().splitlines()]
     assert failures == []
+    # Sessions were ended in the midst of it, and agents logged in with their new secrets.
+    assert "stream: reset" in deployment.run.log(COORDINATOR).read_text()
     assert answers == {
         attached_meter_account("home"): [Performative.REFUSE],
         INSPECTOR: [Performative.REFUSE],

@@ -15,7 +15,7 @@ from runtime.errors import AgentRefusedError
 from runtime.messaging.lean_agent import LeanAgent
 from runtime.messaging.lean_link import account_on
 from runtime.xmpp.authority import ensure_credentials
-from tests.deployment import attacks
+from tests.deployment import attacks, changed_secrets
 from tests.deployment.deployed_prosody import DeployedProsody, free_port
 from tests.deployment.outsider import Outsider
 from tests.messaging.recording_agent import RecordingAgent
@@ -89,17 +89,23 @@ async def test_agents_and_devices_log_in(server):
     await asyncio.gather(agent.stop(), device.stop())
 
 
-def test_a_new_secret_counts_at_once_and_open_sessions_stay(server):
-    before = server.connection.password_for("house")
-    with Outsider(server.connection) as session:
-        session.log_in("house", present=False)
-        server.deployment.rotate(["house"])
-        session.ping()
-        with Outsider(server.connection) as late:
-            assert "<not-authorized/>" in late.authenticate("house", before)
-        with Outsider(server.connection) as client:
-            assert "<success" in client.authenticate("house")
-        session.ping()
+def test_a_new_secret_counts_at_once_and_ends_what_logged_in_with_another(server):
+    changed_secrets.keeps_no_session_beyond_a_change(server.deployment, server.connection, "house", "school")
+    assert server.process.poll() is None
+
+
+async def test_an_agent_whose_secret_is_changed_is_back_within_seconds(server):
+    await changed_secrets.is_back_after_a_change(server.deployment, server.connection, "house", "school")
+
+
+def test_who_has_no_account_any_more_has_no_session(server):
+    changed_secrets.loses_its_sessions_with_its_account(server.deployment, server.connection, "house")
+    assert server.process.poll() is None
+
+
+def test_half_a_file_of_accounts_ends_no_session(server):
+    changed_secrets.lives_through_half_a_file(server.deployment, server.connection, "house")
+    assert server.process.poll() is None
 
 
 def test_the_servers_record_names_the_authenticated_sender_and_no_body(server):
