@@ -53,6 +53,8 @@ class Negotiation:
         call: what the running round asks; round 0 tells the grid's tariffs.
         number: the running round.
         asking: the members asked at present, with the call each of them gets; none once a round has ended.
+        position_kwh: the members' last positions, shape (members, slots), import > 0 [kWh].
+        position_round: by member, the round of its last position.
         rounds: the rounds held so far.
         agreed: how it ended, None before; so are the two below.
         clearing: the terms of settlement.
@@ -91,9 +93,9 @@ class Negotiation:
         self._members = members
         self._index = {name: index for index, name in enumerate(members)}
         self._waiting: set[str] = set()  # asked at present, and neither answered nor declined
-        self._position = np.zeros((len(members), tariff.slots))
-        self._agreed_kwh = self._position
-        self._position_round = [0] * len(members)
+        self.position_kwh = np.zeros((len(members), tariff.slots))
+        self._agreed_kwh = self.position_kwh
+        self.position_round = [0] * len(members)
         self._position_rounds: list[list[int]] = []
         self._answers: dict[str, Answer] = {}
         self._asked: list[str] = []
@@ -108,8 +110,8 @@ class Negotiation:
         index = self._index[member]
         self._answers[member] = answer
         self._waiting.discard(member)
-        self._position[index] = answer.net_kwh
-        self._position_round[index] = self.number
+        self.position_kwh[index] = answer.net_kwh
+        self.position_round[index] = self.number
 
     def decline(self, member: str) -> None:
         """Note that a member will not answer in the running round."""
@@ -135,7 +137,7 @@ class Negotiation:
         if not self._turns:
             return False
         index = self._turns.pop(0)
-        self.asking = {self._members[index]: self.mechanism.turn(index, self._position.copy())}
+        self.asking = {self._members[index]: self.mechanism.turn(index, self.position_kwh.copy())}
         self._asked += self.asking
         self._waiting = self.asking.keys() - self._answers.keys() - self._declined
         return True
@@ -144,10 +146,10 @@ class Negotiation:
         """End the running round: record it; what the mechanism is to respond to."""
         late = [name for name in self._asked if name not in self._answers]
         self.rounds.append(self._round(late))
-        self._position_rounds.append(list(self._position_round))
+        self._position_rounds.append(list(self.position_round))
         limits = None
         if isinstance(self.call, Signal) and self.call.wants_limits:
-            limits = np.full(self._position.shape, np.nan)
+            limits = np.full(self.position_kwh.shape, np.nan)
             for name, answer in self._answers.items():
                 if answer.limit_price_eur_per_kwh is not None:
                     limits[self._index[name]] = answer.limit_price_eur_per_kwh
@@ -164,7 +166,7 @@ class Negotiation:
             )
         self.asking = {}
         return Answers(
-            net_kwh=self._position.copy(),
+            net_kwh=self.position_kwh.copy(),
             limit_price_eur_per_kwh=limits,
             declarations={
                 self._index[name]: answer.declaration
@@ -208,9 +210,9 @@ class Negotiation:
             kind=_kind_of(self.call),
             import_price_eur_per_kwh=imports.tolist(),
             export_price_eur_per_kwh=exports.tolist(),
-            net_kwh={name: row.tolist() for name, row in zip(self._members, self._position, strict=True)},
+            net_kwh={name: row.tolist() for name, row in zip(self._members, self.position_kwh, strict=True)},
             late=late,
-            community_cost_eur=tariff.cost_eur(self._position),
+            community_cost_eur=tariff.cost_eur(self.position_kwh),
         )
 
     # -- the agreement ---------------------------------------------------------------------------------

@@ -79,6 +79,16 @@ class Operation:
         self._declined.add(member)
 
     @property
+    def delivered(self) -> list[str]:
+        """Members whose delivery of the running slot is there, in the order in which they came."""
+        return list(self._delivered)
+
+    @property
+    def outstanding(self) -> list[str]:
+        """Members that have neither delivered nor declined in the running slot."""
+        return [name for name in self._members if name not in self._delivered and name not in self._declined]
+
+    @property
     def complete(self) -> bool:
         """Whether nobody is waited for any more in the running slot."""
         return len(self._delivered.keys() | self._declined) == len(self._members)

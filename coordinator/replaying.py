@@ -23,15 +23,15 @@ def market_state(machine: MarketMachine) -> dict[str, Any]:
     Args:
         machine: the market's machine; it is not changed.
     """
-    config, members = machine._config, machine._members
+    config, members = machine.config, machine.members
     state: dict[str, Any] = {
         "phase": str(machine.phase),
         "session": machine.session,
         "sessions": len(config.sessions),
         "community": config.community,
         "mechanism": config.mechanism,
-        "members": members or sorted(machine._joined),
-        "absent": [name for name in config.members if name not in machine._joined],
+        "members": members or sorted(machine.joined),
+        "absent": [name for name in machine.expected if name not in machine.joined],
         "waiting_for": waited_for(machine),
         "closed_sessions": [
             {
@@ -40,12 +40,12 @@ def market_state(machine: MarketMachine) -> dict[str, Any]:
                 "agreed_round": closed.agreed_round,
                 "bills_eur": {bill.member: format(bill.amount_eur, "f") for bill in closed.bills},
             }
-            for closed in machine._done
+            for closed in machine.closed
         ],
     }
     if machine.phase not in (Phase.JOINING, Phase.DONE):
         state["negotiation"] = _negotiation(machine)
-        if machine._negotiation.agreed is not None:
+        if machine.negotiation.agreed is not None:
             state["operation"] = _operation(machine)
     return state
 
@@ -54,23 +54,22 @@ def waited_for(machine: MarketMachine) -> list[str]:
     """Members whose answer is needed before anything else happens, deadlines aside."""
     match machine.phase:
         case Phase.JOINING:
-            return [name for name in machine._config.members if name not in machine._joined]
+            return [name for name in machine.expected if name not in machine.joined]
         case Phase.NEGOTIATING:
-            return machine._negotiation.outstanding
+            return machine.negotiation.outstanding
         case Phase.OPERATING:
-            operation = machine._operation
-            settled = operation._delivered.keys() | operation._declined
-            return [name for name in machine._asked.waiting if name not in settled]
+            waited_for = {*machine.operation.outstanding}
+            return [name for name in machine.asked.waiting if name in waited_for]
         case Phase.DONE:
             return []
         case _:
-            return list(machine._asked.waiting)
+            return list(machine.asked.waiting)
 
 
 def _negotiation(machine: MarketMachine) -> dict[str, Any]:
-    negotiation = machine._negotiation
+    negotiation = machine.negotiation
     call = negotiation.call
-    positions = zip(machine._members, negotiation._position.tolist(), strict=True)
+    positions = zip(machine.members, negotiation.position_kwh.tolist(), strict=True)
     told = None
     if isinstance(call, Signal):
         told = {
@@ -83,7 +82,7 @@ def _negotiation(machine: MarketMachine) -> dict[str, Any]:
         "asks_for": type(call).__name__,
         "prices": told,
         "positions_kwh": dict(positions),
-        "position_round": dict(zip(machine._members, negotiation._position_round, strict=True)),
+        "position_round": dict(zip(machine.members, negotiation.position_round, strict=True)),
         "rounds_costs_eur": [each.community_cost_eur for each in negotiation.rounds],
         "agreed_round": None if agreed is None else agreed.round,
         "opted_out": negotiation.opted_out,
@@ -91,23 +90,23 @@ def _negotiation(machine: MarketMachine) -> dict[str, Any]:
 
 
 def _operation(machine: MarketMachine) -> dict[str, Any]:
-    operation = machine._operation
+    operation = machine.operation
     owed = owed_eur(operation.ledger)
     return {
         "slot": operation.slot,
-        "slots": machine._config.sessions[machine.session].operated.slots,
-        "agreed_kwh": dict(zip(machine._members, machine._negotiation.agreed_kwh.tolist(), strict=True)),
+        "slots": machine.config.sessions[machine.session].operated.slots,
+        "agreed_kwh": dict(zip(machine.members, machine.negotiation.agreed_kwh.tolist(), strict=True)),
         "local_price_eur_per_kwh": [
             None if price is None else float(price) for price in operation.local_price_eur_per_kwh
         ],
-        "delivered_in_slot": sorted(operation._delivered),
+        "delivered_in_slot": sorted(operation.delivered),
         "deliveries": len(operation.deliveries),
         "ledger_entries": len(operation.ledger),
         "delivered_kwh": {
             name: format(sum(each.net_kwh for each in operation.deliveries if each.member == name), "f")
-            for name in machine._members
+            for name in machine.members
         },
-        "owed_eur": {name: format(owed.get(name, 0), "f") for name in machine._members},
+        "owed_eur": {name: format(owed.get(name, 0), "f") for name in machine.members},
     }
 
 

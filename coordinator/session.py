@@ -77,9 +77,19 @@ class Phase(StrEnum):
 class MarketMachine(Machine):
     """The coordinator's side of every session of a scenario; of two communities, that of one of them.
 
+    Attributes are there to be read; only the machine changes them.
+
     Attributes:
         phase: where the running session stands.
         session: number of the running session, from 0.
+        config: the sessions, their terms, and who takes part.
+        expected: members that may join.
+        joined: members that have.
+        members: who takes part in the sessions; nobody before these begin.
+        negotiation: the running session's; none before it begins.
+        operation: the running session's slots, likewise.
+        asked: whom the market waits for.
+        closed: the sessions that are closed.
     """
 
     def __init__(
@@ -100,22 +110,22 @@ class MarketMachine(Machine):
         super().__init__(jid)
         self.phase = Phase.JOINING
         self.session = 0
-        self._config = config
+        self.config = config
         self._record_path = record_path
         account, self._domain = jid.split("@", 1)
         own = next((part for part in config.communities if part.coordinator == account), None)
-        self._expected = config.members if own is None else own.members
+        self.expected = config.members if own is None else own.members
         self._beside = None if own is None else TwoCommunities(self, config, own)
         self._new_mechanism = mechanism_for(config.mechanism, config.parameters)
-        self._joined: set[str] = set()
-        self._members: list[str] = []
-        self._asked = Asked(self, config.timing, self._domain)
-        self._negotiation: Negotiation
+        self.joined: set[str] = set()
+        self.members: list[str] = []
+        self.asked = Asked(self, config.timing, self._domain)
+        self.negotiation: Negotiation
         self._reported = False
-        self._operation: Operation
+        self.operation: Operation
         self._delivering: dict[str, Envelope] = {}
         self._delivered_before: dict[str, Envelope] = {}
-        self._done = PackedRecords(SessionRecord, closed_folder)
+        self.closed = PackedRecords(SessionRecord, closed_folder)
 
     def standing(self) -> dict[str, Any]:
         """Say how it stands; see ``Machine.standing``."""
@@ -125,7 +135,7 @@ class MarketMachine(Machine):
 
     def on_start(self) -> None:
         """Wait for the members."""
-        self.do(StartTimer("join", self._config.timing.join_deadline_s))
+        self.do(StartTimer("join", self.config.timing.join_deadline_s))
         self._tell_joining()
 
     def on_message(self, envelope: Envelope, body: AnyBody) -> None:
@@ -140,7 +150,7 @@ class MarketMachine(Machine):
                 self._join(member, envelope, body)
             case (
                 Position() | DeviceDeclaration() | BargainReport() | MeteredDelivery() | DeliveryCorrection()
-            ) if member not in self._members:
+            ) if member not in self.members:
                 raise ProtocolError(f"{member} has no part in a session that is running")
             case Position() | DeviceDeclaration() | BargainReport():
                 self._take_answer(member, envelope, body)
@@ -149,7 +159,7 @@ class MarketMachine(Machine):
             case DeliveryCorrection():
                 self._correct(member, envelope, body)
             case Acknowledged():
-                if not self._asked.answered_by(member, envelope):
+                if not self.asked.answered_by(member, envelope):
                     raise ProtocolError(f"{member} was asked nothing that this acknowledges")
                 self._acknowledged(member, envelope)
             case Reason():
@@ -165,7 +175,7 @@ class MarketMachine(Machine):
             case "round":
                 self._end_round()
             case "agreement":
-                self._asked.withdraw(self._asked.waiting)
+                self.asked.withdraw(self.asked.waiting)
                 self._operate()
             case "slot-end":
                 self._request_deliveries()
@@ -174,7 +184,7 @@ class MarketMachine(Machine):
             case "corrections":
                 self._make_bills()
             case "closing":
-                self._asked.withdraw(self._asked.waiting)
+                self.asked.withdraw(self.asked.waiting)
                 self._next_session()
             case _:
                 if self._beside is None or not self._beside.deadline(name):
@@ -184,46 +194,46 @@ class MarketMachine(Machine):
 
     def _member_of(self, jid: str) -> str:
         name, _, domain = jid.partition("@")
-        if domain != self._domain or name not in self._expected:
-            raise ProtocolError(f"{jid} is not a member of {self._config.community}")
+        if domain != self._domain or name not in self.expected:
+            raise ProtocolError(f"{jid} is not a member of {self.config.community}")
         return name
 
     def _join(self, member: str, envelope: Envelope, body: Join) -> None:
         if body.member != member:
             raise ProtocolError(f"{envelope.sender} may not join as {body.member!r}")
-        if self.phase is not Phase.JOINING and member not in self._joined:
+        if self.phase is not Phase.JOINING and member not in self.joined:
             raise ProtocolError("the session began without you: the join deadline had passed")
         self.reply(envelope, Performative.AGREE, self._admission())
-        self._joined.add(member)
+        self.joined.add(member)
         self._tell_joining()
-        if self.phase is Phase.JOINING and len(self._joined) == len(self._expected):
+        if self.phase is Phase.JOINING and len(self.joined) == len(self.expected):
             self.do(StopTimer("join"))
             self._begin_sessions()
 
     def _admission(self) -> Admission:
         return Admission(
-            community=self._config.community,
-            mechanism=self._config.mechanism,
-            sessions=[session.operated for session in self._config.sessions],
-            planned_slots=planned_slots(self._config.sessions),
+            community=self.config.community,
+            mechanism=self.config.mechanism,
+            sessions=[session.operated for session in self.config.sessions],
+            planned_slots=planned_slots(self.config.sessions),
         )
 
     def _begin_sessions(self) -> None:
-        if not self._joined:
-            self.do(Fail(f"no member joined within {self._config.timing.join_deadline_s:g} s"))
+        if not self.joined:
+            self.do(Fail(f"no member joined within {self.config.timing.join_deadline_s:g} s"))
             return
-        self._members = [name for name in self._expected if name in self._joined]
+        self.members = [name for name in self.expected if name in self.joined]
         self._begin_session()
 
     def _begin_session(self) -> None:
-        session = self._config.sessions[self.session]
-        mechanism = self._new_mechanism(CommunityTariff.of_session(session), len(self._members))
+        session = self.config.sessions[self.session]
+        mechanism = self._new_mechanism(CommunityTariff.of_session(session), len(self.members))
         beside = self._beside
-        self._negotiation = Negotiation(mechanism, self._members, concluded_by_others=beside is not None)
+        self.negotiation = Negotiation(mechanism, self.members, concluded_by_others=beside is not None)
         self._reported = False
         if beside is not None:
-            beside.begin(self.session, self._negotiation, self._members)
-        self._operation = Operation(self.session, session, self._negotiation, self._members)
+            beside.begin(self.session, self.negotiation, self.members)
+        self.operation = Operation(self.session, session, self.negotiation, self.members)
         self.phase = Phase.NEGOTIATING
         self._ask_round()
 
@@ -231,25 +241,25 @@ class MarketMachine(Machine):
 
     def _ask_round(self) -> None:
         """Ask those whose answers the running round needs now."""
-        negotiation = self._negotiation
-        everybody = self._members if self._beside is None else self._beside.everybody
-        bodies = call_bodies(negotiation, self.session, self._members, everybody)
+        negotiation = self.negotiation
+        everybody = self.members if self._beside is None else self._beside.everybody
+        bodies = call_bodies(negotiation, self.session, self.members, everybody)
         deadline_s = self._round_deadline_s()
-        self._asked.ask(self.session, Performative.CFP, bodies, MARKET, deadline_s)
+        self.asked.ask(self.session, Performative.CFP, bodies, MARKET, deadline_s)
         self.do(StartTimer("round", deadline_s))
         self._tell("round", round=negotiation.number)  # last: members first, then who watches
 
     def _round_deadline_s(self) -> float:
         """How long the running round may take: members that bargain hold rounds of their own in it."""
-        call = self._negotiation.call
+        call = self.negotiation.call
         rounds = call.max_rounds + 1 if isinstance(call, Bargain) else 1
-        return rounds * self._config.timing.round_deadline_s
+        return rounds * self.config.timing.round_deadline_s
 
     def _take_answer(
         self, member: str, envelope: Envelope, body: Position | DeviceDeclaration | BargainReport
     ) -> None:
         """Take a member's answer to the running round: its first one counts."""
-        negotiation = self._negotiation
+        negotiation = self.negotiation
         now = (Phase.NEGOTIATING, self.session, negotiation.number)
         if (self.phase, body.session, body.round) != now or not negotiation.asking:
             # Of a round that closed without it the member was named late.
@@ -258,7 +268,7 @@ class MarketMachine(Machine):
         asked = (isinstance(call, Declare), isinstance(call, Bargain))
         if call is None or asked != (isinstance(body, DeviceDeclaration), isinstance(body, BargainReport)):
             raise ProtocolError(f"{member} was not asked for a {body.type} in round {body.round}")
-        if not self._asked.answered_by(member, envelope):
+        if not self.asked.answered_by(member, envelope):
             raise ProtocolError(
                 f"this {body.type} answers nothing that {member} was asked in round {body.round}"
             )
@@ -269,21 +279,21 @@ class MarketMachine(Machine):
             self._end_round()
         elif isinstance(body, BargainReport) and not self._reported:
             self._reported = True
-            self.do(StartTimer("round", _AFTER_FIRST_REPORT * self._config.timing.round_deadline_s))
+            self.do(StartTimer("round", _AFTER_FIRST_REPORT * self.config.timing.round_deadline_s))
 
     def _declined(self, member: str, envelope: Envelope, body: Reason) -> None:
         """A member refuses or does not understand: it is not waited for until the deadline."""
         self.do(Progress("complaint", {"member": member, "reason": body.reason}))
-        if not self._asked.answered_by(member, envelope):
+        if not self.asked.answered_by(member, envelope):
             return
         match self.phase:
-            case Phase.NEGOTIATING if self._negotiation.asking:
-                self._negotiation.decline(member)
-                if self._negotiation.complete:
+            case Phase.NEGOTIATING if self.negotiation.asking:
+                self.negotiation.decline(member)
+                if self.negotiation.complete:
                     self._end_round()
-            case Phase.OPERATING if not (self._operation.counted or self._operation.passed):
-                self._operation.decline(member)
-                if self._operation.complete:
+            case Phase.OPERATING if not (self.operation.counted or self.operation.passed):
+                self.operation.decline(member)
+                if self.operation.complete:
                     self._settle()
             case _:
                 self._acknowledged(member, envelope)
@@ -291,8 +301,8 @@ class MarketMachine(Machine):
     def _end_round(self) -> None:
         """Go on to the next member in turn, else to what the mechanism makes of the round."""
         self.do(StopTimer("round"))
-        negotiation = self._negotiation
-        self._asked.withdraw(negotiation.outstanding)
+        negotiation = self.negotiation
+        self.asked.withdraw(negotiation.outstanding)
         if negotiation.next_turn():
             self._ask_round()
             return
@@ -305,7 +315,7 @@ class MarketMachine(Machine):
             self._beside.round_ended(answers, self._round_deadline_s(), self._respond)
 
     def _respond(self, answers: Answers) -> None:
-        negotiation = self._negotiation
+        negotiation = self.negotiation
         respond = partial(negotiation.mechanism.respond, answers)
         if negotiation.mechanism.computes_long:
             self.do(Compute(f"respond-{self.session}-{negotiation.number}", respond))
@@ -317,8 +327,8 @@ class MarketMachine(Machine):
         self._follow(result)
 
     def _follow(self, response: Call | Agreed) -> None:
-        self._negotiation.follow(response)
-        if self._negotiation.agreed is None:
+        self.negotiation.follow(response)
+        if self.negotiation.agreed is None:
             self._ask_round()
         elif self._beside is None:
             self._agree()
@@ -327,21 +337,21 @@ class MarketMachine(Machine):
 
     def _agree(self) -> None:
         self.phase = Phase.AGREEING
-        negotiation = self._negotiation
+        negotiation = self.negotiation
         agreed = negotiation.agreed
         assert agreed is not None, "the negotiation has ended"
         self._tell("agreement", round=agreed.round)
-        bodies = agreements(self.session, negotiation, self._members, self._operation.free_kwh)
-        self._asked.ask(self.session, Performative.ACCEPT_PROPOSAL, bodies, MARKET)
-        self.do(StartTimer("agreement", self._config.timing.round_deadline_s))
+        bodies = agreements(self.session, negotiation, self.members, self.operation.free_kwh)
+        self.asked.ask(self.session, Performative.ACCEPT_PROPOSAL, bodies, MARKET)
+        self.do(StartTimer("agreement", self.config.timing.round_deadline_s))
 
     def _acknowledged(self, member: str, envelope: Envelope) -> None:
         if self.phase not in (Phase.AGREEING, Phase.CLOSING):
             return  # no answer to what is asked now: the member is waited for until the deadline
-        if not self._asked.answered_by(member, envelope):
+        if not self.asked.answered_by(member, envelope):
             return
-        del self._asked.waiting[member]
-        if self._asked.waiting:
+        del self.asked.waiting[member]
+        if self.asked.waiting:
             return
         if self.phase is Phase.AGREEING:
             self.do(StopTimer("agreement"))
@@ -357,59 +367,59 @@ class MarketMachine(Machine):
         self._await_slot()
 
     def _await_slot(self) -> None:
-        horizon = self._config.sessions[self.session].horizon
-        self.do(AwaitSlotEnd("slot-end", horizon, self.session, self._operation.slot))
+        horizon = self.config.sessions[self.session].horizon
+        self.do(AwaitSlotEnd("slot-end", horizon, self.session, self.operation.slot))
 
     def _request_deliveries(self) -> None:
-        slot = self._operation.slot
+        slot = self.operation.slot
         self._tell("slot", slot=slot)
         self._delivering = {}
-        horizon = self._config.sessions[self.session].horizon
+        horizon = self.config.sessions[self.session].horizon
         request = DeliveryRequest(
             session=self.session,
             slot=slot,
             slot_start=horizon.slot_start(slot),
             slot_end=horizon.slot_end(slot),
         )
-        self._asked.ask(self.session, Performative.REQUEST, dict.fromkeys(self._members, request), OPERATION)
-        self.do(StartTimer("delivery", self._config.timing.delivery_deadline_s))
+        self.asked.ask(self.session, Performative.REQUEST, dict.fromkeys(self.members, request), OPERATION)
+        self.do(StartTimer("delivery", self.config.timing.delivery_deadline_s))
 
     def _take_delivery(self, member: str, envelope: Envelope, body: MeteredDelivery) -> None:
-        place = (self.session, self._operation.slot)
-        if (body.session, body.slot) < place or self._operation.counted:
+        place = (self.session, self.operation.slot)
+        if (body.session, body.slot) < place or self.operation.counted:
             raise ProtocolError(
                 f"slot {body.slot} was settled without this delivery: its deadline had passed"
             )
-        if (body.session, body.slot) > place or not self._asked.answered_by(member, envelope):
+        if (body.session, body.slot) > place or not self.asked.answered_by(member, envelope):
             raise ProtocolError(f"slot {body.slot} of session {body.session} is not asked for")
         if member in self._delivering:
             raise ProtocolError(f"slot {body.slot} is delivered: what is known better by now is a correction")
         check_meters_of(member, body.meters)
         self._delivering[member] = envelope
-        self._operation.deliver(member, body)
-        if self._operation.complete:
+        self.operation.deliver(member, body)
+        if self.operation.complete:
             self._settle()
 
     def _settle(self) -> None:
         self.do(StopTimer("delivery"))
-        self._asked.withdraw(member for member in self._members if member not in self._delivering)
+        self.asked.withdraw(member for member in self.members if member not in self._delivering)
         if self._beside is None:
             self._settle_with(None)
         else:
-            self._beside.exchange(self._operation, self._settle_with, self._put_off, self._settle_put_off)
+            self._beside.exchange(self.operation, self._settle_with, self._put_off, self._settle_put_off)
 
     def _settle_with(self, counterpart: CounterpartSlot | None) -> None:
-        self._tell_lines(self._operation.settle(counterpart), self._delivering)
+        self._tell_lines(self.operation.settle(counterpart), self._delivering)
         self._after_slot()
 
     def _put_off(self) -> None:
         """Go on with the next slot: whether another community trades in this one is known later."""
-        self._operation.put_off()
+        self.operation.put_off()
         self._delivered_before = self._delivering
         self._after_slot()
 
     def _settle_put_off(self, slot: int, counterpart: CounterpartSlot | None) -> None:
-        self._tell_lines(self._operation.settle_put_off(slot, counterpart), self._delivered_before)
+        self._tell_lines(self.operation.settle_put_off(slot, counterpart), self._delivered_before)
 
     def _tell_lines(self, lines: Mapping[str, BillLine], delivering: Mapping[str, Envelope]) -> None:
         for member, line in lines.items():
@@ -417,8 +427,8 @@ class MarketMachine(Machine):
                 self.reply(delivering[member], Performative.INFORM, line)
 
     def _after_slot(self) -> None:
-        self._asked.waiting = {}
-        if not self._operation.passed:
+        self.asked.waiting = {}
+        if not self.operation.passed:
             self._await_slot()
         elif self._beside is None:
             self._close()
@@ -432,54 +442,54 @@ class MarketMachine(Machine):
         if (self.phase, body.session) != (Phase.OPERATING, self.session):
             raise ProtocolError(f"slot {body.slot} cannot be corrected: session {body.session} is not open")
         check_meters_of(member, body.meters)
-        line = self._operation.correct(member, body)
+        line = self.operation.correct(member, body)
         self.do(Progress("correction", {"member": member, "session": body.session, "slot": body.slot}))
         self.reply(envelope, Performative.INFORM, line)
 
     def _close(self) -> None:
         """Make the bills, once the time for corrections has passed."""
-        window_s = self._config.timing.correction_window_s
+        window_s = self.config.timing.correction_window_s
         if window_s:
             self.do(StartTimer("corrections", window_s))
         else:
             self._make_bills()
 
     def _make_bills(self) -> None:
-        self._operation.close()
+        self.operation.close()
         self.phase = Phase.CLOSING
         self._tell("closing")
-        bills = self._operation.bills()
-        communities = [] if self._beside is None else [self._beside.record(self._operation)]
-        self._done.append(
+        bills = self.operation.bills()
+        communities = [] if self._beside is None else [self._beside.record(self.operation)]
+        self.closed.append(
             session_record(
                 self.session,
-                self._config.sessions[self.session],
-                self._negotiation,
-                self._operation,
-                self._members,
+                self.config.sessions[self.session],
+                self.negotiation,
+                self.operation,
+                self.members,
                 bills,
                 communities,
             )
         )
-        last = self.session + 1 == len(self._config.sessions)
+        last = self.session + 1 == len(self.config.sessions)
         bodies = closings(self.session, bills, last=last)
-        self._asked.ask(self.session, Performative.INFORM, bodies, MARKET)
-        self.do(StartTimer("closing", self._config.timing.round_deadline_s))
+        self.asked.ask(self.session, Performative.INFORM, bodies, MARKET)
+        self.do(StartTimer("closing", self.config.timing.round_deadline_s))
 
     def _next_session(self) -> None:
         self.session += 1
-        if self.session < len(self._config.sessions):
+        if self.session < len(self.config.sessions):
             self._begin_session()
             self.do(Tidy())
             return
         self.phase = Phase.DONE
         record = CoordinatorRecord(
-            community=self._config.community,
-            setting=self._config.setting,
-            mechanism=self._config.mechanism,
-            members=self._members,
-            absent=[name for name in self._expected if name not in self._joined],
-            sessions=list(self._done),
+            community=self.config.community,
+            setting=self.config.setting,
+            mechanism=self.config.mechanism,
+            members=self.members,
+            absent=[name for name in self.expected if name not in self.joined],
+            sessions=list(self.closed),
         )
         self.do(Save(self._record_path, record))
         self.do(Finish())
@@ -487,8 +497,8 @@ class MarketMachine(Machine):
     # -- talking ---------------------------------------------------------------------------------------
 
     def _tell(self, phase: str, **detail: int) -> None:
-        horizon = self._config.sessions[self.session].operated
-        sessions = len(self._config.sessions)
+        horizon = self.config.sessions[self.session].operated
+        sessions = len(self.config.sessions)
         self.do(
             Progress(
                 phase,
@@ -497,4 +507,4 @@ class MarketMachine(Machine):
         )
 
     def _tell_joining(self) -> None:
-        self.do(Progress("joining", {"joined": len(self._joined), "members": len(self._expected)}))
+        self.do(Progress("joining", {"joined": len(self.joined), "members": len(self.expected)}))

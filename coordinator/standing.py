@@ -16,22 +16,22 @@ def standing_of(machine: MarketMachine) -> dict[str, Any]:
     Args:
         machine: the market's machine; it is not changed.
     """
-    sessions = machine._config.sessions
+    sessions = machine.config.sessions
     fields: dict[str, Any] = {
         "phase": str(machine.phase),
         "session": machine.session,
         "sessions": len(sessions),
-        "members": [MemberStanding(name=name, joined=name in machine._joined) for name in machine._expected],
+        "members": [MemberStanding(name=name, joined=name in machine.joined) for name in machine.expected],
     }
     match machine.phase:
         case "joining":  # who has not joined was not asked to
-            absent = [name for name in machine._expected if name not in machine._joined]
+            absent = [name for name in machine.expected if name not in machine.joined]
             fields |= {"session": None, "waits_for": absent}
         case "done":
             fields["session"] = None
         case "negotiating" | "agreeing":
-            fields["round"] = machine._negotiation.number
+            fields["round"] = machine.negotiation.number
         case _:
             operated = sessions[machine.session].operated
-            fields |= {"slot": min(machine._operation.slot, operated.slots - 1), "slots": operated.slots}
+            fields |= {"slot": min(machine.operation.slot, operated.slots - 1), "slots": operated.slots}
     return fields

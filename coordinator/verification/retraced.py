@@ -57,9 +57,9 @@ def contracts_made(retraced: Retraced) -> dict[int, list[AgreedContract]]:
     machine = retraced.machine
     if not isinstance(machine, MarketMachine):
         return {}
-    made = {session.session: session.contracts for session in machine._done}
+    made = {session.session: session.contracts for session in machine.closed}
     if machine.phase in (Phase.AGREEING, Phase.OPERATING):
-        made[machine.session] = machine._operation.contracts
+        made[machine.session] = machine.operation.contracts
     return made
 
 

@@ -5,11 +5,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from coordinator.replaying import market_state, waited_for
+from coordinator.session import MarketMachine
 from runtime.cli import app
 from runtime.errors import InputError
 from runtime.rundir import COORDINATOR, RunDirectory
-from tests.machines.communities import Community
+from tests.machines.communities import DOMAIN, Community
 from tests.machines.logged import body_of, leave_behind
+from tests.machines.two_communities import TwoCommunities
 
 runner = CliRunner()
 
@@ -147,3 +150,12 @@ def test_a_changed_log_is_refused(run: RunDirectory, tmp_path: Path) -> None:
     said = runner.invoke(app, ["replay", str(copy.path)])
     assert said.exit_code != 0
     assert "line 9: expected record 8, found record 9" in str(said.exception)
+
+
+def test_of_two_communities_each_coordinator_waits_for_its_own_members() -> None:
+    config = TwoCommunities(2, members=5).coordinator_config
+    for part in config.communities:
+        machine = MarketMachine(config, f"{part.coordinator}@{DOMAIN}", Path("record.json"))
+        machine.start()
+        assert waited_for(machine) == part.members
+        assert market_state(machine)["absent"] == part.members

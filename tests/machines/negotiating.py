@@ -65,7 +65,7 @@ def negotiate(coordinator: CoordinatorConfig, members: list[MemberConfig]) -> Ou
         network._perform(node, node.machine.start())
     while market.phase in (Phase.JOINING, Phase.NEGOTIATING):
         network._deliver(network.in_flight.pop(network.rng.randrange(len(network.in_flight))))
-    negotiation = market._negotiation
+    negotiation = market.negotiation
     tariff = negotiation.mechanism.tariff
     assert negotiation.clearing is not None
     residual_kwh = np.array([foresee(member, 0).residual_load_kwh for member in members])

@@ -321,14 +321,14 @@ class Severed(CutNetwork):
 
 
 def first_is_past(slot: int) -> Callable[[Severed], bool]:
-    return lambda network: network.machine(COORDINATOR)._operation.slot > slot
+    return lambda network: network.machine(COORDINATOR).operation.slot > slot
 
 
 WHEN_HEALED: dict[str, Callable[[Severed], bool]] = {
     "while the first waits": lambda network: network.now_s > 100.0,
     "a slot later": first_is_past(4),
-    "at the close of the first": lambda network: network.machine(COORDINATOR)._operation.passed,
-    "long after": lambda network: network.machine(COORDINATOR)._operation.passed and network.now_s > 1000.0,
+    "at the close of the first": lambda network: network.machine(COORDINATOR).operation.passed,
+    "long after": lambda network: network.machine(COORDINATOR).operation.passed and network.now_s > 1000.0,
 }
 
 
@@ -536,7 +536,7 @@ def score(config: CoordinatorConfig, members: list[MemberConfig]) -> tuple[float
         network._perform(node, node.machine.start())
     machines = [network.nodes[f"{account}@{DOMAIN}"].machine for account in config.coordinators]
     markets = [each for each in machines if isinstance(each, MarketMachine)]
-    while not all(hasattr(each, "_operation") and each.phase == "agreeing" for each in markets):
+    while not all(hasattr(each, "operation") and each.phase == "agreeing" for each in markets):
         network._deliver(network.in_flight.pop(network.rng.randrange(len(network.in_flight))))
     terms = config.sessions[0]
     tariff = CommunityTariff.in_terms(
@@ -545,12 +545,12 @@ def score(config: CoordinatorConfig, members: list[MemberConfig]) -> tuple[float
     agreed = {
         name: row
         for each in markets
-        for name, row in zip(each._members, each._negotiation.agreed_kwh, strict=True)
+        for name, row in zip(each.members, each.negotiation.agreed_kwh, strict=True)
     }
     alone = {
         name: row
         for each in markets
-        for name, row in zip(each._members, each._negotiation.positions_of(0), strict=True)
+        for name, row in zip(each.members, each.negotiation.positions_of(0), strict=True)
     }
     names = [member.name for member in members]
     paid_eur = tariff.cost_eur(np.array([agreed[name] for name in names]))
@@ -559,7 +559,7 @@ def score(config: CoordinatorConfig, members: list[MemberConfig]) -> tuple[float
     batteries = [None if member.strategy == "idle" else member.battery for member in members]
     optimum = coordinated_optimum(residual, batteries, tariff)
     reached = (alone_eur - paid_eur) / (alone_eur - optimum.objective_eur)
-    return reached, max(each._negotiation.bargaining_rounds for each in markets)
+    return reached, max(each.negotiation.bargaining_rounds for each in markets)
 
 
 @pytest.mark.parametrize("session", [0, 1])
