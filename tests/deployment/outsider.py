@@ -69,6 +69,10 @@ class Outsider(RawClient):
     def log_in(self, account, resource="outsider", present=True, as_another=""):
         said = self.authenticate(account, as_another=as_another)
         assert "<success" in said, said
+        return self.binds(resource, present)
+
+    def binds(self, resource, present=True):
+        """Bind a resource and say present; returns the full JID."""
         self.send(self.header)
         self.until("</stream:features>")
         self.send(
