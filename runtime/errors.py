@@ -30,7 +30,7 @@ class FleetError(PeerwattError):
 
 
 class AgentRefusedError(PeerwattError):
-    """The XMPP server will not have this agent: wrong password, or another session took its place."""
+    """The XMPP server will not have this agent: wrong password, or its place is another session's for good."""
 
 
 class LogError(PeerwattError):

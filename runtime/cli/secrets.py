@@ -28,9 +28,9 @@ def rotate(
 ) -> None:
     """Give accounts new random secrets, a member's meters included, and the dashboard a new token.
 
-    The server and the agents read theirs at the next login, and open connections stay; the dashboard reads
-    its own at each request. Members that run elsewhere need a new invitation; a swarm or a cluster, its
-    manifests written and applied again.
+    Within seconds the server ends the sessions of these accounts, and the agents log in with the new secrets;
+    the dashboard reads its token at each request. Members that run elsewhere need a new invitation; a swarm
+    or a cluster, its manifests written and applied again.
     """
     from runtime.cli.runs import find_run
     from runtime.deployment.deployment import Deployment
