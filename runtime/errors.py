@@ -30,7 +30,7 @@ class FleetError(PeerwattError):
 
 
 class AgentRefusedError(PeerwattError):
-    """The XMPP server will not have this agent: wrong password, or its place is another session's for good."""
+    """The XMPP server will not have this agent: wrong password, or its place is taken for good."""
 
 
 class LogError(PeerwattError):
