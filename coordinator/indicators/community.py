@@ -27,7 +27,7 @@ def community_values(members: Mapping[str, Values], stretch: Stretch) -> Values:
         **_fairness(members),
         **_efficiency(total, stretch, bill_eur),
         **_zhou(members, total, stretch),
-        **_prices(total, stretch),
+        **_prices(stretch),
         **_process(members, total, stretch),
     }
 
@@ -139,18 +139,13 @@ def _zhou(members: Mapping[str, Values], total: _Totals, stretch: Stretch) -> Va
     return {name: getattr(found, name.removeprefix("zhou_")) for name in names}
 
 
-def _prices(total: _Totals, stretch: Stretch) -> Values:
-    taken, given = total("import_kwh") or 0.0, total("export_kwh") or 0.0
-    contracts = _amount_eur(stretch, "contract")
-    purchase = ind.mean_price_eur_per_kwh(
-        contracts + _amount_eur(stretch, "local-purchase", "grid-import"), taken
-    )
-    sale = ind.mean_price_eur_per_kwh(contracts + _amount_eur(stretch, "local-sale", "grid-export"), given)
-    local_eur, local_kwh = contracts + _amount_eur(stretch, "local-sale"), total("local_sale_kwh") or 0.0
+def _prices(stretch: Stretch) -> Values:
+    purchase = _mean_price_eur_per_kwh(stretch, "contract", "local-purchase", "grid-import")
+    sale = _mean_price_eur_per_kwh(stretch, "contract", "local-sale", "grid-export")
     return {
         "purchase_price_eur_per_kwh": purchase,
         "sale_price_eur_per_kwh": sale,
-        "local_price_eur_per_kwh": ind.mean_price_eur_per_kwh(local_eur, local_kwh),
+        "local_price_eur_per_kwh": _mean_price_eur_per_kwh(stretch, "contract", "local-sale"),
         "price_spread_eur_per_kwh": None if purchase is None or sale is None else purchase - sale,
     }
 
@@ -169,5 +164,9 @@ def _process(members: Mapping[str, Values], total: _Totals, stretch: Stretch) ->
     }
 
 
-def _amount_eur(stretch: Stretch, *kinds: str) -> float:
-    return float(sum((entry.amount_eur for entry in stretch.ledger if entry.kind in kinds), Decimal(0)))
+def _mean_price_eur_per_kwh(stretch: Stretch, *kinds: str) -> float | None:
+    """Money per energy of the ledger's entries of these kinds: as settled, before corrections."""
+    entries = [entry for entry in stretch.ledger if entry.kind in kinds]
+    amount_eur = sum((entry.amount_eur for entry in entries), Decimal(0))
+    energy_kwh = sum((entry.energy_kwh for entry in entries), Decimal(0))
+    return ind.mean_price_eur_per_kwh(float(amount_eur), float(energy_kwh))

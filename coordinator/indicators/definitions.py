@@ -239,13 +239,13 @@ _ZHOU = {
 _PRICES = {
     "purchase_price_eur_per_kwh": Definition(
         "EUR/kWh",
-        "mean price of all energy members took, before fees and charges; none if they took none",
+        "mean price of all energy members took, before fees, charges and corrections; none if they took none",
         "",
         "lower",
     ),
     "sale_price_eur_per_kwh": Definition(
         "EUR/kWh",
-        "mean price of all energy members gave, before fees and charges; none if they gave none",
+        "mean price of all energy members gave, before fees, charges and corrections; none if they gave none",
         "",
         "higher",
     ),

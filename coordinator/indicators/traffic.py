@@ -22,7 +22,10 @@ from runtime.rundir import COORDINATOR, COORDINATORS, RunDirectory
 
 _SENT = b'"kind":"out"'
 _SESSION = re.compile(r"session-(\d+)(?!\d)")
-_PLACES = frozenset({"session", "round", "slot", "position_round", "seller", "buyer"})
+_PAIRS = (("grid_import_kwh", "grid_export_kwh"), ("purchase_kwh", "sale_kwh"))
+"""Keys of energy taken and given, of which one is always 0."""
+
+_PLACES = frozenset({"session", "round", "slot", "slots", "position_round", "seller", "buyer"})
 """Keys whose numbers say what a message is about, and disclose nothing of a member."""
 
 
@@ -103,10 +106,9 @@ def numbers_in(body: Any) -> int:  # noqa: ANN401 - any JSON value
         body: JSON as Python has it.
     """
     if isinstance(body, Mapping):
+        told_already = {given for taken, given in _PAIRS if taken in body}
         return sum(
-            numbers_in(value)
-            for key, value in body.items()
-            if key not in _PLACES and not (key == "grid_export_kwh" and "grid_import_kwh" in body)
+            numbers_in(value) for key, value in body.items() if key not in _PLACES and key not in told_already
         )
     if isinstance(body, list):
         return sum(map(numbers_in, body))
@@ -124,7 +126,8 @@ def _sent(path: Path, agent: str) -> Iterable[tuple[str, Envelope]]:
             record = decode(line, agent, check_hash=False)
         except ValueError as error:
             raise LogError(f"{path}: {error}") from None
-        if record.kind is RecordKind.OUT and record.envelope is not None and record.note != NOTE_RESENT:
+        again = (record.note or "").startswith(NOTE_RESENT)
+        if record.kind is RecordKind.OUT and record.envelope is not None and not again:
             yield record.at, record.envelope
 
 

@@ -375,3 +375,23 @@ def test_a_member_by_itself_has_nothing_more_to_save(
     assert found["zhou_value_tapping"] is None
     assert found["zhou_overall"] is None
     assert (found["saving_gini"], found["saving_jain"]) == (None, None), "nothing was saved"
+
+
+def test_mean_prices_are_of_energy_as_settled_whatever_was_corrected_later(
+    coordinator: CoordinatorRecord, members: dict[str, MemberRecord]
+) -> None:
+    """b's meter tells later that it took 1.0 kWh more in slot 0, which is entered at the tariff by itself."""
+    session = coordinator.sessions[0]
+    deliveries = [
+        each.model_copy(update={"net_kwh": Decimal("1.5")}) if (each.slot, each.member) == (0, "b") else each
+        for each in session.deliveries
+    ]
+    more = entry(0, "b", "grid-import", "1.0", "0.20").model_copy(update={"kind": "correction"})
+    changed = session.model_copy(update={"deliveries": deliveries, "ledger": [*session.ledger, more]})
+    before = indicators(coordinator, members)["run"]["community"]
+    after = indicators(coordinator.model_copy(update={"sessions": [changed]}), members)["run"]["community"]
+    assert after["import_kwh"] == pytest.approx(before["import_kwh"] + 1.0)
+    # 1.5 kWh from the grid and 1.5 from a neighbour, all at 0.20
+    assert after["purchase_price_eur_per_kwh"] == pytest.approx(0.2)
+    for name in ("sale_price_eur_per_kwh", "local_price_eur_per_kwh", "price_spread_eur_per_kwh"):
+        assert after[name] == before[name]

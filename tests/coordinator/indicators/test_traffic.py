@@ -23,6 +23,7 @@ POSITION = {
 }
 DELIVERY = {"type": "delivery", "slot": 0, "grid_import_kwh": "1.5", "grid_export_kwh": "0"}
 SIGNAL = {"type": "price-signal", "import_price_eur_per_kwh": [0.3, 0.3]}
+TRADE = {"type": "trade-proposal", "round": 1, "purchase_kwh": [0.5, 0.0], "sale_kwh": [0.0, 1.0]}
 OFFER = {"type": "offer", "energy_kwh": [1.0], "price_eur_per_kwh": [0.2]}
 
 
@@ -57,7 +58,7 @@ def run(tmp_path: Path) -> Path:
         ],
         "a": [
             (Performative.PROPOSE, "coordinator", POSITION, None),
-            (Performative.PROPOSE, "coordinator", POSITION, NOTE_RESENT),
+            (Performative.PROPOSE, "coordinator", POSITION, f"{NOTE_RESENT} after a restart"),
             (Performative.REQUEST, "a.meter", {"type": "reading-request", "slot": 0}, None),
             (Performative.INFORM, "coordinator", DELIVERY, None),
         ],
@@ -131,6 +132,9 @@ def test_sessions_add_up(run: Path) -> None:
     [
         (POSITION, 2),
         (DELIVERY, 1),
+        (TRADE, 2),
+        ({"trades": [TRADE | {"partner": "b", "slots": [3, 9], "price_eur_per_kwh": [0.2, 0.3]}]}, 4),
+        ({"sale_kwh": [1.0]}, 1),
         (POSITION | {"limit_price_eur_per_kwh": [0.1, 0.2]}, 4),
         ({"residual_load_kwh": [1, 2, 3], "battery": {"capacity_kwh": 5.0, "soc_end_min": None}}, 4),
         ({"grid_export_kwh": [1.0]}, 1),
