@@ -67,7 +67,8 @@ def shared_by_day_prices(
     """
     by_slot = average_prices(net_kwh, local_price_eur_per_kwh, tariff)
     demand, supply = np.maximum(net_kwh, 0.0).sum(axis=0), np.maximum(-net_kwh, 0.0).sum(axis=0)
-    volume = np.where(tariff.suspended, 0.0, np.minimum(demand, supply))
+    pooled = np.isfinite(local_price_eur_per_kwh) & ~tariff.suspended
+    volume = np.where(pooled, np.minimum(demand, supply), 0.0)
 
     def shared(energy_kwh: Array, price_eur_per_kwh: Array, slot_price_eur_per_kwh: Array) -> Array:
         whole_kwh = float(energy_kwh.sum())

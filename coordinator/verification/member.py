@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from coordinator.settlement.corrections import SettledGrid, adjustment
-from coordinator.settlement.exact import ENERGY_STEP_KWH, PRICE_STEP_EUR_PER_KWH
+from coordinator.settlement.exact import CENT_EUR, ENERGY_STEP_KWH, PRICE_STEP_EUR_PER_KWH
 from coordinator.verification.evidence import Said, said_in
 from coordinator.verification.findings import Findings
 from runtime.grid_terms import mean_power_kw
@@ -25,7 +25,6 @@ from runtime.protocol.bodies import (
 )
 from runtime.wording import counted
 
-CENT_EUR = Decimal("0.01")
 Prices = list[Decimal]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from coordinator.verification.community import Recomputation
 from coordinator.verification.findings import Findings
-from coordinator.verification.settled import Settled
+from coordinator.verification.settled import SETTLED_FIELDS, Settled
 from coordinator.verification.table_files import check_csv, check_database
 from runtime.differences import differences
 from runtime.errors import InputError
@@ -20,9 +20,6 @@ MONEY_TABLES = ("deliveries", "ledger", "contracts", "bills", "exchanges")
 """Tables that follow from what was settled."""
 NEGOTIATION_TABLES = ("positions", "prices")
 """Tables that follow from what was negotiated."""
-
-_SETTLED = ("deliveries", "ledger", "contracts", "bills")
-"""Parts of a session's record that are compared with what was settled again, to the last decimal."""
 
 
 def check_records(
@@ -55,16 +52,7 @@ def check_records(
             sessions.append(session)
             continue
         _check_session(session, settled, findings, _name(directory))
-        sessions.append(
-            session.model_copy(
-                update={
-                    "deliveries": settled.deliveries,
-                    "ledger": settled.ledger,
-                    "contracts": settled.contracts,
-                    "bills": settled.bills,
-                }
-            )
-        )
+        sessions.append(settled.in_place_of(session))
     if retraced is not None:
         _check_negotiation(record, retraced, findings, _name(directory))
         sessions = [_negotiated(session, retraced) for session in sessions]
@@ -95,7 +83,7 @@ def _check_negotiation(
     for text in differences(found, expected):
         findings.add(f"{file}: {text}")
     for session, other in zip(theirs, others, strict=False):
-        for name in _SETTLED:
+        for name in SETTLED_FIELDS:
             session.pop(name), other.pop(name)
         for text in differences(session, other):
             findings.add(f"{file}, session {session['session']}: {text}")
@@ -131,10 +119,8 @@ def _name(directory: RunDirectory) -> str:
 
 def _check_session(session: SessionRecord, settled: Settled, findings: Findings, file: str) -> None:
     where = f"{file}, session {session.session}"
-    _check_list(f"{where}, deliveries", session.deliveries, settled.deliveries, findings)
-    _check_list(f"{where}, ledger", session.ledger, settled.ledger, findings)
-    _check_list(f"{where}, contracts", session.contracts, settled.contracts, findings)
-    _check_list(f"{where}, bills", session.bills, settled.bills, findings)
+    for name in SETTLED_FIELDS:
+        _check_list(f"{where}, {name}", getattr(session, name), getattr(settled, name), findings)
     findings.compare(where, {"apart": session.apart}, {"apart": settled.apart})
     for slot, (found, expected) in enumerate(
         zip(session.local_price_eur_per_kwh, settled.local_price_eur_per_kwh, strict=False)

@@ -25,7 +25,10 @@ from coordinator.verification.evidence import SessionEvidence
 from runtime.configuration import CoordinatorSession
 from runtime.protocol.bargain_bodies import BargainReport
 from runtime.protocol.bodies import Agreement, BillLine, MeteredDelivery
-from runtime.records import AgreedContract, Bill, Delivery, LedgerEntry
+from runtime.records import AgreedContract, Bill, Delivery, LedgerEntry, SessionRecord
+
+SETTLED_FIELDS = ("deliveries", "ledger", "contracts", "bills")
+"""Parts of a session's record that follow from what was settled."""
 
 
 @dataclass(slots=True)
@@ -55,6 +58,10 @@ class Settled:
     shared: bool = False
     apart: list[str] = field(default_factory=list)
     free_kwh: dict[str, list[Decimal]] = field(default_factory=dict)
+
+    def in_place_of(self, session: SessionRecord) -> SessionRecord:
+        """A session's record with what was settled again instead of what it says was settled."""
+        return session.model_copy(update={name: getattr(self, name) for name in SETTLED_FIELDS})
 
 
 def settle_again(

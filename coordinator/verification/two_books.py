@@ -109,19 +109,10 @@ def _add(books: TwoBooks, result: Recomputation, retraced: Retraced) -> None:
 
 def _settled_again(record: CoordinatorRecord, result: Recomputation) -> CoordinatorRecord:
     """The record with what was settled again by the rules alone."""
-    sessions = []
-    for session in record.sessions:
-        settled = result.settled.get(session.session)
-        if settled is not None:
-            session = session.model_copy(
-                update={
-                    "deliveries": settled.deliveries,
-                    "ledger": settled.ledger,
-                    "contracts": settled.contracts,
-                    "bills": settled.bills,
-                }
-            )
-        sessions.append(session)
+    sessions = [
+        session if (settled := result.settled.get(session.session)) is None else settled.in_place_of(session)
+        for session in record.sessions
+    ]
     return record.model_copy(update={"sessions": sessions})
 
 

@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.costs import CommunityTariff
-from coordinator.expected import AveragePrices, bills_without_trade_eur, expected_bills_eur
-from coordinator.mechanisms import Agreed, Answers, Signal, mechanism_for
+from coordinator.expected import (
+    AveragePrices,
+    bills_without_trade_eur,
+    expected_bills_eur,
+    expected_prices,
+)
+from coordinator.mechanisms import Agreed, Answers, Clearing, Signal, mechanism_for
 from coordinator.mechanisms.average_price_rounds import AveragePriceMechanism
 from tests.coordinator.mechanisms.markets import markets
 
@@ -193,3 +198,14 @@ def test_the_cheapest_round_is_kept_and_rounds_end_when_all_stands_still() -> No
     assert isinstance(market.respond(Answers(cheap)), Signal)
     assert isinstance(market.respond(Answers(dear)), Signal)
     assert market.respond(Answers(dear)) == Agreed(1)
+
+
+def test_what_is_shared_by_the_day_has_one_price_though_one_slot_has_no_pool() -> None:
+    tariff = CommunityTariff.of([0.3, 0.3], [0.1, 0.1], 1.0)
+    net_kwh = np.array([[2.0, 2.0], [-1.0, -1.0]])
+    clearing = Clearing(np.array([np.nan, 0.0]), shared_by_day=True)
+    # imports 2 and 1 kWh at 0.30 over 4 kWh taken; exports 1 and 0 kWh at 0.10 over 2 kWh given
+    prices = expected_prices(net_kwh, clearing, tariff)
+    assert prices.import_price_eur_per_kwh == pytest.approx([0.225, 0.225])
+    assert prices.export_price_eur_per_kwh == pytest.approx([0.05, 0.05])
+    assert expected_bills_eur(net_kwh, clearing, tariff) == pytest.approx([0.9, -0.1])
