@@ -85,7 +85,8 @@ def recompute(
     account = jid_of(log).partition("@")[0]
     own = next((part for part in config.communities if part.coordinator == account), None)
     other = None if own is None else OtherTerms.of(config, own)
-    for evidence in sessions_in(log, result.findings, other):
+    slots_of = [session.horizon.slots for session in config.sessions]
+    for evidence in sessions_in(log, result.findings, slots_of, other):
         if evidence.number >= len(config.sessions):
             result.findings.add(
                 f"session {evidence.number}: the scenario has {counted(len(config.sessions), 'session')}"

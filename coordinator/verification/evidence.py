@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from coordinator.calls import answer_of
 from coordinator.two_communities.heard import OtherTerms
 from coordinator.verification.across_evidence import AcrossEvidence
 from coordinator.verification.findings import Findings
@@ -165,16 +168,19 @@ class SessionEvidence:
         return self.slots.setdefault(number, SlotEvidence())
 
 
-def sessions_in(path: Path, findings: Findings, other: OtherTerms | None = None) -> Iterator[SessionEvidence]:
+def sessions_in(
+    path: Path, findings: Findings, slots_of: Sequence[int], other: OtherTerms | None = None
+) -> Iterator[SessionEvidence]:
     """The sessions of a coordinator's log, one after the other.
 
     A delivery counts if it answers what its member was asked, while its slot was open: after it was asked for
     and before the first bill line of the slot or the deadline; of several by one member the first. A report
-    counts likewise.
+    counts likewise, if it is in order: another was refused.
 
     Args:
         path: the coordinator's log.
         findings: as in ``said_in``.
+        slots_of: number of slots of each session.
         other: what another community's coordinator can speak of; None where there is none.
 
     Raises:
@@ -210,7 +216,7 @@ def sessions_in(path: Path, findings: Findings, other: OtherTerms | None = None)
         (session.across.sent if sent else session.across.received)(said.envelope, body)
         if not sent:
             if isinstance(body, BargainReport):
-                if _answers(said, questions):
+                if _answers(said, questions) and _in_order(body, slots_of):
                     session.reports.setdefault(said.sender, said)
             elif body.type == "delivery-correction":
                 asked[said.sender, said.envelope.message_id] = said
@@ -251,6 +257,17 @@ def sessions_in(path: Path, findings: Findings, other: OtherTerms | None = None)
                 session.closed[said.recipient] = said
     if session is not None:
         yield session
+
+
+def _in_order(report: BargainReport, slots_of: Sequence[int]) -> bool:
+    """Whether a report's series and trades are of the session's slots, as the market asks of it."""
+    if report.session >= len(slots_of):
+        return False
+    try:
+        answer_of(report, np.ones(slots_of[report.session]))
+    except ProtocolError:
+        return False
+    return True
 
 
 def _answers(said: Said, questions: dict[str, str]) -> bool:
