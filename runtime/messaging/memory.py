@@ -7,7 +7,6 @@ a session is when most of it can go: without this, a process that runs for weeks
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 
 DELAY_S = 0.2
@@ -25,6 +24,8 @@ def give_back_soon() -> None:
 
 
 def _give_back(loop: asyncio.AbstractEventLoop) -> None:
+    import ctypes  # 0.3 MiB, which a meter on a small board is spared
+
     _waiting.discard(loop)
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not

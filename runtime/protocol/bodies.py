@@ -57,7 +57,7 @@ from runtime.protocol.setpoint_bodies import (
     SetpointsEnded,
     SetpointSubscribe,
 )
-from runtime.records import Quality
+from runtime.record_base import Quality
 
 __all__ = [
     "Acknowledged",

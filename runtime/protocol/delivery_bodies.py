@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from runtime.protocol.body_base import Body, ExactEnergy, Index, check_slot_instants
-from runtime.records import Quality
+from runtime.record_base import Quality
 
 MeterName = Annotated[str, Field(min_length=1, max_length=80)]
 """Local part of a meter's account."""

@@ -16,7 +16,7 @@ from typing import Any
 from runtime.horizon import Horizon
 from runtime.protocol.bodies import AnyBody, Reason
 from runtime.protocol.envelope import MARKET, Envelope, Performative
-from runtime.records import Record
+from runtime.record_base import Record
 
 
 @dataclass(frozen=True, slots=True)
