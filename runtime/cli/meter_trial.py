@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from runtime.cli.runs import find_run_with_meters
-from runtime.errors import FleetError, InputError
+from runtime.cli.told_events import told_events
+from runtime.errors import InputError
 
 
 def try_source(
@@ -36,30 +35,8 @@ def try_source(
         raise InputError("--run and --member go together: found one of them")
     if run is not None and member is not None:
         command += ["--run", str(find_run_with_meters(run).path), "--member", member]
-    for event in _events(command):
+    for event in told_events(command, "the source"):
         typer.echo(json.dumps(event) if as_json else in_words(event))
-
-
-def _events(command: list[str]) -> Iterator[dict[str, Any]]:
-    """What the reading process tells, line by line; Ctrl-C ends it in good order."""
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        while True:
-            try:
-                line = process.stdout.readline()
-            except KeyboardInterrupt:  # it has got the signal too, and tells the slots before it leaves
-                continue
-            if not line:
-                break
-            yield json.loads(line)
-        words = process.stderr.read().strip().splitlines()
-        code = process.wait()
-    if code:
-        reason = words[-1].removeprefix("error: ") if words else f"the source's process left with {code}"
-        raise InputError(reason) if code == InputError.exit_code else FleetError(reason)
 
 
 def in_words(event: dict[str, Any]) -> str:

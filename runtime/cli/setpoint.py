@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +14,7 @@ from runtime.cli.meter import check_running, meter_config
 from runtime.cli.meter_process import process_of, state_of, stop_meter
 from runtime.cli.runs import find_run_with_meters
 from runtime.cli.setpoint_process import AttachedController, ControllerFiles, start_controller
+from runtime.cli.told_events import told_events
 from runtime.configuration import MeterConfig, MetersConfig
 from runtime.errors import FleetError, InputError
 from runtime.setpoints import SetpointTable
@@ -47,31 +46,8 @@ def try_target(
     """Tell what a power would be for a device; with --write, write it, hold it, and give control back."""
     command = [sys.executable, "-m", "agents", "steer", "--target", target, "--power-kw", str(power_kw)]
     command += ["--seconds", str(seconds), *(["--write"] if write else [])]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        for line in _lines_of(process):
-            event = json.loads(line)
-            typer.echo(line.strip() if as_json else _in_words(event))
-        words = process.stderr.read().strip().splitlines()
-        code = process.wait()
-    if code:
-        reason = words[-1].removeprefix("error: ") if words else f"the target's process left with {code}"
-        raise InputError(reason) if code == InputError.exit_code else FleetError(reason)
-
-
-def _lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
-    assert process.stdout is not None
-    while True:
-        try:
-            line = process.stdout.readline()
-        except KeyboardInterrupt:  # it has got the signal too, and gives control back before it leaves
-            continue
-        if not line:
-            return
-        yield line
+    for event in told_events(command, "the target"):
+        typer.echo(json.dumps(event) if as_json else _in_words(event))
 
 
 def _in_words(event: dict[str, Any]) -> str:
