@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 from collections.abc import Sequence
@@ -27,8 +28,12 @@ DOMAIN = "peerwatt.localhost"
 CONNECTION_FILE = "connection.json"
 SECRETS_FOLDER = "secrets"
 
+LISTENING_PORTS = range(20_000, 32_768)
+"""Ports a server listens on. Those above are what Linux gives to who dials: one that is free now may have
+been taken by an agent of another fleet when the server comes to it."""
+
 ATTEMPTS = 100
-"""Ports that are tried, each free at the first of several addresses, before none is said to be."""
+"""Ports that are tried before none is said to be free."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -76,15 +81,13 @@ def free_port(hosts: Sequence[str] = (LOOPBACK,), wanted: int = 0) -> int:
     Raises:
         FleetError: none was found.
     """
-    for port in (wanted, *[0] * ATTEMPTS) if wanted else [0] * ATTEMPTS:
-        found = _free_at(hosts, port)
-        if found is not None:
-            return found
+    for port in [wanted or random.choice(LISTENING_PORTS), *random.sample(LISTENING_PORTS, ATTEMPTS)]:
+        if _is_free(hosts, port):
+            return port
     raise FleetError(f"found no port that is free at {', '.join(hosts)}")
 
 
-def _free_at(hosts: Sequence[str], port: int) -> int | None:
-    """``port`` (0: one of the system's choice at the first) if it is free at all ``hosts``, else None."""
+def _is_free(hosts: Sequence[str], port: int) -> bool:
     with contextlib.ExitStack() as held:
         for host in hosts:
             listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
@@ -92,6 +95,5 @@ def _free_at(hosts: Sequence[str], port: int) -> int | None:
             try:
                 listener.bind((host, port))
             except OSError:
-                return None
-            port = int(listener.getsockname()[1])
-    return port
+                return False
+    return True

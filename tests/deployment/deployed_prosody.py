@@ -15,13 +15,6 @@ from runtime.messaging.connection import Connection
 XMPP = Path(__file__).resolve().parents[2] / "runtime" / "xmpp" / "prosody"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class DeployedProsody:
     def __init__(self, deployment: Deployment) -> None:
         assert shutil.which("prosody"), (

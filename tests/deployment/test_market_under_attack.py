@@ -21,8 +21,9 @@ from runtime.deployment.holders import METERS, prosumer
 from runtime.protocol.bodies import MeterAttach
 from runtime.protocol.envelope import Performative
 from runtime.rundir import COORDINATOR, INSPECTOR, RunDirectory, attached_meter_account
+from runtime.xmpp.local import free_port
 from tests.deployment import attacks
-from tests.deployment.deployed_prosody import DeployedProsody, free_port
+from tests.deployment.deployed_prosody import DeployedProsody
 from tests.end_to_end.fleets import call
 from tests.end_to_end.street import MEMBERS, write_street
 from tests.messaging.recording_agent import RecordingAgent, inform

@@ -15,8 +15,9 @@ from runtime.errors import AgentRefusedError
 from runtime.messaging.lean_agent import LeanAgent
 from runtime.messaging.lean_link import account_on
 from runtime.xmpp.authority import ensure_credentials
+from runtime.xmpp.local import free_port
 from tests.deployment import attacks, changed_secrets
-from tests.deployment.deployed_prosody import DeployedProsody, free_port
+from tests.deployment.deployed_prosody import DeployedProsody
 from tests.deployment.outsider import Outsider
 from tests.messaging.recording_agent import RecordingAgent
 from tests.scenario.scenarios import write

@@ -10,8 +10,9 @@ from runtime.cli.prepare import prepare_run
 from runtime.messaging import taken_place
 from runtime.messaging.client import RESOURCE
 from runtime.operations_log import entry_of
+from runtime.xmpp.local import free_port
 from tests.deployment.attacks import CLOSED, said_until_closed
-from tests.deployment.deployed_prosody import DeployedProsody, free_port
+from tests.deployment.deployed_prosody import DeployedProsody
 from tests.deployment.outsider import Outsider
 from tests.deployment.test_market_under_attack import LIMIT_S, start_fleet
 from tests.end_to_end.fleets import call

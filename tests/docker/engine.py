@@ -8,13 +8,14 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from runtime.xmpp.local import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = {
@@ -149,13 +150,6 @@ def fill_wheelhouse(source: Path) -> None:
         *("setuptools>=77", "--wheel-dir", source / "docker" / "wheels"),
         timeout_s=300,
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from engine import Project, free_port, peerwatt, run
+from engine import Project, peerwatt, run
 from swarm import Stack, until
 
 from runtime.messaging.dialling import Hosts
 from runtime.rundir import COORDINATOR, RunDirectory, meter_account
+from runtime.xmpp.local import free_port
 from tests.end_to_end.street import MEMBERS, write_street
 
 pytestmark = pytest.mark.docker

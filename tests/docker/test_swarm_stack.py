@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from engine import Project, free_port, peerwatt, run
+from engine import Project, peerwatt, run
 from swarm import Stack, until
 
 from runtime.deployment.address import DOMAIN
@@ -24,6 +24,7 @@ from runtime.deployment.containers import SIGNS_DIR, sign_command
 from runtime.deployment.deployment import Deployment
 from runtime.rundir import COORDINATOR, RunDirectory, meter_account
 from runtime.scenario.load import load_scenario
+from runtime.xmpp.local import free_port
 
 pytestmark = pytest.mark.docker
 

@@ -85,11 +85,11 @@ def assert_as_undisturbed(path: Path, reference: Path) -> None:
     assert json.loads(checked.stdout)["findings"] == []
 
 
-@pytest.mark.parametrize(("mechanism", "seed"), [(MECHANISMS[0], 0), *((each, 1) for each in MECHANISMS)])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_killed_at_a_random_moment_the_ledger_is_that_of_the_undisturbed_run(
-    mechanism: str, seed: int, undisturbed: dict[str, Path], tmp_path: Path
+    mechanism: str, undisturbed: dict[str, Path], tmp_path: Path
 ) -> None:
-    rng = random.Random(f"{mechanism}-{seed}")
+    rng = random.Random(f"{mechanism}-1")
     moment = rng.randrange(2, len(records_of(undisturbed[mechanism], COORDINATOR)))
     with fleet(street(tmp_path, mechanism), tmp_path) as run:
         kill_all_at(run, moment)

@@ -31,6 +31,11 @@ def test_a_wanted_port_that_is_free_everywhere_is_taken() -> None:
     assert free_port(wanted=wanted) == wanted
 
 
+def test_a_port_that_nobody_wanted_is_none_that_is_given_to_who_dials() -> None:
+    least, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    assert all(1024 < free_port(HOSTS) < least for _ in range(50))
+
+
 def test_a_port_that_is_taken_at_one_address_is_not_free(taken: int) -> None:
     found = free_port(HOSTS, taken)
     assert found != taken
