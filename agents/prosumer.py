@@ -51,7 +51,6 @@ from runtime.protocol.machine import (
     Save,
     StartTimer,
     StopTimer,
-    Tidy,
 )
 from runtime.protocol.pairs import pair_of_net
 from runtime.records import MemberRecord, MemberSessionRecord
@@ -271,7 +270,6 @@ class ProsumerMachine(Machine):
             return
         self._end_session(session)
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
-        self.do(Tidy())
 
     @property
     def _all_answered(self) -> bool:
