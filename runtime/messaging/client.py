@@ -60,6 +60,9 @@ class SlimClient(ClientXMPP):
         ended: resolves with the reason when the connection is over.
     """
 
+    # slixmpp's ``__del__`` reads it also where its ``__init__`` was not reached, for want of a secret.
+    _run_out_filters: asyncio.Future[None] | None = None
+
     def __init__(
         self,
         connection: Connection,

@@ -62,17 +62,22 @@ class Stack:
         return "\n".join(each.stdout + each.stderr for each in said)
 
     def tasks(self, service: str) -> list[str]:
-        """What became of a service's containers, such as ``Complete 3 seconds ago``, the newest first."""
+        """What became of a service's containers, such as ``Complete 3 seconds ago``, the newest first.
+
+        Without those that the engine could not start: its remounting of secrets sometimes finds them busy
+        (moby issue 48783), and the swarm tries again.
+        """
         said = "{{.CurrentState}} {{.Error}}"
-        return run(
+        lines = run(
             *("docker", "service", "ps", "--no-trunc", "--format", said, f"{self.name}_{service}"),
             timeout_s=30,
         ).splitlines()
+        return [line for line in lines if "starting container failed" not in line]
 
     def wait_until_complete(self, *services: str) -> None:
         """Wait until services have ended well."""
         until(
-            lambda: all(self.tasks(service)[0].startswith("Complete") for service in services),
+            lambda: all("".join(self.tasks(service)[:1]).startswith("Complete") for service in services),
             lambda: self.logs(*services),
         )
 
