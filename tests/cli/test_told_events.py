@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -25,6 +26,9 @@ while len(stopped) < 10:
 print(json.dumps({"event": "slot", "number": number}), flush=True)
 """
 
+LIMIT_S = 30.0
+"""Who loses a line may wait for it forever; this much is enough on a machine that does much else."""
+
 LISTENING = """
 import json, sys
 from runtime.cli.told_events import told_events
@@ -38,6 +42,8 @@ def test_an_interrupt_loses_no_line_and_the_last_words_come() -> None:
         [sys.executable, "-c", LISTENING, TELLING], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
+        limit = threading.Timer(LIMIT_S, process.kill)  # and who tells ends with who listens
+        limit.start()
         events = []
         interrupts = 0
         for line in process.stdout:
@@ -46,6 +52,8 @@ def test_an_interrupt_loses_no_line_and_the_last_words_come() -> None:
                 process.send_signal(signal.SIGINT)
                 interrupts += 1
         assert process.wait(20) == 0
+        limit.cancel()
+    assert interrupts == 10
     assert [event["number"] for event in events] == list(range(len(events)))
     assert [event["event"] for event in events[-2:]] == ["sample", "slot"]
 
