@@ -272,7 +272,7 @@ def _show(chosen: _Chosen, printer: _Printer, export_to: Path | None, *, stats: 
         said = f"{counted(count, 'row')} written to {export_to}"
         printer.say(said, {"written": count, "file": str(export_to)})
     if stats:
-        counts = statistics_of(chosen.messages())
+        counts = statistics_of(chosen.messages(), chosen.query)
         printer.say(statistics_text(counts), counts.as_json())
     if not export_to and not stats:
         none = True

@@ -8,7 +8,8 @@ both are told apart from messages that a log should have and has not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runtime.messagelog.pairing import MessageTrace, Sighting
@@ -18,27 +19,41 @@ UNDER_WAY_S = 1.0
 """What was sent so shortly before its recipient left may have been under way, and clocks differ."""
 
 
-def why_not_received(
-    message: MessageTrace, asked: MessageTrace | None, sender_left: str | None, recipient_left: str | None
-) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Unreceived:
+    """A message that was sent, and that no log shows as received.
+
+    Attributes:
+        sender: bare JID.
+        recipient: bare JID.
+        sent: records of sending it, the first first.
+        asked: records of sending the message that it answers; none if it is no answer, or that is not known.
+    """
+
+    sender: str
+    recipient: str
+    sent: Sequence[Sighting]
+    asked: Sequence[Sighting] = ()
+
+
+def why_not_received(lost: Unreceived, sender_left: str | None, recipient_left: str | None) -> str | None:
     """Why a message was not received, in words; None if no leaving explains it.
 
     Args:
-        message: sent, and not received.
-        asked: the message that it answers; None if it is no answer, or that is not known.
+        lost: the message.
         sender_left: since when its sender has been leaving, in the form of ``LogRecord.at``; None if it has
             not left.
         recipient_left: likewise of its recipient.
     """
-    if not message.sent:
+    if not lost.sent:
         return None
-    if recipient_left is not None and _since(message.sent[:1], recipient_left):
-        return f"{message.envelope.recipient} had left at {recipient_left}"
-    if sender_left is not None and asked is not None and len(asked.sent) > 1:
-        again = asked.sent[1:]
+    if recipient_left is not None and _since(lost.sent[:1], recipient_left):
+        return f"{lost.recipient} had left at {recipient_left}"
+    if sender_left is not None and len(lost.asked) > 1:
+        again = lost.asked[1:]
         if _since(again, sender_left):
             return (
-                f"lost on the way; {message.envelope.sender}, who could have repeated it, had left at "
+                f"lost on the way; {lost.sender}, who could have repeated it, had left at "
                 f"{sender_left} when it was asked for again at {again[0].at}"
             )
     return None
@@ -59,7 +74,7 @@ def left_at(event: Mapping[str, object]) -> str | None:
         return None
 
 
-def _since(sightings: list[Sighting], left: str) -> bool:
+def _since(sightings: Sequence[Sighting], left: str) -> bool:
     """Whether all of these were after somebody left, or as good as."""
     moment: datetime = instant(left) - timedelta(seconds=UNDER_WAY_S)
     return all(instant(seen.at) >= moment for seen in sightings)

@@ -13,7 +13,7 @@ from runtime.messagelog.audit import Audit, LogPass
 from runtime.messagelog.chain import ChainCheck, complete_lines
 from runtime.messagelog.filters import is_agent
 from runtime.messagelog.pairing import MessageTrace, Pairing, pair
-from runtime.messagelog.parting import asked_by, why_not_received
+from runtime.messagelog.parting import Unreceived, asked_by, why_not_received
 from runtime.messagelog.reader import in_order_of_time
 from runtime.messagelog.record import NOTE_RESENT, LogRecord
 from runtime.messagelog.tally import ODD, RECEIVED, SENT, TAKEN_IN
@@ -142,7 +142,8 @@ def _why_not_received(
         sender_left, recipient_left = (left.get(_owner(jid, agents) or "") for jid in ends)
         key = asked_by(message)
         about = None if key is None else asked.get(key)
-        why = why_not_received(message, about, sender_left, recipient_left)
+        asked_sent = [] if about is None else about.sent
+        why = why_not_received(Unreceived(*ends, message.sent, asked_sent), sender_left, recipient_left)
         if why is not None:
             whys[message.envelope.sender, message.envelope.message_id] = why
     return whys

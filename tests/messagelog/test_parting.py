@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from runtime.cli.message_statistics import statistics_of, statistics_text
+from runtime.inspection.index.query import MessageQuery
+from runtime.inspection.index.store import open_index
+from runtime.messagelog.filters import MessageFilter
 from runtime.messagelog.record import EVENT_LEFT, instant_text
 from runtime.messagelog.verify import check_logs
 
@@ -131,3 +135,51 @@ def test_the_command_tells_them_and_the_run_is_proven_all_the_same(run: Any) -> 
     assert heading == "    but for 1 message, as somebody had left by then:"
     assert line.startswith("      confirm 'm9' of 2026-06-01")
     assert json.loads(json.dumps(verdict.as_json()))["undelivered"] == verdict.logs.undelivered
+
+
+# -- counted ---------------------------------------------------------------------------------------------
+
+
+def not_received(run: Any) -> tuple[int, int, int]:
+    """How many messages ``messages --stats`` counts: lost, parted, to who has no log."""
+    with MessageQuery(open_index(run.dir.logs_dir, lambda *_: None)) as query:
+        counts = statistics_of(query.messages(MessageFilter()), query)
+    return counts.not_received, counts.had_left, counts.without_log
+
+
+def test_statistics_tell_apart_what_was_sent_to_one_who_had_left(run: Any) -> None:
+    run.log("school.meter").append_out(run.envelope("school.meter", "school", "confirm", THANKS))
+    run.wait(5)
+    leave(run, "school")
+    run.wait(5)
+    run.log("school.meter").append_out(run.envelope("school.meter", "school", "confirm", THANKS))
+    run.log("school.meter").append_out(run.envelope("school.meter", "nobody", "confirm", THANKS))
+    assert not_received(run) == (1, 1, 1)
+    run.log("school").append_event("log-continued", {"agent": "school", "format": 1})
+    assert not_received(run) == (2, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("again_s", "leaves", "counted"),
+    [((2, 6), True, (0, 1, 0)), ((), True, (1, 0, 0)), ((2,), False, (1, 0, 0))],
+)
+def test_statistics_agree_about_last_answers_that_were_lost(
+    run: Any, again_s: tuple[int, ...], leaves: bool, counted: tuple[int, int, int]
+) -> None:
+    kinds, texts = last_word(run, *again_s, leaves=leaves)
+    assert not_received(run) == counted
+    assert (len(kinds), len(texts)) == counted[:2]
+
+
+def test_statistics_say_it_in_words(run: Any) -> None:
+    leave(run, "school")
+    run.wait(4)
+    run.log("school.meter").append_out(run.envelope("school.meter", "school", "confirm", THANKS))
+    run.log("school.meter").append_out(run.envelope("school.meter", "nobody", "confirm", THANKS))
+    with MessageQuery(open_index(run.dir.logs_dir, lambda *_: None)) as query:
+        lines = statistics_text(statistics_of(query.messages(MessageFilter()), query)).splitlines()
+    assert lines[:3] == [
+        "10 messages; 0 resends, 0 duplicates, 0 not received",
+        "1 more not received, as somebody had left by then",
+        "1 to agents whose logs are not here",
+    ]

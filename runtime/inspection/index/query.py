@@ -6,7 +6,7 @@ import heapq
 import os
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,7 @@ _COLUMNS = (
     "received_log, received_seq, received_at, from_receipt, id, re"
 )
 _OPEN_FILES = 64
+_IDS_AT_ONCE = 500
 _MOST_LATE_IN_MEMORY = 200_000
 
 Range = tuple[int, int]
@@ -183,6 +184,18 @@ class MessageQuery:
         everything = self._ranges(None)
         return list(self._select(asked, everything)), list(self._select(answers, everything))
 
+    def with_keys(self, keys: Iterable[Key]) -> Iterator[IndexedMessage]:
+        """Messages by sender and id."""
+        wanted = set(keys)
+        ids = sorted({message_id for _, message_id in wanted})
+        for first in range(0, len(ids), _IDS_AT_ONCE):
+            some = ids[first : first + _IDS_AT_ONCE]
+            where = Conditions(self._store)
+            where.add(f"id IN ({', '.join('?' * len(some))})", *some)
+            for found in self._select(where, self._ranges(None)):
+                if (found.sender, found.message_id) in wanted:
+                    yield found
+
     def envelope(self, found: IndexedMessage) -> Envelope:
         """The message itself, from its log.
 
@@ -204,6 +217,15 @@ class MessageQuery:
             record = self._record(log, offset, length)
             if criteria.accepts_record(record):
                 yield record
+
+    def last_events(self) -> Iterator[LogRecord]:
+        """Of each log that ends with an event, as far as it is indexed, that event."""
+        query = (
+            "SELECT log, offset, length FROM event JOIN logs ON logs.number = event.log "
+            "WHERE event.offset + event.length + 1 = logs.read_bytes"
+        )
+        for place in self._store.database.execute(query):
+            yield self._record(*place)
 
     def known_logs(self) -> dict[Path, ChainCheck]:
         """How far each log is indexed, for whoever reads on from there."""
