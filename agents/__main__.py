@@ -124,7 +124,7 @@ def main(arguments: list[str], watcher: Watcher | None = None) -> int:
 
             return _answered(lambda: print_plan(given.request))
         case "explain":
-            from agents.planning.explain_command import print_reasons
+            from agents.explaining import print_reasons
 
             return _answered(lambda: print_reasons(given.run, given.member, given.session))
         case "verify":

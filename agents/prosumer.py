@@ -1,8 +1,8 @@
 """A prosumer as a state machine: join, plan at each round's prices, run the plan, deliver what was metered.
 
-It listens to the coordinator, to its own meters, to its battery's controller (``agents.steering``), and to
-members that the coordinator has it bargain with (``agents.bargainer``). It discloses its net position and its
-metered net energy; load, production and battery stay in its own record.
+It listens to the coordinator, to its own meters, to its battery's controller (``agents.operation.steering``),
+and to members that the coordinator has it bargain with (``agents.bargaining.bargainer``). It discloses its
+net position and its metered net energy; load, production and battery stay in its own record.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from agents import bargainer, operating
-from agents.bargainer import Bargainer
-from agents.carry_over import CarriedOver
-from agents.operating import SlotOperation
+from agents.bargaining import bargainer
+from agents.bargaining.bargainer import Bargainer
+from agents.operation import slots
+from agents.operation.slots import SlotOperation
+from agents.operation.steering import Steering
 from agents.planning.planner import Planner, planner_for
-from agents.round_plans import PlannedRound
-from agents.session import OwnSession
+from agents.session.carry_over import CarriedOver
+from agents.session.own_session import OwnSession
+from agents.session.round_plans import PlannedRound
 from agents.standing import standing_of
-from agents.steering import Steering
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
@@ -63,12 +64,21 @@ FAREWELL_SHARE = 0.5
 
 
 class ProsumerMachine(Machine):
-    """The member's side of every session."""
+    """The member's side of every session.
+
+    Attributes are there to be read; only the machine changes them.
+
+    Attributes:
+        config: the member's configuration.
+        horizons: the slots that each session operates, as the coordinator told them; none before.
+        session: the session that is open; None between sessions.
+        closed: what is kept of the sessions that are closed.
+    """
 
     def __init__(self, config: MemberConfig, jid: str, record_path: Path) -> None:
         """Set up for the member of ``config``."""
         super().__init__(jid)
-        self._config = config
+        self.config = config
         self._record_path = record_path
         domain = jid.split("@", 1)[1]
         self._coordinator = f"{config.coordinator}@{domain}"
@@ -76,13 +86,18 @@ class ProsumerMachine(Machine):
         self._planner: Planner = planner_for(config.strategy, config.seed)
         self._bargainer = Bargainer(self, config, self._planner)
         self._steering = Steering(self, config)
-        self._horizons: list[Horizon] = []
+        self.horizons: list[Horizon] = []
         self._early: list[tuple[Envelope, AnyBody]] = []
         self._asked_for_plan: dict[str, tuple[Envelope, PriceSignal]] = {}
-        self._session: OwnSession | None = None
+        self.session: OwnSession | None = None
         self._carried: CarriedOver | None = None
-        self._done = PackedRecords(MemberSessionRecord)
+        self.closed = PackedRecords(MemberSessionRecord)
         self._last_close: tuple[Envelope, SessionClosed] | None = None
+
+    @property
+    def planning_rounds(self) -> list[int]:
+        """The rounds whose plans are being made."""
+        return sorted(signal.round for _, signal in self._asked_for_plan.values())
 
     def standing(self) -> dict[str, Any]:
         """Say how it stands; see ``Machine.standing``."""
@@ -95,7 +110,7 @@ class ProsumerMachine(Machine):
         self.send(
             self._coordinator,
             Performative.REQUEST,
-            Join(member=self._config.name),
+            Join(member=self.config.name),
             protocol=JOIN,
             conversation="join",
             expects_reply=True,
@@ -107,13 +122,13 @@ class ProsumerMachine(Machine):
         if envelope.sender == self._coordinator:
             self._from_coordinator(envelope, body)
         elif envelope.sender in (self._slots.meters.own, *self._slots.meters.further):
-            self._slots.hear(envelope, body, self._session, len(self._done))
+            self._slots.hear(envelope, body, self.session, len(self.closed))
         elif envelope.sender == self._steering.controller:
             self._steering.hear(envelope, body)
         else:
-            self._bargainer.hear(envelope, body, open_session=len(self._done))
+            self._bargainer.hear(envelope, body, open_session=len(self.closed))
         self._leave_if_answered()
-        self._steering.follow(self._session, gathering=self._slots.gathering)
+        self._steering.follow(self.session, gathering=self._slots.gathering)
 
     def on_timer(self, name: str) -> None:
         """Go on without the readings, or the proposals, that did not come."""
@@ -123,10 +138,10 @@ class ProsumerMachine(Machine):
         if name == FAREWELL:
             self._leave()
             return
-        if name != operating.TIMER:
+        if name != slots.TIMER:
             super().on_timer(name)
-        self._slots.deadline(self._session)
-        self._steering.follow(self._session, gathering=self._slots.gathering)
+        self._slots.deadline(self.session)
+        self._steering.follow(self.session, gathering=self._slots.gathering)
 
     def on_computed(self, name: str, result: PlannedRound) -> None:
         """Propose the position of a plan that is ready."""
@@ -134,7 +149,7 @@ class ProsumerMachine(Machine):
             self._bargainer.planned(name, result)
             return
         envelope, signal = self._asked_for_plan.pop(name)
-        session = self._session
+        session = self.session
         if session is None or session.number != signal.session:
             return
         session.planning.keep(signal.round, result)
@@ -152,7 +167,7 @@ class ProsumerMachine(Machine):
     # -- the coordinator -------------------------------------------------------------------------------
 
     def _from_coordinator(self, envelope: Envelope, body: AnyBody) -> None:
-        if not self._horizons and not isinstance(body, Admission | Reason):
+        if not self.horizons and not isinstance(body, Admission | Reason):
             self._early.append((envelope, body))  # the admission was lost or overtaken: it will be repeated
             return
         match body:
@@ -169,7 +184,7 @@ class ProsumerMachine(Machine):
             case DeliveryRequest():
                 self._slots.gather(envelope, body, self._session_of(body.session))
             case BillLine() | AdjustmentLine():
-                self._slots.settled(envelope, body, self._session)
+                self._slots.settled(envelope, body, self.session)
             case SessionClosed():
                 self._close(envelope, body)
             case Reason():
@@ -178,11 +193,11 @@ class ProsumerMachine(Machine):
                 raise ProtocolError(f"the coordinator may not send {body.type}")
 
     def _admitted(self, body: Admission) -> None:
-        expected = [session.operated for session in self._config.sessions]
-        planned = [session.horizon.slots for session in self._config.sessions]
+        expected = [session.operated for session in self.config.sessions]
+        planned = [session.horizon.slots for session in self.config.sessions]
         if body.sessions != expected or planned != (body.planned_slots or [h.slots for h in expected]):
             self.do(Fail("the community's horizon is not the one this member was set up for"))
-        self._horizons = body.sessions
+        self.horizons = body.sessions
         self.do(Progress("admitted", {"community": body.community, "mechanism": body.mechanism}))
         early, self._early = self._early, []
         for envelope, message in early:
@@ -193,7 +208,7 @@ class ProsumerMachine(Machine):
             self.do(Fail(f"not admitted: {body.reason}"))
         else:
             self.do(Progress("complaint", {"from": envelope.sender, "reason": body.reason}))
-            self._slots.refused(envelope, self._session)
+            self._slots.refused(envelope, self.session)
 
     def _plan_at(self, envelope: Envelope, signal: PriceSignal) -> None:
         planning = self._session_of(signal.session).planning
@@ -210,7 +225,7 @@ class ProsumerMachine(Machine):
         if alone is None:
             raise ProtocolError("the grid's tariffs were not told yet")
         imports, exports = pair_of_net(alone.net_kwh)
-        steered = self._config.strategy == "optimised"  # else the battery runs as it always does
+        steered = self.config.strategy == "optimised"  # else the battery runs as it always does
         residual_kwh = session.planning.foreseen.residual_load_kwh if steered else alone.net_kwh
         declaration = DeviceDeclaration(
             session=body.session,
@@ -225,25 +240,25 @@ class ProsumerMachine(Machine):
         self.reply(envelope, Performative.INFORM, declaration)
 
     def _session_of(self, number: int) -> OwnSession:
-        if self._session is not None and self._session.number == number:
-            return self._session
-        if not len(self._done) <= number < len(self._horizons):
-            raise ProtocolError(f"session {number} is not one to come ({len(self._done)} are closed)")
-        while len(self._done) < number:  # its closing never came through
-            self._end_session(self._session or self._begin_session(len(self._done)))
-        self._session = self._begin_session(number)
-        return self._session
+        if self.session is not None and self.session.number == number:
+            return self.session
+        if not len(self.closed) <= number < len(self.horizons):
+            raise ProtocolError(f"session {number} is not one to come ({len(self.closed)} are closed)")
+        while len(self.closed) < number:  # its closing never came through
+            self._end_session(self.session or self._begin_session(len(self.closed)))
+        self.session = self._begin_session(number)
+        return self.session
 
     def _begin_session(self, number: int) -> OwnSession:
-        session = self._config.sessions[number]
+        session = self.config.sessions[number]
         carried = self._carried if session.continues else None
-        return OwnSession(self._config, number, session.horizon, self._done.so_far(), carried)
+        return OwnSession(self.config, number, session.horizon, self.closed.so_far(), carried)
 
     def _end_session(self, session: OwnSession) -> None:
         self._bargainer.settled(session.number)
-        self._done.append(session.end())
+        self.closed.append(session.end())
         self._carried = session.carried_over()
-        self._session = None
+        self.session = None
         self._slots.end_session()
 
     def _agree(self, envelope: Envelope, body: Agreement) -> None:
@@ -266,7 +281,7 @@ class ProsumerMachine(Machine):
             self._last_close = (envelope, body)
             self._steering.end()
             if not self._all_answered:
-                self.do(StartTimer(FAREWELL, FAREWELL_SHARE * self._config.timing.round_deadline_s))
+                self.do(StartTimer(FAREWELL, FAREWELL_SHARE * self.config.timing.round_deadline_s))
             return
         self._end_session(session)
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
@@ -287,12 +302,12 @@ class ProsumerMachine(Machine):
         self._end_session(self._session_of(body.session))
         self.reply(envelope, Performative.CONFIRM, Acknowledged())
         record = MemberRecord(
-            member=self._config.name,
-            kind=self._config.kind,
-            strategy=self._config.strategy,
-            battery_capacity_kwh=self._config.battery.capacity_kwh if self._config.battery else None,
-            battery=self._config.battery,
-            sessions=list(self._done),
+            member=self.config.name,
+            kind=self.config.kind,
+            strategy=self.config.strategy,
+            battery_capacity_kwh=self.config.battery.capacity_kwh if self.config.battery else None,
+            battery=self.config.battery,
+            sessions=list(self.closed),
         )
         self.do(Save(self._record_path, record))
         self._slots.end_metering()

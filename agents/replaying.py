@@ -23,20 +23,20 @@ def member_state(machine: ProsumerMachine) -> dict[str, Any]:
     Args:
         machine: the member's machine; it is not changed.
     """
-    session = machine._session
+    session = machine.session
     state: dict[str, Any] = {
-        "member": machine._config.name,
-        "admitted": bool(machine._horizons),
-        "sessions": len(machine._horizons),
-        "closed_sessions": len(machine._done),
+        "member": machine.config.name,
+        "admitted": bool(machine.horizons),
+        "sessions": len(machine.horizons),
+        "closed_sessions": len(machine.closed),
         "session": None if session is None else session.number,
-        "planning_at_rounds": sorted(signal.round for _, signal in machine._asked_for_plan.values()),
+        "planning_at_rounds": machine.planning_rounds,
     }
     if session is None:
         return state
     plan = session.planning.chosen
-    battery = machine._config.battery
-    stored = [outcome.stored_kwh for outcome in session._outcomes]
+    battery = machine.config.battery
+    stored = [outcome.stored_kwh for outcome in session.outcomes]
     state |= {
         "slots": session.operated.slots,
         "passed_slots": session.passed,
@@ -52,7 +52,7 @@ def member_state(machine: ProsumerMachine) -> dict[str, Any]:
         "agreed_round": session.planning.chosen_round,
         "planned_net_kwh": None if plan is None else plan.net_kwh.tolist(),
         "planned_stored_kwh": None if plan is None or battery is None else plan.stored_energy_kwh.tolist(),
-        "net_kwh": [outcome.net_kwh for outcome in session._outcomes],
+        "net_kwh": [outcome.net_kwh for outcome in session.outcomes],
         "stored_kwh": stored if battery is not None else [],
         "battery_capacity_kwh": None if battery is None else battery.capacity_kwh,
     }

@@ -14,17 +14,17 @@ def standing_of(machine: ProsumerMachine) -> dict[str, Any]:
     Args:
         machine: the member's machine; it is not changed.
     """
-    session = machine._session
-    sessions = len(machine._horizons) or None
+    session = machine.session
+    sessions = len(machine.horizons) or None
     if session is None:
         if sessions is None:
             phase = "joining"
         else:
-            phase = "done" if len(machine._done) == sessions else "between sessions"
+            phase = "done" if len(machine.closed) == sessions else "between sessions"
         return {"phase": phase, "sessions": sessions}
     fields: dict[str, Any] = {"session": session.number, "sessions": sessions}
     if session.planning.chosen is not None or session.passed:
         slots = session.operated.slots
         return fields | {"phase": "operating", "slot": min(session.passed, slots - 1), "slots": slots}
-    asked = [signal.round for _, signal in machine._asked_for_plan.values()]
-    return fields | {"phase": "negotiating", "round": max([*asked, *session.planning.rounds], default=None)}
+    rounds = [*machine.planning_rounds, *session.planning.rounds]
+    return fields | {"phase": "negotiating", "round": max(rounds, default=None)}

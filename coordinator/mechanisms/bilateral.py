@@ -2,7 +2,7 @@
 
 After round 0 the coordinator has the members bargain; each answers with the position it then plans and the
 trades it agreed on. A trade counts if both sides report the same (``coordinator.trades``); energy that trades
-do not cover is at the grid's tariffs. What happens between members is in ``agents.bargaining``: the
+do not cover is at the grid's tariffs. What happens between members is in ``agents.bargaining.proposals``: the
 alternating direction method of multipliers on pairs. Of the community's connection, which nobody owns, the
 coordinator gives each member a share (``coordinator.connection_shares``); beyond its share, energy from the
 grid is dearer by the excess price, and neighbours' energy is worth as much more. Sources: T. Baroche et al.,

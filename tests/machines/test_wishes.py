@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.planning.explain_command import restored
+from agents.explaining import restored
 from runtime.preferences import BatteryAgeing, PlanningWishes, Preference
 from tests.machines.communities import Community
 

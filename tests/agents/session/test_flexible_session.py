@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from agents.metering import Measured
 from agents.planning.planner import planner_for
-from agents.session import OwnSession
+from agents.session.measured import Measured
+from agents.session.own_session import OwnSession
 from runtime.configuration import ClockConfig, MemberConfig, MemberSession, Timing
 from runtime.devices import Appliance, Battery, ElectricVehicle
 from runtime.errors import ProtocolError

@@ -8,7 +8,7 @@ import pytest
 from agents.planning.planner import planner_for
 from agents.planning.problem import PlanningProblem
 from agents.planning.signals import hinges_of
-from agents.session import OwnSession
+from agents.session.own_session import OwnSession
 from runtime.configuration import ClockConfig, MemberConfig, MemberSession, Timing
 from runtime.devices import Battery
 from runtime.horizon import Horizon

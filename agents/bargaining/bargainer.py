@@ -1,7 +1,7 @@
 """The talking of a member that bargains: proposals to its partners and back, deadlines, and the report.
 
 A proposal is repeated until it is answered: by the partner's next proposal, or by an acknowledgement where
-there is none. ``agents.bargaining`` says what is proposed.
+there is none. ``proposals`` says what is proposed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from agents.bargain_terms import BargainTerms, NetCost, Proposal, Trade
-from agents.bargaining import SILENT_ROUNDS, Bargaining
+from agents.bargaining.proposals import SILENT_ROUNDS, Bargaining
+from agents.bargaining.terms import BargainTerms, NetCost, Proposal, Trade
 from agents.planning.planner import Planner
 from agents.planning.tariff import FloatArray
-from agents.round_plans import PlannedRound
-from agents.session import OwnSession
+from agents.session.own_session import OwnSession
+from agents.session.round_plans import PlannedRound
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.protocol.bargain_bodies import AgreedTrade, BargainCall, BargainReport, TradeProposal

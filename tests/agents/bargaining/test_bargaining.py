@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.bargain_filling import fill, fill_beside_grid
-from agents.bargain_terms import BargainTerms, NetCost, Proposal, Trade
-from agents.bargaining import SILENT_ROUNDS, STEADY_ROUNDS, Bargaining
+from agents.bargaining.filling import fill, fill_beside_grid
+from agents.bargaining.proposals import SILENT_ROUNDS, STEADY_ROUNDS, Bargaining
+from agents.bargaining.terms import BargainTerms, NetCost, Proposal, Trade
 from agents.planning.tariff import NetTariff
 from runtime.preferences import TradePreferences
 

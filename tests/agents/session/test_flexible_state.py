@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from agents.flexible_state import NOTHING_BEGUN, FlexibleLoadsInSession, FlexibleState
 from agents.planning.planner import planner_for
 from agents.planning.problem import Plan, PlanningProblem
+from agents.session.flexible_state import NOTHING_BEGUN, FlexibleLoadsInSession, FlexibleState
 from runtime.configuration import MemberSession
 from runtime.devices import Appliance, ElectricVehicle
 from runtime.horizon import Horizon

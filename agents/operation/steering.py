@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from agents.session import OwnSession
+from agents.session.own_session import OwnSession
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.protocol.bodies import (

@@ -1,17 +1,17 @@
-"""One market session as its prosumer knows it: its plans (``agents.round_plans``), and what happened."""
+"""One market session as its prosumer knows it: its plans (``round_plans``), and what happened."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from agents.balance import Balance, balance_of
 from agents.building import Building, SlotOutcome
-from agents.carry_over import CarriedOver, with_stored
-from agents.flexible_state import FlexibleLoadsInSession
-from agents.metering import Measured
 from agents.planning.flexible.devices import loads_kwh
 from agents.planning.problem import Plan
-from agents.round_plans import OwnDevices, RoundPlans
+from agents.session.balance import Balance, balance_of
+from agents.session.carry_over import CarriedOver, with_stored
+from agents.session.flexible_state import FlexibleLoadsInSession
+from agents.session.measured import Measured
+from agents.session.round_plans import OwnDevices, RoundPlans
 from runtime.configuration import MemberConfig
 from runtime.devices import Battery
 from runtime.horizon import Horizon
@@ -30,6 +30,7 @@ class OwnSession:
         planning: its plans, by round, and the one it runs.
         vehicles: the member's vehicles in it.
         appliances: its appliances that can wait.
+        outcomes: what battery and exchange with the grid came to, in each slot that has passed.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class OwnSession:
         self._alone = self._new_building(alone)
         self._measured: list[Measured] = []
         self._balances: list[Balance] = []
-        self._outcomes: list[SlotOutcome] = []
+        self.outcomes: list[SlotOutcome] = []
         self._alone_net_kwh: list[float] = []
         self._quality: list[Quality] = []
         self._corrected: set[int] = set()
@@ -83,7 +84,7 @@ class OwnSession:
     @property
     def passed(self) -> int:
         """Number of slots that have passed."""
-        return len(self._outcomes)
+        return len(self.outcomes)
 
     def next_slot_foreseen(self) -> SlotOutcome | None:
         """What the battery is to do in the slot that is next, from what is stored and the agreed plan.
@@ -117,7 +118,7 @@ class OwnSession:
             flexible_kwh,
             read_kwh.get("battery"),
         )
-        self._outcomes.append(outcome)
+        self.outcomes.append(outcome)
         balance = self._balance(slot, measured)
         alone = self._alone.step(
             slot,
@@ -140,7 +141,7 @@ class OwnSession:
             measured.energies_kwh,
             float(foreseen.load_kwh[slot]),
             float(foreseen.pv_kwh[slot]),
-            self._outcomes[slot].battery_kwh,
+            self.outcomes[slot].battery_kwh,
             _flexible_kwh(plan, slot),
         )
 
@@ -194,7 +195,7 @@ class OwnSession:
             pv_kwh=[balance.pv_kwh for balance in self._balances],
             battery_charge_kwh=[max(0.0, -balance.battery_kwh) for balance in self._balances],
             battery_discharge_kwh=[max(0.0, balance.battery_kwh) for balance in self._balances],
-            stored_kwh=[outcome.stored_kwh for outcome in self._outcomes] if has_battery else [],
+            stored_kwh=[outcome.stored_kwh for outcome in self.outcomes] if has_battery else [],
             net_kwh=[balance.net_kwh for balance in self._balances],
             unmetered_kwh=(
                 [balance.unmetered_kwh for balance in self._balances]

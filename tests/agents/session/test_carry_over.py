@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.carry_over import CarriedOver, shifted, with_stored
 from agents.planning.planner import planner_for
 from agents.planning.problem import Plan, PlanningProblem
+from agents.session.carry_over import CarriedOver, shifted, with_stored
 from runtime.devices import Battery
 
 BATTERY = Battery(capacity_kwh=10, soc_min=0.2, soc_max=0.8, soc_start=0.5)

@@ -35,8 +35,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.bargain_filling import fill_beside_grid
-from agents.bargain_terms import BargainTerms, NetCost, Proposal, Trade
+from agents.bargaining.filling import fill_beside_grid
+from agents.bargaining.terms import BargainTerms, NetCost, Proposal, Trade
 from agents.planning.tariff import FloatArray, Hinge
 from runtime.preferences import TradePreferences
 

@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 
-from agents.balance import Balance
-from agents.corrections import DeliveredSlots, Known
-from agents.metering import Measured, OwnMeters, SlotReadings
-from agents.session import OwnSession
+from agents.operation.corrections import DeliveredSlots, Known
+from agents.operation.own_meters import OwnMeters, SlotReadings
+from agents.session.balance import Balance
+from agents.session.measured import Measured
+from agents.session.own_session import OwnSession
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
 from runtime.protocol.bodies import (

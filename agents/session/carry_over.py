@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agents.flexible_state import NOTHING_BEGUN, FlexibleState
 from agents.planning.problem import Plan
 from agents.planning.tariff import FloatArray
+from agents.session.flexible_state import NOTHING_BEGUN, FlexibleState
 from runtime.devices import Battery
 
 

@@ -1,4 +1,4 @@
-"""``python -m agents explain``: why a member's agreed plan of a finished run is as it is, as JSON."""
+"""Why a member's agreed plan of a finished run is as it is: ``python -m agents explain``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from agents.carry_over import with_stored
-from agents.flexible_state import ending_within
 from agents.planning.explain.load_reasons import load_reasons
 from agents.planning.explain.reasons import reasons
 from agents.planning.problem import Plan, PlanningProblem, plan_of
 from agents.planning.tariff import FloatArray, Hinge
+from agents.session.carry_over import with_stored
+from agents.session.flexible_state import ending_within
 from runtime.configuration import MemberConfig
 from runtime.devices import Battery
 from runtime.errors import InputError

@@ -9,8 +9,6 @@ from functools import cached_property
 
 import numpy as np
 
-from agents.agreed_plan import agreed_plan
-from agents.carry_over import CarriedOver
 from agents.forecast.member import Foreseen, foresee
 from agents.planning.ageing.planner import AgeingPlanner
 from agents.planning.flexible.devices import beside_loads
@@ -21,6 +19,8 @@ from agents.planning.problem import Plan, PlanningProblem
 from agents.planning.scheduled import scheduled_plan
 from agents.planning.signals import hinges_of
 from agents.planning.tariff import FloatArray, Hinge
+from agents.session.agreed_plan import agreed_plan
+from agents.session.carry_over import CarriedOver
 from runtime.configuration import MemberConfig
 from runtime.devices import Appliance, Battery, ElectricVehicle
 from runtime.errors import ProtocolError

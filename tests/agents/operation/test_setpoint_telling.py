@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from agents.building import SlotOutcome
-from agents.steering import UNANSWERED, Steering
+from agents.operation.steering import UNANSWERED, Steering
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.protocol.bodies import (
