@@ -55,6 +55,7 @@ class AcrossEvidence:
     _accepting: tuple[str, int] | None = None
     _accepted: dict[str, MeteredExchange] = field(default_factory=dict)
     _statements: dict[int, CommunityStatement] = field(default_factory=dict)
+    _stated: list[CommunityStatement] = field(default_factory=list)
     _own_steps: set[int] = field(default_factory=set)
     _unanswered: set[str] = field(default_factory=set)
 
@@ -69,19 +70,23 @@ class AcrossEvidence:
         """Members are told of the agreement: who is lost from now on has traded all the same."""
         self._agreed = True
 
-    def received(self, envelope: Envelope, body: AnyBody) -> None:
-        """The other coordinator says something."""
+    def received(self, envelope: Envelope, body: AnyBody) -> str | None:
+        """The other coordinator says something; how that contradicts what it said before, if it does."""
         terms = self.terms
         if terms is None or envelope.sender.partition("@")[0] != terms.part.coordinator:
-            return
+            return None
         try:
             check_allowed(envelope, body.type)
             terms.check(envelope, body)
         except ProtocolError:
-            return  # refused: it shows nothing
+            return None  # refused: it shows nothing
         if self.lost:
             self._clear_doubt(envelope, body)
-            return
+        else:
+            self._take(envelope, body)
+        return self._contradiction(body) if isinstance(body, CommunityStatement) else None
+
+    def _take(self, envelope: Envelope, body: AnyBody) -> None:
         match body:
             case CommunityStatement():
                 self._statements.setdefault(body.step, body)
@@ -149,6 +154,21 @@ class AcrossEvidence:
         if told is None or self.terms is None:
             return None
         return counterpart_slot(told, leads=not self.terms.proposes)
+
+    def _contradiction(self, body: CommunityStatement) -> str | None:
+        """How a statement contradicts an earlier one of the session, which an honest one never does.
+
+        That it names other members is told once; of statements made then either may be the true one.
+        """
+        told, self._stated = self._stated, [*self._stated, body]
+        if any(each.step == body.step and each != body for each in told):
+            return f"step {body.step} was told otherwise before: the first statement counts"
+        if told and {tuple(each.members) for each in told} == {tuple(told[0].members)} != {
+            tuple(body.members)
+        }:
+            now, before = (", ".join(each.members) or "no member" for each in (body, told[0]))
+            return f"names {now}, though step {told[0].step} named {before}"
+        return None
 
     def _bring_together(self, step: int) -> None:
         """Take the other's statement of a step once both have told theirs."""

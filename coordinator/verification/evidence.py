@@ -206,14 +206,14 @@ def sessions_in(
                 yield session
             session, open_slot = SessionEvidence(number, across=AcrossEvidence(other)), None
             for early in ahead.pop(number, []):
-                session.across.received(early.envelope, early.body)
+                _take_across(session, early, findings)
         if session is None or number != session.number:
             if session is not None and number is None:
-                (session.across.sent if sent else session.across.received)(said.envelope, body)
+                _take_across(session, said, findings)
             elif number is not None and said.sender in COORDINATORS:
                 ahead.setdefault(number, []).append(said)
             continue
-        (session.across.sent if sent else session.across.received)(said.envelope, body)
+        _take_across(session, said, findings)
         if not sent:
             if isinstance(body, BargainReport):
                 if _answers(said, questions) and _in_order(body, slots_of):
@@ -257,6 +257,14 @@ def sessions_in(
                 session.closed[said.recipient] = said
     if session is not None:
         yield session
+
+
+def _take_across(session: SessionEvidence, said: Said, findings: Findings) -> None:
+    """Take what is said between two communities' coordinators."""
+    if said.record.kind is RecordKind.OUT:
+        session.across.sent(said.envelope, said.body)
+    elif (contradiction := session.across.received(said.envelope, said.body)) is not None:
+        findings.add(f"{said.name}: {contradiction}")
 
 
 def _in_order(report: BargainReport, slots_of: Sequence[int]) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
-from runtime.configuration import CoordinatorConfig
+from runtime.configuration import CoordinatorConfig, MetersConfig
 from runtime.errors import InputError
 from runtime.messagelog.reader import log_paths
-from runtime.rundir import RunDirectory, meter_account
+from runtime.rundir import RunDirectory, controller_account, meter_account
 
 
 def check_no_log_is_lost(directory: RunDirectory) -> None:
@@ -25,6 +25,7 @@ def check_no_log_is_lost(directory: RunDirectory) -> None:
     """
     config = CoordinatorConfig.load(directory.coordinator_config)
     agents = [*config.coordinators, *config.members, *(meter_account(name) for name in config.members)]
+    agents += _built_in_controllers(directory)
     without = [name for name in agents if _is_empty(directory.log(name))]
     if not without or not directory.logs_dir.is_dir():
         return
@@ -39,6 +40,17 @@ def check_no_log_is_lost(directory: RunDirectory) -> None:
                         f"{found}, expected the log of {name}, of whom {path.name} has messages: without it "
                         f"{name} cannot go on where it was"
                     )
+
+
+def _built_in_controllers(directory: RunDirectory) -> list[str]:
+    """Accounts of the battery controllers that are in the run from its start, and come back with it.
+
+    One that was attached by hand is started by hand again, and asks from the slot that runs.
+    """
+    if not directory.meters_config.is_file():
+        return []
+    meters = MetersConfig.load(directory.meters_config).meters
+    return [controller_account(each.member) for each in meters if each.setpoint is not None]
 
 
 def _is_empty(path: Path) -> bool:

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from runtime.configuration import MeterConfig, MetersConfig
 from runtime.errors import InputError
 from runtime.fleet.lost_logs import check_no_log_is_lost
-from runtime.rundir import RunDirectory
-from tests.machines.communities import Community
+from runtime.messagelog.writer import MessageLog
+from runtime.protocol.bodies import Acknowledged
+from runtime.protocol.envelope import Envelope, Performative
+from runtime.rundir import RunDirectory, controller_account
+from runtime.setpoints import SetpointTable
+from tests.machines.communities import DOMAIN, Community
 from tests.machines.logged import leave_behind
 
 AGENTS = ["coordinator", "m0", "m1", "m1.meter"]
@@ -59,3 +64,49 @@ def test_who_never_began_has_lost_nothing(whole: dict[str, bytes], tmp_path: Pat
 
 def test_a_run_without_logs_was_never_begun(whole: dict[str, bytes], tmp_path: Path) -> None:
     check_no_log_is_lost(run_of({name: text for name, text in whole.items() if "logs" not in name}, tmp_path))
+
+
+def steered(whole: dict[str, bytes], folder: Path, setpoint: SetpointTable | None) -> RunDirectory:
+    """The run, with a controller of m0's battery that has answered m0; its log is not there."""
+    directory = run_of(whole, folder)
+    meters = [
+        MeterConfig(
+            member=f"m{number}", roles=["load"], setpoint=setpoint if number == 0 else None, sessions=[]
+        )
+        for number in range(3)
+    ]
+    MetersConfig(meters=meters).save(directory.meters_config)
+    answer = Envelope(
+        sender=f"{controller_account('m0')}@{DOMAIN}",
+        recipient=f"m0@{DOMAIN}",
+        performative=Performative.CONFIRM,
+        protocol="setpoint",
+        conversation="setpoint",
+        message_id="1",
+        body=Acknowledged().to_json(),
+        in_reply_to="9",
+    )
+    log = MessageLog.open(directory.log("m0"), "m0")
+    log.append_in(answer)
+    log.close()
+    return directory
+
+
+def test_a_lost_log_of_a_controller_is_named(whole: dict[str, bytes], tmp_path: Path) -> None:
+    setpoint = SetpointTable(target="mqtt://h/t", max_charge_kw=3, max_discharge_kw=3)
+    directory = steered(whole, tmp_path, setpoint)
+    words = r"m0\.controller\.jsonl: found no file, expected the log of m0\.controller, of whom m0\.jsonl has"
+    with pytest.raises(InputError, match=words):
+        check_no_log_is_lost(directory)
+    account = controller_account("m0")
+    log = MessageLog.open(directory.log(account), account)
+    log.append_event("started", {})
+    log.close()
+    check_no_log_is_lost(directory)
+
+
+def test_a_controller_that_was_attached_by_hand_is_not_waited_for(
+    whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    """It does not come back with its fleet, and each time it is attached it is a new one."""
+    check_no_log_is_lost(steered(whole, tmp_path, None))

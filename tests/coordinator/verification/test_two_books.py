@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -161,12 +161,39 @@ def exchange(slot: int) -> MeteredExchange:
     return MeteredExchange(session=0, slot=slot, demand_kwh=Decimal(9), supply_kwh=Decimal(8), contracts=[])
 
 
+@dataclass
+class Wayward(LoggedNetwork):
+    """In it the leading coordinator says something that it should not, after a kind of message between both.
+
+    Attributes:
+        after: type of that message's body, or ``accepted``.
+        wayward: what it says then.
+        said: whether it has.
+    """
+
+    after: str = ""
+    wayward: tuple[Performative, AnyBody] = (Performative.REFUSE, Reason(reason="nothing"))
+    said: bool = False
+
+    def _post(self, envelope: Envelope) -> None:
+        super()._post(envelope)
+        ends = envelope.sender, envelope.recipient
+        if self.said or {end.partition("@")[0] for end in ends} != {*COORDINATORS}:
+            return
+        accepted = envelope.performative is Performative.ACCEPT_PROPOSAL
+        if (self.after != "accepted" or not accepted) and self.after != parse_body(envelope.body).type:
+            return
+        self.said = True
+        (second, first), (performative, body) = sorted(ends), self.wayward
+        said = replace(envelope, sender=first, recipient=second, message_id="wayward", in_reply_to=None)
+        super()._post(replace(said, performative=performative, body=body.to_json()))
+
+
 @pytest.mark.parametrize(
     ("after", "performative", "body"),
     [
         ("community-statement", Performative.INFORM, statement(0, demand_kwh=[0.0], supply_kwh=[0.0])),
         ("community-statement", Performative.INFORM, statement(2, members=["nobody"])),
-        ("relayed-trades", Performative.INFORM, statement(0)),
         ("metered-exchange", Performative.CANCEL, ExchangeEnded(session=0, slot=SLOTS + 2, reason="x")),
         ("metered-exchange", Performative.INFORM, ExchangeEnded(session=0, slot=0, reason="x")),
         ("metered-exchange", Performative.INFORM, ExchangeClosed(session=0, slots=[SLOTS])),
@@ -177,31 +204,39 @@ def exchange(slot: int) -> MeteredExchange:
 def test_what_one_coordinator_refused_of_the_other_counts_for_nothing(
     after: str, performative: Performative, body: AnyBody, tmp_path: Path
 ) -> None:
-    """The second says what it may not, beside what it should: its communities trade all the same."""
-
-    class Wayward(LoggedNetwork):
-        said = False
-
-        def _post(self, envelope: Envelope) -> None:
-            super()._post(envelope)
-            ends = envelope.sender, envelope.recipient
-            if self.said or {end.partition("@")[0] for end in ends} != {*COORDINATORS}:
-                return
-            accepted = envelope.performative is Performative.ACCEPT_PROPOSAL
-            if (after != "accepted" or not accepted) and after != parse_body(envelope.body).type:
-                return
-            self.said = True
-            first, second = sorted(ends)
-            said = replace(envelope, sender=second, recipient=first, message_id="wayward", in_reply_to=None)
-            super()._post(replace(said, performative=performative, body=body.to_json()))
+    """The first says what it may not, beside what it should: its communities trade all the same."""
 
     community = TwoCommunities(2, members=5, slots=SLOTS, sessions=1, grid=GRID)
     run = RunDirectory(tmp_path / "village")
-    network = Wayward(directory=run)
+    network = Wayward(directory=run, after=after, wayward=(performative, body))
     record = left_by(community, network)
     assert network.said
     assert [len(part.exchanges) for part in record.sessions[0].communities] == [SLOTS] * 2
     assert verification(run.path)["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("after", "said", "named"),
+    [
+        ("community-statement", statement(2), ["step 2 was told otherwise", "though step 2 named no member"]),
+        ("relayed-trades", statement(2), ["step 2 was told otherwise", "names no member, though step 0"]),
+        ("relayed-trades", statement(0), ["step 0 was told otherwise"]),
+        ("metered-exchange", statement(2, members=["m0", "m2", "m4"]), ["step 2 was told otherwise"]),
+    ],
+)
+def test_a_coordinator_that_contradicts_itself_is_named_by_the_others_log(
+    after: str, said: CommunityStatement, named: list[str], tmp_path: Path
+) -> None:
+    """The first statement of a step counts, whoever made it up; the true one then contradicts it."""
+    community = TwoCommunities(2, members=5, slots=SLOTS, sessions=1, grid=GRID)
+    run = RunDirectory(tmp_path / "village")
+    network = Wayward(directory=run, after=after, wayward=(Performative.INFORM, said))
+    left_by(community, network)
+    assert network.said
+    found = verification(run.path)["findings"]
+    assert all("coordinator2.jsonl, record" in text and "community-statement" in text for text in found)
+    for words in named:
+        assert sum(words in text for text in found) == 1, found
 
 
 def forged(run: RunDirectory, logs: list[str], kind: str, change: Any) -> int:
