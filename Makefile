@@ -17,9 +17,10 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.12 python3.11; do \
 run: $(VENV)/.installed
 	$(BIN)/peerwatt run
 
-# Two at once, whatever the machine has: most of the longer ones wait for agents, servers and clocks.
+# Three at once, whatever the machine has: most of the longer ones wait for agents, servers and clocks, and two
+# at once keep less than one core busy.
 test: packages check
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 3
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check agents coordinator runtime tests

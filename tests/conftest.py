@@ -26,14 +26,54 @@ def lorient_folder() -> Path:
     return folder
 
 
+# What takes longest begins first, so that no process is left alone with it at the end.
+LONGEST_FIRST = [
+    "tests/docker",
+    "tests/end_to_end/test_resume.py",
+    "tests/end_to_end/test_on_ejabberd.py",
+    "tests/end_to_end/test_faults.py",
+    "tests/end_to_end/test_setpoints_of_a_fleet.py",
+    "tests/drills/test_drill_command.py",
+    "tests/end_to_end/test_on_existing_server.py",
+    "tests/end_to_end/test_lorient_day.py",
+    "tests/end_to_end/test_on_prosody.py",
+    "tests/end_to_end/test_packed_members.py",
+    "tests/end_to_end/test_hybrid_fleet.py",
+    "tests/end_to_end/test_bilateral_fleet.py",
+    "tests/comparison/test_compare_command.py",
+    "tests/comparison/test_set_command.py",
+    "tests/bench/test_bench_fleet.py",
+    "tests/replication/test_replicate_command.py",
+    "tests/deployment/test_market_under_attack.py",
+    "tests/end_to_end/test_day_of_meters.py",
+    "tests/deployment/test_thief_in_the_market.py",
+    "tests/end_to_end/test_live_meter.py",
+    "tests/end_to_end/test_watching_a_fleet.py",
+    "tests/bench/test_bench_servers.py",
+    "tests/end_to_end/test_live_run.py",
+    "tests/end_to_end/test_device_joins.py",
+    "tests/end_to_end/test_meter_attach.py",
+    "tests/end_to_end/test_dashboard_of_a_fleet.py",
+]
+
+
 @pytest.hookimpl(optionalhook=True)  # pytest-xdist's
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Where several processes share the tests, a file stays together; all of containers share an engine."""
     from xdist.scheduler import LoadFileScheduling
 
-    class Together(LoadFileScheduling):
+    if gone := [name for name in LONGEST_FIRST if not (config.rootpath / name).exists()]:
+        raise pytest.UsageError(f"{__file__}: LONGEST_FIRST: there is no {', '.join(gone)}")
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+
+    class LongestFirst(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = super()._split_scope(nodeid)
             return "tests/docker" if path.startswith("tests/docker/") else path
 
-    return Together(config, log)
+        def _assign_work_unit(self, node: Any) -> None:
+            first = min(self.workqueue, key=lambda scope: places.get(scope, len(places)))
+            self.workqueue.move_to_end(first, last=False)
+            super()._assign_work_unit(node)
+
+    return LongestFirst(config, log)
