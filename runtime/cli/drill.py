@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from runtime.cli.server_choice import OWN_XMPP_HELP, own_server_kind
+from runtime.cli.server_choice import NODES_HELP, OWN_XMPP_HELP, check_nodes, own_server_kind
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
+    from runtime.drills.base import Fault
     from runtime.drills.moments import MarketPhase
 
 
@@ -44,6 +45,7 @@ def drill(
         bool, typer.Option("--list", help="Tell what each fault does, and leave.")
     ] = False,
     xmpp: Annotated[str, typer.Option(help=OWN_XMPP_HELP)] = "embedded",
+    xmpp_nodes: Annotated[int, typer.Option(help=NODES_HELP)] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Run a community undisturbed, then once for each fault, and compare rounds, cost and ledger.
@@ -55,6 +57,7 @@ def drill(
     from runtime.drills.drill import Drill
     from runtime.drills.faults import ALL, FAULTS, chosen_faults
     from runtime.drills.table import drill_lines
+    from runtime.fleet.servers import ServerChoice
     from runtime.scenario.resolve import resolve
 
     if list_faults:
@@ -62,14 +65,22 @@ def drill(
             typer.echo(f"{each.name:<18}{each.does}")
         return
     chosen, when = chosen_faults(faults), _chosen_phases(phases)
-    server = own_server_kind(xmpp)
+    check_nodes(xmpp, xmpp_nodes)
+    server = ServerChoice(kind=own_server_kind(xmpp), nodes=xmpp_nodes)
     builtin = Path(__file__).parent.parent / "drills" / "community.toml"
     resolved = resolve(builtin if scenario is None else scenario)
+    impossible: dict[str, list[type[Fault]]] = {}
     if len(resolved.coordinator_config().coordinators) == 1:
-        if faults.strip() != ALL and any(each.needs_two_communities for each in chosen):
-            names = ", ".join(each.name for each in chosen if each.needs_two_communities)
-            raise InputError(f"--faults: found {names}, expected two communities (hybrid) in the scenario")
-        chosen = [each for each in chosen if not each.needs_two_communities]
+        needed = "two communities (hybrid) in the scenario"
+        impossible[needed] = [each for each in chosen if each.needs_two_communities]
+    if xmpp_nodes == 1:
+        needed = "a server of several nodes (--xmpp ejabberd --xmpp-nodes 2)"
+        impossible[needed] = [each for each in chosen if each.needs_nodes]
+    for needed, kinds in impossible.items():
+        if faults.strip() != ALL and kinds:
+            names = ", ".join(each.name for each in kinds)
+            raise InputError(f"--faults: found {names}, expected {needed}")
+        chosen = [each for each in chosen if each not in kinds]
     folder = _folder(keep)
     one = Drill(resolved, folder, seed, deadline_s, server)
     cases = [

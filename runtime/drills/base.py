@@ -14,6 +14,8 @@ from typing import Any, ClassVar, get_args
 from runtime.drills.moments import STEP_OF, MarketPhase, Moment, Step, draw_moment
 from runtime.errors import FleetError
 from runtime.fleet.children import Child
+from runtime.fleet.ejabberd import EjabberdChildren
+from runtime.fleet.servers import Server
 from runtime.messaging.connection import Connection
 
 
@@ -58,6 +60,13 @@ class Struck:
                 return child.pid
         raise FleetError(f"the drill found no running process {name!r}")
 
+    def server_pids(self) -> list[int]:
+        """Process ids of the XMPP server, of all its nodes that run: what the fleet starts first."""
+        server = self.children()[0]
+        if isinstance(server, EjabberdChildren):
+            return server.running_pids
+        return [] if server.pid is None else [server.pid]
+
 
 def _carries(child: Child, name: str) -> bool:
     return child.name == name or f"--member={name}" in getattr(child, "arguments", ())
@@ -76,6 +85,7 @@ class Fault(ABC):
         says_nonsense: whether that member says what all have to refuse.
         phases: of the market, in which it can strike.
         needs_two_communities: whether it can strike only where there are two coordinators.
+        needs_nodes: whether it can strike only a server of several nodes.
     """
 
     name: ClassVar[str]
@@ -87,6 +97,7 @@ class Fault(ABC):
     says_nonsense: ClassVar[bool] = False
     phases: ClassVar[tuple[MarketPhase, ...]] = get_args(MarketPhase)
     needs_two_communities: ClassVar[bool] = False
+    needs_nodes: ClassVar[bool] = False
 
     def __init__(self, struck: Struck) -> None:
         """Prepare; nothing is done yet."""
@@ -100,6 +111,14 @@ class Fault(ABC):
             PeerwattError: there are none.
         """
         return draw_moment(steps, phase, rng)
+
+    @classmethod
+    def nodes_restarted(cls, nodes: int) -> int:
+        """How many of the server's nodes have to be started again by it."""
+        return 0
+
+    def prepare(self, server: Server) -> None:  # noqa: B027 - most need not
+        """Prepare the fleet's server, which has not been started."""
 
     @abstractmethod
     def strike(self) -> None:

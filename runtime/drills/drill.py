@@ -9,25 +9,33 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runtime.configuration import Timing
+from runtime.configuration import ClockConfig, Timing
 from runtime.drills.base import Fault
 from runtime.drills.judging import Judgement, judge
 from runtime.drills.madness import Refused, refused_of
 from runtime.drills.moments import STEP_OF, MarketPhase, Moment, Step
 from runtime.drills.worker import Order
 from runtime.errors import PeerwattError
+from runtime.fleet.ejabberd import SERVER_NAME
 from runtime.fleet.resume import check_resumable
-from runtime.fleet.servers import ServerKind, keep_server
+from runtime.fleet.servers import ServerChoice, ServerWanted, keep_server
 from runtime.rundir import COORDINATORS, RunDirectory
 from runtime.scenario.resolved import ResolvedScenario
 from runtime.scenario.write import write_configs
 from runtime.wording import counted
 
 UNDISTURBED = "undisturbed"
+
+NODES_SLOTS_S = 40.0
+"""So long all slots together take at least where a node of the server is hit, which needs its time [s]."""
+
+NODES_DEADLINE_S = 120.0
+"""And so long answers are waited for at least [s]."""
 
 
 @dataclass
@@ -112,7 +120,7 @@ class Drill:
         folder: Path,
         seed: int,
         deadline_s: float,
-        server: ServerKind = "embedded",
+        server: ServerWanted = "embedded",
     ) -> None:
         """Prepare.
 
@@ -121,14 +129,14 @@ class Drill:
             folder: where runs go.
             seed: draws moments and victims.
             deadline_s: for how long an answer is waited for where a fault makes somebody miss it [s].
-            server: that runs are on, each on its own.
+            server: that runs are on, each on its own; and of how many nodes.
         """
         self.folder = folder
         self.cases: list[Case] = []
         self._resolved = resolved
         self._seed = seed
         self._deadline_s = deadline_s
-        self._server = server
+        self._server = server if isinstance(server, ServerChoice) else ServerChoice(kind=server)
         self._undisturbed = Heard()
 
     def run_undisturbed(self) -> Judgement:
@@ -191,6 +199,8 @@ class Drill:
                 failures.append("the member was asked nothing while it was mad")
         if not struck:
             failures.append(f"the fault did not strike: the run had no {STEP_OF[phase]} {order.moment}")
+        else:
+            failures += nodes_left_alone(restarts, kind.nodes_restarted(self._server.nodes))
         case = Case(
             kind.name,
             order.moment,
@@ -211,15 +221,46 @@ class Drill:
         return planning or self._resolved.members
 
     def _resolved_for(self, kind: type[Fault]) -> ResolvedScenario:
-        if not kind.loses:
-            return self._resolved
         scenario = self._resolved.scenario
-        timing = scenario.timing.model_dump()
+        timing, clock = scenario.timing.model_dump(), scenario.clock
         for deadline in ("round_deadline_s", "delivery_deadline_s"):
-            timing[deadline] = min(timing[deadline], self._deadline_s)
-        return replace(
-            self._resolved, scenario=scenario.model_copy(update={"timing": Timing.model_validate(timing)})
-        )
+            if kind.loses:
+                timing[deadline] = min(timing[deadline], self._deadline_s)
+            if kind.needs_nodes:
+                timing[deadline] = max(timing[deadline], NODES_DEADLINE_S)
+        if kind.needs_nodes:
+            slot_s = NODES_SLOTS_S / len(self._undisturbed.slots)
+            clock = slowed(clock, scenario.horizon.slot_minutes, slot_s)
+        update = {"timing": Timing.model_validate(timing), "clock": clock}
+        return replace(self._resolved, scenario=scenario.model_copy(update=update))
+
+
+def slowed(clock: ClockConfig, slot_minutes: int, slot_s: float) -> ClockConfig:
+    """A clock by which a slot takes at least so long; a live one takes what it takes.
+
+    Args:
+        clock: of the scenario.
+        slot_minutes: length of a slot [min].
+        slot_s: how long it is to take by the wall clock [s].
+    """
+    speed = 60.0 * slot_minutes / slot_s
+    if clock.kind == "live" or (clock.kind == "real-time" and clock.speed <= speed):
+        return clock
+    return ClockConfig(kind="real-time", speed=speed)
+
+
+def nodes_left_alone(restarts: Mapping[str, int], expected: int) -> list[str]:
+    """Whether fewer of a server's nodes were started again than a fault makes be.
+
+    Args:
+        restarts: how often each process was started again.
+        expected: number of nodes.
+    """
+    found = sum(name.startswith(SERVER_NAME) for name in restarts)
+    if found >= expected:
+        return []
+    nodes = counted(expected, "node")
+    return [f"found {found} of {nodes} started again: the market was over before; expected a longer one"]
 
 
 def failures_of(judgement: Judgement, *, may_lose: bool) -> list[str]:

@@ -7,6 +7,7 @@ from runtime.drills.connections import Cut, Delay
 from runtime.drills.disk import DiskFull
 from runtime.drills.madness import Mad
 from runtime.drills.messages import Drop, DropLast, Duplicate, Sever
+from runtime.drills.nodes import KillNode, Netsplit, RestartNodes
 from runtime.drills.processes import KillCoordinator, KillFleet, KillMember, KillServer, Silent
 from runtime.errors import InputError
 
@@ -24,6 +25,9 @@ _ALL: tuple[type[Fault], ...] = (
     Mad,
     Sever,
     DiskFull,
+    KillNode,
+    Netsplit,
+    RestartNodes,
 )
 
 FAULTS: dict[str, type[Fault]] = {fault.name: fault for fault in _ALL}

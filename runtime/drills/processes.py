@@ -40,11 +40,14 @@ class KillServer(Fault):
     """The XMPP server's process dies."""
 
     name = "kill-server"
-    does = "the XMPP server's process is killed; agents reconnect and repeat what was not answered"
+    does = (
+        "the XMPP server is killed, all its nodes at once; agents reconnect and repeat what was not answered"
+    )
 
     def strike(self) -> None:
-        """Kill it; it is the process that the fleet starts first."""
-        self.struck.signal(self.struck.children()[0].name, signal.SIGKILL)
+        """Kill it."""
+        for pid in self.struck.server_pids():
+            os.kill(pid, signal.SIGKILL)
 
 
 class KillFleet(Fault):
@@ -56,10 +59,11 @@ class KillFleet(Fault):
 
     def strike(self) -> None:
         """Kill all, this process last."""
-        for child in self.struck.children():
-            if child.pid is not None:
+        _, *agents = self.struck.children()
+        for pid in (*self.struck.server_pids(), *(child.pid for child in agents)):
+            if pid is not None:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(child.pid, signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
 
 

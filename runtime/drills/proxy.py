@@ -40,15 +40,20 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._closed_until_s = 0.0
         self._delay_s, self._delayed_until_s = 0.0, 0.0
+        self._held_until_s = 0.0
 
-    def start(self) -> int:
+    def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Begin to listen; the port.
+
+        Args:
+            host: address to listen on.
+            port: to listen on; 0 for any that is free.
 
         Raises:
             FleetError: it cannot.
         """
         threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True).start()
-        listening = asyncio.run_coroutine_threadsafe(self._listen(), self._loop)
+        listening = asyncio.run_coroutine_threadsafe(self._listen(host, port), self._loop)
         try:
             return listening.result(START_LIMIT_S)
         except (OSError, TimeoutError) as error:
@@ -62,6 +67,10 @@ class Proxy:
         """Hold every chunk up, half to one and a half times so long [s], in order; for a while [s]."""
         self._loop.call_soon_threadsafe(self._begin_delay, delay_s, seconds)
 
+    def hold(self, seconds: float) -> None:
+        """Let nothing through for a while [s], in order after that; connections stay, and new ones come."""
+        self._loop.call_soon_threadsafe(self._begin_hold, seconds)
+
     def _cut(self, seconds: float) -> None:
         self._closed_until_s = self._loop.time() + seconds
         for writer in self._writers:
@@ -70,8 +79,11 @@ class Proxy:
     def _begin_delay(self, delay_s: float, seconds: float) -> None:
         self._delay_s, self._delayed_until_s = delay_s, self._loop.time() + seconds
 
-    async def _listen(self) -> int:
-        listening = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+    def _begin_hold(self, seconds: float) -> None:
+        self._held_until_s = self._loop.time() + seconds
+
+    async def _listen(self, host: str, port: int) -> int:
+        listening = await asyncio.start_server(self._carry, host, port)
         return int(listening.sockets[0].getsockname()[1])
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +123,7 @@ class Proxy:
             due_s, chunk = await held.get()
             if not chunk:
                 return
-            if (left_s := due_s - self._loop.time()) > 0.0:
+            while (left_s := max(due_s, self._held_until_s) - self._loop.time()) > 0.0:
                 await asyncio.sleep(left_s)
             writer.write(chunk)
             await writer.drain()

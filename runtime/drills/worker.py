@@ -69,6 +69,8 @@ class DrilledFleet(Fleet):
             )
             self._fault = FAULTS[order.fault](struck)
         super().__init__(directory, self._hear_step)
+        if self._fault is not None:
+            self._fault.prepare(self.server)
 
     def run(self, *, resume: bool = False) -> None:
         """Run; see ``Fleet.run``."""

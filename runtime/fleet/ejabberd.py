@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from runtime.xmpp.ejabberd.local import NodeProcess
 
 
+SERVER_NAME = "xmpp server"
+"""Name of the XMPP server among a fleet's processes; nodes of several have their number after it."""
+
+
 @dataclass
 class EjabberdChildren:
     """The nodes of an installed ejabberd of the run's own; one that ends is started again, and joins again.
@@ -29,7 +33,7 @@ class EjabberdChildren:
     accounts_path: Path
     errors_path: Path
     count: int = 1
-    name: str = "xmpp server"
+    name: str = SERVER_NAME
     port: int = 0
     nodes: list[NodeProcess] = field(default_factory=list)
 
@@ -44,14 +48,40 @@ class EjabberdChildren:
         return [node.process.pid for node in self.nodes if node.process is not None]
 
     @property
+    def running_pids(self) -> list[int]:
+        """Process ids of the nodes that run."""
+        return [node.process.pid for node in self._running() if node.process is not None]
+
+    @property
     def waitables(self) -> list[Any]:
         """The end of each node."""
         return [node.end for node in self.nodes if node.end is not None]
 
+    def prepare(self) -> None:
+        """Make what the nodes need, unless that was done: ``start`` does it else.
+
+        Raises:
+            InputError: ejabberd is not installed, or something of an earlier start cannot be used.
+            FleetError: no port is free.
+        """
+        if self.nodes:
+            return
+        # Certificates and their library are for whoever starts a server; other runs need not load them.
+        from runtime.xmpp.accounts import load_accounts
+        from runtime.xmpp.ejabberd.local import NodeProcess
+        from runtime.xmpp.ejabberd.private import prepared_nodes
+
+        self.directory.mkdir(parents=True, exist_ok=True)
+        described = prepared_nodes(self.directory, load_accounts(self.accounts_path), self.count, self.port)
+        self.port = described[0].port
+        stem, suffix = self.errors_path.stem, self.errors_path.suffix
+        numbers = range(1, len(described) + 1)
+        logs = [self.errors_path.with_name(f"{stem}-{number}{suffix}") for number in numbers]
+        self.nodes = [NodeProcess(node, log) for node, log in zip(described, logs, strict=True)]
+
     def start(self) -> None:
         """Start the nodes that do not run; ``await_ready`` waits until they take logins."""
-        if not self.nodes:
-            self._prepare()
+        self.prepare()
         for node in self.nodes:
             if node.process is None or node.exit_code is not None:
                 node.start()
@@ -106,17 +136,3 @@ class EjabberdChildren:
 
     def _running(self) -> list[NodeProcess]:
         return [node for node in self.nodes if node.process is not None and node.exit_code is None]
-
-    def _prepare(self) -> None:
-        # Certificates and their library are for whoever starts a server; other runs need not load them.
-        from runtime.xmpp.accounts import load_accounts
-        from runtime.xmpp.ejabberd.local import NodeProcess
-        from runtime.xmpp.ejabberd.private import prepared_nodes
-
-        self.directory.mkdir(parents=True, exist_ok=True)
-        described = prepared_nodes(self.directory, load_accounts(self.accounts_path), self.count, self.port)
-        self.port = described[0].port
-        stem, suffix = self.errors_path.stem, self.errors_path.suffix
-        numbers = range(1, len(described) + 1)
-        logs = [self.errors_path.with_name(f"{stem}-{number}{suffix}") for number in numbers]
-        self.nodes = [NodeProcess(node, log) for node, log in zip(described, logs, strict=True)]

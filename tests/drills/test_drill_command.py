@@ -84,6 +84,8 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
         (("--faults", "fire"), "--faults: found 'fire', expected some of kill-member"),
         (("--phases", "joining"), "--phases: found 'joining', expected negotiating or operating"),
         (("--faults", "cut,sever"), "--faults: found sever, expected two communities (hybrid)"),
+        (("--faults", "kill-node"), "--faults: found kill-node, expected a server of several nodes"),
+        (("--xmpp-nodes", "2"), "--xmpp-nodes: found 2 with --xmpp embedded, expected 1"),
         (("--keep", tmp_path), "cannot be made: File exists"),
     ):
         done = call("drill", *arguments)

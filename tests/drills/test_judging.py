@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from runtime.drills.drill import Case, excused, failures_of, strangers_in
+from runtime.configuration import ClockConfig
+from runtime.drills.drill import Case, excused, failures_of, nodes_left_alone, slowed, strangers_in
 from runtime.drills.faults import FAULTS, chosen_faults
 from runtime.drills.judging import Judgement, done_twice_or_lost, explained
 from runtime.drills.moments import Moment, draw_moment
@@ -143,6 +144,29 @@ def test_moments_are_seeded_and_fall_within_their_phase() -> None:
     assert draw_moment([(0, 0)], "negotiating", random.Random(1)).number == 0
     with pytest.raises(PeerwattError, match="no slot"):
         draw_moment([], "operating", random.Random(1))
+
+
+def test_a_fault_of_nodes_that_hit_too_few_of_them_is_named() -> None:
+    restarts = {"xmpp server 2": 3, "house": 1}
+    assert nodes_left_alone(restarts, 1) == []
+    assert nodes_left_alone(restarts, 0) == []
+    (named,) = nodes_left_alone(restarts, 2)
+    assert named.startswith("found 1 of 2 nodes started again")
+
+
+def test_slots_are_slowed_where_a_node_needs_time_and_only_there() -> None:
+    assert slowed(ClockConfig(), 15, 3.0) == ClockConfig(kind="real-time", speed=300.0)
+    assert slowed(ClockConfig(kind="real-time", speed=3000.0), 15, 3.0).speed == 300.0
+    for slow in (ClockConfig(kind="real-time", speed=100.0), ClockConfig(kind="live")):
+        assert slowed(slow, 15, 3.0) == slow
+
+
+def test_nodes_are_hit_early_so_that_the_market_goes_on_after_it() -> None:
+    steps = [(0, number) for number in range(12)]
+    for name in ("kill-node", "netsplit", "restart-nodes"):
+        drawn = [FAULTS[name].moment(steps, "operating", random.Random(seed)) for seed in range(20)]
+        assert {each.number for each in drawn} <= {1, 2}
+        assert FAULTS[name].nodes_restarted(3) == {"kill-node": 1, "netsplit": 2, "restart-nodes": 3}[name]
 
 
 def test_faults_are_chosen_by_name() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from runtime.drills.proxy import Proxy
+from runtime.errors import FleetError
 
 LIMIT_S = 10.0
 
@@ -82,6 +83,12 @@ def heard_of_a_closed(client: socket.socket) -> bytes:
         return b""
 
 
+def seconds_of_an_echo(client: socket.socket) -> float:
+    began_s = time.monotonic()
+    assert echoed(client, b"quick") == b"quick"
+    return time.monotonic() - began_s
+
+
 def test_delay_holds_up_what_is_carried_and_keeps_its_order(server: tuple[str, int]) -> None:
     proxy = Proxy(*server, seed=1)
     with dialled(proxy.start()) as client:
@@ -97,9 +104,36 @@ def test_delay_holds_up_what_is_carried_and_keeps_its_order(server: tuple[str, i
         assert heard == b"0123456789"
         assert 0.2 <= took_s < 5.0  # half of 0.2 s at least, there and back
         time.sleep(max(0.0, 1.1 - took_s))
+        assert min(seconds_of_an_echo(client) for _ in range(5)) < 0.2
+
+
+def test_hold_lets_nothing_through_and_gives_it_later_in_order(server: tuple[str, int]) -> None:
+    proxy = Proxy(*server, seed=1)
+    port = proxy.start()
+    with dialled(port) as before:
+        assert echoed(before, b"first") == b"first"
         began_s = time.monotonic()
-        assert echoed(client, b"quick") == b"quick"
-        assert time.monotonic() - began_s < 0.2
+        proxy.hold(0.5)
+        time.sleep(0.1)
+        with dialled(port) as later:
+            for client, data in ((before, b"old"), (later, b"new")):
+                client.sendall(data)
+                client.settimeout(0.1)
+                with pytest.raises(TimeoutError):
+                    client.recv(10)
+                client.settimeout(LIMIT_S)
+            assert (before.recv(10), later.recv(10)) == (b"old", b"new")
+            assert time.monotonic() - began_s >= 0.45
+            assert echoed(later, b"quick") == b"quick"
+
+
+def test_it_listens_where_it_is_told_to(server: tuple[str, int]) -> None:
+    proxy = Proxy(*server, seed=1)
+    port = proxy.start("127.0.0.3")
+    with socket.create_connection(("127.0.0.3", port), LIMIT_S) as client:
+        assert echoed(client, b"there") == b"there"
+    with pytest.raises(FleetError, match="proxy cannot listen"):
+        Proxy(*server, seed=1).start("127.0.0.3", port)
 
 
 def test_a_server_that_is_gone_is_felt_at_once(server: tuple[str, int]) -> None:
