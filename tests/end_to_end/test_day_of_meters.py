@@ -21,9 +21,9 @@ from tests.agents.meters.telegrams import p1_of
 from tests.end_to_end.fleets import call, fleet, ledger_of
 from tests.end_to_end.mqtt_device import TOPIC, Broker, Device
 
-SLOTS = 48
+SLOTS = 36
 SLOT_S = 0.8
-FAILS_AT, BACK_AT, STANDS_AT = 16, 23, 41
+FAILS_AT, BACK_AT, STANDS_AT = 10, 17, 29
 SCENARIO = """
 seed = 5
 mechanism = "mid-market-rate"

@@ -119,7 +119,7 @@ def test_ctrl_c_leaves_no_node(tmp_path):
         code, _, _ = run.end()
         assert code == 130
         # The fork server, which serves nobody any more, sees its own end a moment later.
-        eventually(lambda: not still_running(processes), "every process has gone", 2.0)
+        eventually(lambda: not still_running(processes), "every process has gone", 20.0)
 
 
 def test_without_ejabberd_nothing_is_started(tmp_path):

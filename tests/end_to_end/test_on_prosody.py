@@ -63,7 +63,7 @@ def test_a_run_whose_fleet_was_killed_goes_on_on_prosody(tmp_path, embedded_ledg
         run.await_slot(4)
         prosody = psutil.Process(run.pid_of(SERVER))
         run.process.kill()
-        eventually(lambda: not still_running([prosody]), "Prosody ends with the fleet that started it", 10.0)
+        eventually(lambda: not still_running([prosody]), "Prosody ends with the fleet that started it", 20.0)
     port = Connection.load(run.path / "connection.json").port
     with fleet(run.path, tmp_path, command="resume") as resumed:
         resumed.await_slot(10)
@@ -81,7 +81,7 @@ def test_ctrl_c_leaves_no_prosody(tmp_path):
         code, _, _ = run.end()
         assert code == 130
         # The fork server, which serves nobody any more, sees its own end a moment later.
-        eventually(lambda: not still_running(processes), "every process has gone", 2.0)
+        eventually(lambda: not still_running(processes), "every process has gone", 20.0)
     words = (run.path / "logs" / f"{SERVER}.stderr").read_text()
     assert "Received SIGTERM" in words
 

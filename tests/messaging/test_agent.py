@@ -43,7 +43,7 @@ async def test_a_certificate_of_the_authority_for_another_name_is_refused(tmp_pa
     async with embedded(tmp_path, certificate_domain="elsewhere.localhost") as (_, connection):
         agent = RecordingAgent(connection, "a")
         with pytest.raises(AgentRefusedError, match="Hostname mismatch"):
-            await asyncio.wait_for(agent.start(), 10)
+            await asyncio.wait_for(agent.start(), 30)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ async def test_a_server_that_offers_no_encryption_gets_neither_password_nor_sess
     ensure_secrets(connection.secrets_dir, ["a"])
     agent = RecordingAgent(connection, "a")
     with pytest.raises(AgentRefusedError, match=r"without TLS|no way to log in"):
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 30)
     assert b"<auth" not in heard
     assert b"<message" not in heard
     assert agent.connects == 0
@@ -101,7 +101,7 @@ async def test_a_failing_hook_is_logged_without_content_and_the_agent_goes_on(tm
     caplog.set_level(logging.DEBUG)
     async with embedded(tmp_path) as (_, connection):
         agent = Clumsy(connection, "a")
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 30)
         for body in ('"confidential"', "1"):
             agent.transmit(inform(agent.bare_jid, agent.bare_jid, body=body))
         await agent.until(lambda: len(agent.envelopes) == 2)
@@ -113,7 +113,7 @@ async def test_a_failing_hook_is_logged_without_content_and_the_agent_goes_on(tm
 async def test_a_bounce_with_the_whole_message_in_it_is_dropped(tmp_path):
     async with embedded(tmp_path) as (_, connection):
         agent = RecordingAgent(connection, "a")
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 30)
         envelope = inform(agent.bare_jid, agent.bare_jid)
         bounce = stanza_text_of(envelope, "1").replace('type="chat"', 'type="error"')
         agent.client.send_raw(bounce)
@@ -128,7 +128,7 @@ async def test_a_silent_server_is_given_up_and_dialled_again(tmp_path, monkeypat
     monkeypatch.setattr(agent_module, "PING_TIMEOUT_S", 0.3)
     async with embedded(tmp_path) as (server, connection):
         agent = RecordingAgent(connection, "a")
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 30)
         await asyncio.sleep(1.0)
         assert agent.connects == 1, "answered pings keep the connection"
         (protocol,) = server.protocols
@@ -159,21 +159,25 @@ async def test_an_attempt_has_a_time_limit(tmp_path, monkeypatch):
     )
     ensure_secrets(connection.secrets_dir, ["a"])
     agent = RecordingAgent(connection, "a")
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(agent.start(), 1.5)
-    assert dialled >= 2
+    starting = asyncio.create_task(agent.start())
+    async with asyncio.timeout(20):
+        while dialled < 2:
+            await asyncio.sleep(0.02)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
     assert agent.last_ending == "not connected within 0.2 s"
     await agent.stop()
     listener.close()
 
 
 async def test_the_embedded_server_closes_connections_that_do_not_log_in(tmp_path, monkeypatch):
-    monkeypatch.setattr(protocol_module, "LOGIN_LIMIT_S", 0.4)
+    monkeypatch.setattr(protocol_module, "LOGIN_LIMIT_S", 1.5)
     async with embedded(tmp_path) as (_, connection):
         agent = RecordingAgent(connection, "a")
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 30)
         reader, writer = await asyncio.open_connection(connection.host, connection.port)
-        assert b"connection-timeout" in await asyncio.wait_for(reader.read(), 5)
+        assert b"connection-timeout" in await asyncio.wait_for(reader.read(), 20)
         writer.close()
         assert agent.disconnects == 0
         await agent.stop()
@@ -182,13 +186,13 @@ async def test_the_embedded_server_closes_connections_that_do_not_log_in(tmp_pat
 async def test_what_arrived_with_the_end_of_a_connection_is_still_handled(tmp_path):
     async with embedded(tmp_path) as (server, connection):
         sender, receiver = RecordingAgent(connection, "a"), RecordingAgent(connection, "b")
-        await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 10)
+        await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 30)
         (line,) = (p for p in server.protocols if p.local_part == "a")
         sent = inform(sender.bare_jid, receiver.bare_jid)
         stanza = str(message_of(sent).prepare(sender.client))
         line.data_received(stanza.encode())
         line.connection_lost(None)
-        await receiver.until(lambda: receiver.envelopes, 5)
+        await receiver.until(lambda: receiver.envelopes, 20)
         assert receiver.envelopes == [sent]
         await asyncio.gather(sender.stop(), receiver.stop())
 
@@ -196,11 +200,11 @@ async def test_what_arrived_with_the_end_of_a_connection_is_still_handled(tmp_pa
 async def test_an_agent_that_cannot_dial_any_more_says_so(tmp_path):
     async with embedded(tmp_path) as (server, connection):
         agent = RecordingAgent(connection, "a")
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 30)
         (connection.secrets_dir / "a").unlink()
         (line,) = server.protocols
         line.close()
-        error = await asyncio.wait_for(agent.refused, 10)
+        error = await asyncio.wait_for(agent.refused, 30)
         assert "cannot read the secret" in str(error)
         await agent.stop()
 
@@ -213,7 +217,7 @@ async def disconnect(server):
 async def test_an_agent_whose_secret_is_being_changed_comes_back_with_the_new_one(tmp_path):
     async with embedded(tmp_path) as (server, connection):
         agent = RecordingAgent(connection, "a")
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 30)
         server._passwords["a"] = "the new one"  # the server has it before the agent's file
         await disconnect(server)
         while "password" not in agent.last_ending:
@@ -230,10 +234,10 @@ async def test_an_agent_whose_account_is_closed_gives_up(tmp_path, monkeypatch):
     monkeypatch.setattr(agent_module, "SECRET_CHANGE_LIMIT_S", 0.5)
     async with embedded(tmp_path) as (server, connection):
         agent = RecordingAgent(connection, "a")
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 30)
         server._passwords["a"] = "another's"
         await disconnect(server)
-        error = await asyncio.wait_for(agent.refused, 10)
+        error = await asyncio.wait_for(agent.refused, 30)
         assert "refused the password" in str(error)
         await agent.stop()
 
@@ -242,14 +246,14 @@ async def test_a_missing_secret_is_said_at_the_start(tmp_path):
     async with embedded(tmp_path) as (_, connection):
         (connection.secrets_dir / "a").unlink()
         with pytest.raises(InputError, match="cannot read the secret"):
-            await asyncio.wait_for(RecordingAgent(connection, "a").start(), 10)
+            await asyncio.wait_for(RecordingAgent(connection, "a").start(), 30)
 
 
 async def test_an_agent_that_was_not_stopped_lets_its_event_loop_close(tmp_path):
     async with embedded(tmp_path) as (_, connection):
         before = asyncio.all_tasks()
         agent = RecordingAgent(connection, "a")
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 30)
         tasks = {
             task
             for task in asyncio.all_tasks() - before
@@ -268,7 +272,7 @@ async def test_an_agent_that_was_not_stopped_lets_its_event_loop_close(tmp_path)
 async def test_stop_sends_what_is_queued_and_leaves_nothing_running(tmp_path):
     async with embedded(tmp_path) as (server, connection):
         sender, receiver = RecordingAgent(connection, "a"), RecordingAgent(connection, "b")
-        await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 10)
+        await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 30)
         before = asyncio.all_tasks()
         # More than the sockets hold, so that some of it is still with the sender.
         body = "1" * 100_000
@@ -287,14 +291,14 @@ async def test_stop_sends_what_is_queued_and_leaves_nothing_running(tmp_path):
 async def test_what_is_sent_at_once_is_written_at_once_and_in_order(tmp_path):
     async with embedded(tmp_path) as (_, connection):
         sender, receiver = RecordingAgent(connection, "a"), RecordingAgent(connection, "b")
-        await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 10)
+        await asyncio.wait_for(asyncio.gather(sender.start(), receiver.start()), 30)
         writes = []
         write = sender.client.transport.write
         sender.client.transport.write = lambda data: (writes.append(data), write(data))
         sent = [inform(sender.bare_jid, receiver.bare_jid, message_id=f"m{n}") for n in range(50)]
         for envelope in sent:
             sender.transmit(envelope)
-        await receiver.until(lambda: len(receiver.envelopes) == len(sent), 5)
+        await receiver.until(lambda: len(receiver.envelopes) == len(sent), 20)
         assert receiver.envelopes == sent
         assert len(writes) == 1
         await asyncio.gather(sender.stop(), receiver.stop())
@@ -306,7 +310,7 @@ async def test_an_agent_dials_again_though_its_transport_cannot_be_aborted_any_m
     """As asyncio's in Python 3.11.2, that of Debian 12, when the connection was lost before it is aborted."""
     async with embedded(tmp_path) as (server, connection):
         agent = RecordingAgent(connection, "a")
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 30)
 
         def cannot_be():
             raise AttributeError("'NoneType' object has no attribute '_abort'")

@@ -191,7 +191,7 @@ def test_the_wheel_brings_nothing_of_the_market(installed):
 
 async def test_a_device_attaches_delivers_readings_and_takes_its_leave(installed, server, tmp_path):
     prosumer = Prosumer(server.connection, "member-000")
-    await asyncio.wait_for(prosumer.start(), 15)
+    await asyncio.wait_for(prosumer.start(), 40)
     async with device(installed, server.connection, tmp_path) as process:
         attached = await step(process, "attached")
         assert attached["peak_rss_mib"] <= PEAK_RSS_LIMIT_MIB
@@ -207,7 +207,7 @@ async def test_a_device_attaches_delivers_readings_and_takes_its_leave(installed
         await prosumer.until(lambda: len(prosumer.bodies(Reading)) == 2)
         process.send_signal(signal.SIGTERM)
         await step(process, "detached")
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 40) == 0
         assert b"pipe:?unit=Wh: refused: expected " in await process.stderr.read()
     assert len(prosumer.bodies(MeterDetach)) == 1
     first, again = prosumer.bodies(Reading)
@@ -222,7 +222,7 @@ async def test_a_device_attaches_delivers_readings_and_takes_its_leave(installed
 
 async def test_a_device_comes_back_after_its_server_and_attaches_again(installed, server, tmp_path):
     prosumer = Prosumer(server.connection, "member-000")
-    await asyncio.wait_for(prosumer.start(), 15)
+    await asyncio.wait_for(prosumer.start(), 40)
     async with device(installed, server.connection, tmp_path) as process:
         await step(process, "attached")
         server.kill()
@@ -240,7 +240,7 @@ async def test_a_device_comes_back_after_its_server_and_attaches_again(installed
             body=MeteringEnded().to_json(),
         )
         prosumer.transmit(ended)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 40) == 0
     # Once before and once after. If the prosumer is back later than a repetition takes, as on a node that
     # comes up after the meter's, it is handed the second as often as it was said, each with the same id.
     said = [env.message_id for env in prosumer.envelopes if isinstance(parse_body(env.body), MeterAttach)]
@@ -253,7 +253,7 @@ async def test_a_device_refuses_a_server_of_another_authority(installed, server,
     other = ensure_credentials(tmp_path / "other", server.connection.domain)
     changes = {"ca_pem": other.ca_file.read_text()}
     async with device(installed, server.connection, tmp_path, join=changes) as process:
-        assert await asyncio.wait_for(process.wait(), 15) == 1
+        assert await asyncio.wait_for(process.wait(), 40) == 1
         assert b"certificate is not accepted" in await process.stderr.read()
 
 

@@ -77,7 +77,7 @@ async def test_agents_are_spread_though_nodes_come_one_after_the_other(stopped, 
     await come_up(first)
     await until(lambda: nodes_of(agents) == [0, 0, 0, None, None, None])
     await come_up(second)
-    await asyncio.wait_for(starting, 20)
+    await asyncio.wait_for(starting, 40)
     assert nodes_of(agents) == [0, 0, 0, 1, 1, 1]
     assert [agent.disconnects for agent in agents] == [0] * 6
 
@@ -86,7 +86,7 @@ async def test_agents_go_back_to_their_own_node_when_it_is_there_again(cluster, 
     monkeypatch.setattr(dialling, "LOOK_FIRST_S", 1.0)
     device = LeanAgent(account_on(cluster.connection, accounts_on(1)[3]))
     first_host, second_host = loopback_hosts(2)
-    await asyncio.wait_for(asyncio.gather(*(each.start() for each in (*agents, device))), 20)
+    await asyncio.wait_for(asyncio.gather(*(each.start() for each in (*agents, device))), 40)
     assert nodes_of(agents) == [0, 0, 0, 1, 1, 1]
     assert device._link._host == second_host
     _, second = cluster.server.nodes
@@ -110,7 +110,7 @@ async def test_agents_go_back_to_their_own_node_when_it_is_there_again(cluster, 
 async def test_what_waits_for_an_absent_agent_outlives_the_node_that_took_it(cluster):
     agents = [RecordingAgent(cluster.connection, accounts_on(0)[0])]
     sender, absent = agents[0], f"{accounts_on(1)[0]}@{DOMAIN}"
-    await asyncio.wait_for(sender.start(), 10)
+    await asyncio.wait_for(sender.start(), 40)
     sent = [inform(sender.bare_jid, absent) for _ in range(20)]
     last = inform(sender.bare_jid, sender.bare_jid)
     for envelope in [*sent, last]:
@@ -118,10 +118,10 @@ async def test_what_waits_for_an_absent_agent_outlives_the_node_that_took_it(clu
     await sender.until(lambda: last in sender.envelopes)
     cluster.server.nodes[0].kill()
     agents.append(RecordingAgent(cluster.connection, accounts_on(1)[0]))
-    await asyncio.wait_for(agents[1].start(), 15)
+    await asyncio.wait_for(agents[1].start(), 40)
     await agents[1].until(lambda: len(agents[1].envelopes) >= len(sent))
     assert agents[1].envelopes == sent
-    await sender.until(lambda: sender.connects == 2, 15)
+    await sender.until(lambda: sender.connects == 2, 40)
     answer = inform(agents[1].bare_jid, sender.bare_jid)
     agents[1].transmit(answer)
     await sender.until(lambda: answer in sender.envelopes)
@@ -133,7 +133,7 @@ async def test_a_node_that_comes_back_takes_over_what_the_others_have(cluster):
     first, second = cluster.server.nodes
     second.kill()
     sender = RecordingAgent(cluster.connection, accounts_on(0)[0])
-    await asyncio.wait_for(sender.start(), 10)
+    await asyncio.wait_for(sender.start(), 40)
     absent = f"{accounts_on(1)[0]}@{DOMAIN}"
     sent = [inform(sender.bare_jid, absent) for _ in range(5)]
     last = inform(sender.bare_jid, sender.bare_jid)
@@ -145,7 +145,7 @@ async def test_a_node_that_comes_back_takes_over_what_the_others_have(cluster):
     second.await_ready()
     first.kill()
     receiver = RecordingAgent(cluster.connection, accounts_on(1)[0])
-    await asyncio.wait_for(receiver.start(), 15)
+    await asyncio.wait_for(receiver.start(), 40)
     await receiver.until(lambda: len(receiver.envelopes) >= len(sent))
     assert receiver.envelopes == sent
     await receiver.stop()

@@ -442,7 +442,7 @@ async def test_a_machine_that_fails_ends_its_agent_which_does_nothing_more(
     for member in (word, "sum"):
         visitor.transmit(joining(visitor, clerk, member))
     with pytest.raises(error, match=words):
-        await asyncio.wait_for(asyncio.shield(agent.finished), 10)
+        await asyncio.wait_for(asyncio.shield(agent.finished), 40)
     last = inform(visitor.bare_jid, visitor.bare_jid)
     visitor.transmit(last)
     await visitor.until(lambda: last in visitor.envelopes)

@@ -89,7 +89,7 @@ async def test_a_device_refuses_a_server_of_another_authority(server, tmp_path):
     other = ensure_credentials(tmp_path / "other", server.connection.domain)
     device = RecordingDevice(account_of(server.connection, tls=tls_context(other.ca_file.read_text())))
     with pytest.raises(AgentRefusedError, match="certificate is not accepted"):
-        await asyncio.wait_for(device.start(), 15)
+        await asyncio.wait_for(device.start(), 40)
 
 
 def test_the_servers_certificate_has_to_name_the_domain(tmp_path):
@@ -101,7 +101,7 @@ def test_the_servers_certificate_has_to_name_the_domain(tmp_path):
 async def test_a_wrong_password_ends_it_for_good(server):
     device = RecordingDevice(account_of(server.connection, password=lambda: "not the secret"))
     with pytest.raises(AgentRefusedError, match="refused the password of meter@"):
-        await asyncio.wait_for(device.start(), 15)
+        await asyncio.wait_for(device.start(), 40)
 
 
 class YieldingDevice(RecordingDevice):
@@ -110,9 +110,9 @@ class YieldingDevice(RecordingDevice):
 
 async def test_a_device_whose_place_is_taken_says_so_and_comes_back(server, caplog):
     first, second = (kind(account_of(server.connection)) for kind in (RecordingDevice, YieldingDevice))
-    await asyncio.wait_for(first.start(), 15)
-    await asyncio.wait_for(second.start(), 15)
-    assert "another session of meter@" in str(await asyncio.wait_for(second.refused, 10))
+    await asyncio.wait_for(first.start(), 40)
+    await asyncio.wait_for(second.start(), 40)
+    assert "another session of meter@" in str(await asyncio.wait_for(second.refused, 40))
     await until(lambda: first.connected)
     assert [each.levelname for each in caplog.records if each.message == taken_place.EVENT] == ["ERROR"]
     await first.stop()
@@ -120,9 +120,9 @@ async def test_a_device_whose_place_is_taken_says_so_and_comes_back(server, capl
 
 async def test_a_second_device_of_the_account_does_not_go_unnoticed(server):
     first, second = (kind(account_of(server.connection)) for kind in (YieldingDevice, RecordingDevice))
-    await asyncio.wait_for(first.start(), 15)
-    await asyncio.wait_for(second.start(), 15)
-    refused = await asyncio.wait_for(first.refused, 10)
+    await asyncio.wait_for(first.start(), 40)
+    await asyncio.wait_for(second.start(), 40)
+    refused = await asyncio.wait_for(first.refused, 40)
     assert "another session of meter@" in str(refused)
     assert second.connected
     await second.stop()
@@ -131,7 +131,7 @@ async def test_a_second_device_of_the_account_does_not_go_unnoticed(server):
 async def test_a_device_comes_back_when_its_server_does(server, monkeypatch):
     monkeypatch.setattr(lean_agent, "BACKOFF_LIMIT_S", 0.5)
     device = RecordingDevice(account_of(server.connection))
-    await asyncio.wait_for(device.start(), 15)
+    await asyncio.wait_for(device.start(), 40)
     server.kill()
     await until(lambda: not device.connected)
     assert device.transmit(inform(device.bare_jid, device.bare_jid)) is False
@@ -139,7 +139,7 @@ async def test_a_device_comes_back_when_its_server_does(server, monkeypatch):
     await until(lambda: device.connected)
     echo = inform(device.bare_jid, device.bare_jid)
     assert device.transmit(echo) is True
-    assert await asyncio.wait_for(device.envelopes.get(), 10) == echo
+    assert await asyncio.wait_for(device.envelopes.get(), 40) == echo
     assert device.count == {"connected": 2, "disconnected": 1}
     await device.stop()
 

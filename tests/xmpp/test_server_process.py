@@ -39,7 +39,7 @@ def test_the_end_of_standard_input_ends_it(start_server):
         client.log_in("a")
         server.process.stdin.close()
         assert "system-shutdown" in client.until_closed()
-    assert server.process.wait(5) == 0
+    assert server.process.wait(20) == 0
     server.process.stdin = None
 
 
@@ -47,7 +47,7 @@ def test_the_end_of_standard_input_ends_it(start_server):
 def test_a_signal_ends_it(start_server, number):
     server = start_server()
     server.process.send_signal(number)
-    _, errors = server.process.communicate(timeout=5)
+    _, errors = server.process.communicate(timeout=20)
     assert (server.process.returncode, errors) == (0, "")
 
 
@@ -57,7 +57,7 @@ def test_a_killed_server_frees_its_port_and_its_clients(start_server):
         client.log_in("a")
         server.process.kill()
         client.until_closed()
-    server.process.wait(5)
+    server.process.wait(20)
     again = start_server(port=server.connection.port)
     assert again.connection == server.connection
     with RawClient(again.connection) as client:
@@ -79,7 +79,7 @@ def test_a_taken_port_is_said(start_server):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         server = start_server(port=taken.getsockname()[1])
-        _, errors = server.process.communicate(timeout=10)
+        _, errors = server.process.communicate(timeout=20)
     assert server.process.returncode == 1
     assert "cannot listen on 127.0.0.1" in errors
     assert len(errors.splitlines()) == 1
@@ -138,6 +138,6 @@ def test_no_content_is_logged(start_server):
         client.send("<message><body>confidential</message>")
         client.until_closed()
     os.kill(server.process.pid, signal.SIGTERM)
-    _, errors = server.process.communicate(timeout=5)
+    _, errors = server.process.communicate(timeout=20)
     assert "sent no XMPP" in errors
     assert "confidential" not in errors

@@ -38,8 +38,8 @@ class Feed:
         raise self.error
 
 
-async def started(feed, speed=SPEED, listener=None, **parameters):
-    source = LiveSource("test:", feed, LiveParameters(**parameters))
+async def started(feed, speed=SPEED, listener=None, now_s=time.time, **parameters):
+    source = LiveSource("test:", feed, LiveParameters(**parameters), now_s=now_s)
     source.start(ClockConfig(kind="real-time", speed=speed), listener)
     while feed.sink is None:
         await asyncio.sleep(0.001)
@@ -64,31 +64,45 @@ async def test_a_community_in_simulated_time_cannot_have_a_live_meter():
         source.start(ClockConfig())
 
 
+class Watch:
+    """A wall clock that a test sets; knows how often it was looked at."""
+
+    def __init__(self):
+        self.seconds = 0.0
+        self.looked = 0
+
+    def __call__(self):
+        self.looked += 1
+        return 1_700_000_000.0 + self.seconds
+
+
 async def test_readings_of_slots_in_a_row_add_up_to_the_register_over_a_late_sample():
-    feed = Feed()
-    source = await started(feed, grace=0.4)
-    kwh = 100.0
-    feed.sink.take(kwh, "kWh")
+    feed, watch = Feed(), Watch()
+    source = await started(feed, now_s=watch, grace=0.4)
+
+    def tell_at(seconds):
+        watch.seconds = seconds
+        feed.sink.take(100.0 + 1.25 * seconds, "kWh")
+
     readings = []
     for slot in range(3):
-        for _ in range(9):
-            await asyncio.sleep(0.1)
-            kwh += 0.125
-            feed.sink.take(kwh, "kWh")
-        await asyncio.sleep(0.1)
-        asked = ask(source, slot)
-        await asyncio.sleep(0)
-        asyncio.get_running_loop().call_later(0.1, feed.sink.take, kwh, "kWh")  # closes the slot
+        for tenth in range(2 if slot else 0, 10):
+            tell_at(slot + tenth / 10)
+        watch.seconds, watch.looked = slot + 1.0, 0
+        asked = asyncio.create_task(ask(source, slot))
+        async with asyncio.timeout(20):
+            while watch.looked < 3:  # when it is asked, until when it waits, how long that is
+                await asyncio.sleep(0.01)
+        assert not asked.done()
+        tell_at(slot + 1.1)  # closes the slot
         readings.append(await asked)
     await source.close()
     assert all(isinstance(reading, Reading) for reading in readings)
-    assert [reading.quality for reading in readings[1:]] == ["metered"] * 2
-    last_two = sum(reading.e[0].v for reading in readings[1:])
-    assert last_two == pytest.approx(2 * 9 * 0.125, abs=0.26)
-    assert sum(reading.e[0].v for reading in readings) <= kwh - 100.0 + 0.2
+    assert [reading.quality for reading in readings] == ["metered"] * 3
+    assert [reading.e[0].v for reading in readings] == pytest.approx([1.25] * 3, abs=1e-6)
 
 
-async def test_the_sample_that_closes_a_slot_is_waited_for_but_not_longer_than_the_grace():
+async def test_the_sample_that_closes_a_slot_is_waited_for_as_long_as_the_grace():
     feed = Feed()
     source = await started(feed, grace=0.3, gap=5)
     feed.sink.take(5.0, "kWh", datetime.now(UTC) - timedelta(seconds=2))
@@ -96,11 +110,18 @@ async def test_the_sample_that_closes_a_slot_is_waited_for_but_not_longer_than_t
     reading = await ask(source, 0)
     assert 0.25 < time.monotonic() - began < 2.0
     assert isinstance(reading, Reading)
+    await source.close()
+
+
+async def test_a_slot_that_a_sample_closes_is_not_waited_for_any_longer():
+    feed = Feed()
+    source = await started(feed, grace=20.0, gap=5)
+    feed.sink.take(5.0, "kWh", datetime.now(UTC) - timedelta(seconds=2))
     began = time.monotonic()
-    asked = ask(source, 1)
+    asked = ask(source, 0)
     asyncio.get_running_loop().call_later(0.05, feed.sink.take, 6.0, "kWh")
-    await asked
-    assert time.monotonic() - began < 0.28
+    assert isinstance(await asked, Reading)
+    assert time.monotonic() - began < 10
     await source.close()
 
 
@@ -126,6 +147,9 @@ async def test_an_outage_is_slots_without_a_value_with_the_reason_and_the_device
         feed.error = RuntimeError("no such thing")
         feed.lost.set()
         await asyncio.sleep(0.3)
+        async with asyncio.timeout(5):
+            while feed.runs < 2:
+                await asyncio.sleep(0.01)
         answer = await ask(source, 0)
         assert isinstance(answer, Reason)
         assert answer.reason == "load: no sample of it (RuntimeError: no such thing)"
