@@ -12,6 +12,10 @@ from runtime.scenario.resolve import resolve
 from runtime.scenario.summary import describe
 from runtime.wording import counted
 
+MOST_SESSIONS_SHOWN = 3
+"""Of more, the table has sums: two columns for each would not fit a terminal."""
+MOST_NOTICES_SHOWN = 12
+
 
 def check(
     scenario: Annotated[
@@ -44,30 +48,25 @@ def _print(summary: dict[str, Any]) -> None:
         f"mechanism {summary['mechanism']}, seed {summary['seed']}, {summary['clock']['kind']} clock",
         markup=False,
     )
-    for number, session in enumerate(summary["sessions"], start=1):
-        console.print(
-            f"Session {number}: {session['start']} to {session['end']} ({session['zone']}), "
-            f"{counted(session['slots'], 'slot')} of {session['slot_minutes']} min; "
-            f"import {_span(session['import_price_eur_per_kwh'])}, "
-            f"export {_span(session['export_price_eur_per_kwh'])} EUR/kWh",
-            markup=False,
-        )
+    sessions = summary["sessions"]
+    for words in _sessions(sessions):
+        console.print(words, markup=False)
     for words in _grid(summary["grid"]):
         console.print(words, markup=False)
     for name, members in summary["communities"].items():
         console.print(f"Community {name}: {', '.join(members)}", markup=False)
     table = Table("member", "kind", "battery kWh", "PV m²")
     table.columns[0].no_wrap = True
-    for number in range(1, len(summary["sessions"]) + 1):
-        suffix = f" {number}" if len(summary["sessions"]) > 1 else ""
+    each = len(sessions) <= MOST_SESSIONS_SHOWN
+    for number in range(1, len(sessions) + 1 if each else 2):
+        suffix = f" {number}" if each and len(sessions) > 1 else ""
         table.add_column(f"load kWh{suffix}", justify="right")
         table.add_column(f"PV kWh{suffix}", justify="right")
     for member in summary["members"]:
-        energies = [
-            _number(value)
-            for pair in zip(member["load_kwh"], member["pv_kwh"], strict=True)
-            for value in pair
-        ]
+        pairs = list(zip(member["load_kwh"], member["pv_kwh"], strict=True))
+        if not each:
+            pairs = [(_sum(member["load_kwh"]), _sum(member["pv_kwh"]))]
+        energies = [_number(value) for pair in pairs for value in pair]
         table.add_row(
             member["name"],
             member["kind"],
@@ -79,8 +78,31 @@ def _print(summary: dict[str, Any]) -> None:
     for member in summary["members"]:
         for words in _flexible_loads(member):
             console.print(words, markup=False)
-    for notice in summary["notices"]:
+    notices = summary["notices"]
+    for notice in notices[:MOST_NOTICES_SHOWN]:
         console.print(f"Notice: {notice}", markup=False)
+    if len(notices) > MOST_NOTICES_SHOWN:
+        console.print(f"and {counted(len(notices) - MOST_NOTICES_SHOWN, 'notice')} more (--json has all)")
+
+
+def _sessions(sessions: list[dict[str, Any]]) -> list[str]:
+    """The sessions, a line each; of many, the first and the last."""
+    lines = [
+        f"Session {number}: {session['start']} to {session['end']} ({session['zone']}), "
+        f"{counted(session['slots'], 'slot')} of {session['slot_minutes']} min; "
+        f"import {_span(session['import_price_eur_per_kwh'])}, "
+        f"export {_span(session['export_price_eur_per_kwh'])} EUR/kWh"
+        for number, session in enumerate(sessions, start=1)
+    ]
+    if len(lines) <= MOST_SESSIONS_SHOWN:
+        return lines
+    total = counted(sum(session["slots"] for session in sessions), "slot")
+    return [lines[0], "...", lines[-1], f"{len(lines)} sessions, {total}; energies below are of all of them"]
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _flexible_loads(member: dict[str, Any]) -> list[str]:

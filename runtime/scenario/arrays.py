@@ -41,6 +41,8 @@ ModelGenerator = Callable[
 """From model, horizons, seed and label to means per slot (kW or W/m²), by session, and their provenance."""
 
 HIGHEST_PRICE_EUR_PER_KWH = 10.0
+HIGHEST_MEANS = {"energy": (100_000.0, "kW"), "irradiance": (2000.0, "W/m2")}
+"""Of a member's load or production, and of irradiance; what is above has a wrong unit."""
 
 
 @dataclass
@@ -265,8 +267,10 @@ class SeriesResolver:
             wrong = np.flatnonzero((values < 0) | (values > HIGHEST_CO2_INTENSITY_G_PER_KWH))
             expected = f"0 to {HIGHEST_CO2_INTENSITY_G_PER_KWH:g} g/kWh (check the unit)"
         else:
-            wrong = np.flatnonzero(values < 0)
-            expected = "0 or more"
+            highest, unit = HIGHEST_MEANS[quantity]
+            wrong = np.flatnonzero((values < 0) | (values > highest))
+            below = len(wrong) and values[wrong[0]] < 0
+            expected = "0 or more" if below else f"at most {highest:g} {unit} (check the unit)"
         for at in wrong:
             found = (values if shown is None else shown)[at]
             raise InputError(f"{where(int(at))}: found {found:g}, expected {expected}")

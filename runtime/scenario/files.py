@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,25 +55,34 @@ def read_column(series: FileSeries, path: Path) -> Column:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: found bytes that are not UTF-8, expected a text file") from error
-    reader = csv.reader(text.splitlines()[series.skip_lines :], delimiter=series.separator)
+        raise InputError(
+            f"{path}: found bytes that are not UTF-8, expected a text file; `peerwatt import` reads other "
+            "encodings"
+        ) from error
+    if content.startswith(b"PK\x03\x04"):
+        raise InputError(f"{path}: found a workbook or an archive, expected text: save the sheet as CSV")
     times = [series.time] if isinstance(series.time, str) else (series.time or [])
     header: list[str] = []
+    rows = _rows(text, series, path)
     if times or isinstance(series.column, str):
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next(rows, (0, []))[1]]
     value_at = _find(series.column, header, path, "column", series.separator)
     times_at = [_find(name, header, path, "time", series.separator) for name in times]
     values: list[float] = []
     stamps: list[datetime] = []
     lines: list[int] = []
-    for cells in reader:
-        line = reader.line_num + series.skip_lines
+    for line, cells in rows:
         if not cells or (len(cells) == 1 and not cells[0].strip() and header):
             continue
         if max([value_at, *times_at]) >= len(cells):
             raise InputError(
                 f"{path}: line {line}: found {len(cells)} columns, expected at least "
                 f"{max([value_at, *times_at]) + 1} (separator {series.separator!r})"
+            )
+        if header and any(cell.strip() for cell in cells[len(header) :]):
+            raise InputError(
+                f"{path}: line {line}: found {len(cells)} columns, expected {len(header)} as in the header "
+                f"(separator {series.separator!r})"
             )
         values.append(_number(cells[value_at], series.decimal, path, line, str(series.column)))
         if times:
@@ -89,6 +99,25 @@ def read_column(series: FileSeries, path: Path) -> Column:
     )
 
 
+def _rows(text: str, series: FileSeries, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number, from 1 on, and cells of each line after those skipped.
+
+    Raises:
+        InputError: a quotation mark that is not closed, or a cell longer than 128 KiB.
+    """
+    reader = csv.reader(text.splitlines()[series.skip_lines :], delimiter=series.separator, strict=True)
+    begins = series.skip_lines + 1
+    try:
+        for cells in reader:
+            yield reader.line_num + series.skip_lines, cells
+            begins = reader.line_num + series.skip_lines + 1
+    except csv.Error as error:
+        raise InputError(
+            f"{path}: line {begins}: {error}; expected cells that end at {series.separator!r}, and quotation "
+            "marks in pairs"
+        ) from error
+
+
 def _find(column: str | int, header: list[str], path: Path, field: str, separator: str) -> int:
     if isinstance(column, int):
         return column
@@ -96,6 +125,11 @@ def _find(column: str | int, header: list[str], path: Path, field: str, separato
         raise InputError(
             f"{path}: {field}: found columns {', '.join(header) or 'none'}, expected {column!r}"
             f"{_other_separator(header, separator)}"
+        )
+    if header.count(column) > 1:
+        raise InputError(
+            f"{path}: {field}: found {header.count(column)} columns {column!r}, expected one; "
+            "a number, from 0 on, tells them apart"
         )
     return header.index(column)
 
@@ -119,10 +153,15 @@ def _number(cell: str, decimal: str, path: Path, line: int, column: str) -> floa
         value = math.inf
     if not math.isfinite(value):
         raise InputError(
-            f"{path}: line {line}, column {column}: found {text!r}, expected a finite number"
+            f"{path}: line {line}, column {column}: found {_short(text)}, expected a finite number"
             f"{_other_mark(text, decimal)}"
         )
     return value
+
+
+def _short(text: str) -> str:
+    """What was found, of bounded length."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def _other_mark(text: str, decimal: str) -> str:
@@ -141,4 +180,4 @@ def _stamp(text: str, series: FileSeries, path: Path, line: int) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError as error:
         expected = f"the format {series.time_format!r}" if series.time_format else "ISO 8601 (or time_format)"
-        raise InputError(f"{path}: line {line}, time: found {text!r}, expected {expected}") from error
+        raise InputError(f"{path}: line {line}, time: found {_short(text)}, expected {expected}") from error

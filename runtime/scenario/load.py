@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ from runtime.scenario.model import (
     HistoryTable,
     Member,
     MeterTable,
-    PvTable,
     Scenario,
 )
+from runtime.scenario.photovoltaics import PvTable
 from runtime.scenario.series import SERIES_BY_TAG
 from runtime.scenario.tariff import PriceWindow, Tariff
 from runtime.scenario.when import HorizonSection
@@ -126,11 +127,15 @@ def parse_scenario(content: bytes, source: str, start: str | None = None) -> Sce
         InputError: not TOML, or not a scenario.
     """
     try:
-        data = tomllib.loads(content.decode("utf-8"))
+        text = content.decode("utf-8-sig")  # some editors begin a file with a byte-order mark
     except UnicodeDecodeError as error:
         raise InputError(f"{source}: found bytes that are not UTF-8, expected a TOML file") from error
+    try:
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source}: not valid TOML: {error}") from error
+        raise InputError(f"{source}: not valid TOML: {error}{_line_of(error, text)}") from error
+    except (RecursionError, ValueError) as error:  # thousands of brackets, or of digits
+        raise InputError(f"{source}: not valid TOML: {str(error)[:80]}") from error
     if start is not None and isinstance(data.get("horizon"), dict):
         data["horizon"]["start"] = start
     try:
@@ -143,12 +148,25 @@ def parse_scenario(content: bytes, source: str, start: str | None = None) -> Sce
         raise InputError("\n".join(shown)) from error
 
 
+def _line_of(error: tomllib.TOMLDecodeError, text: str) -> str:
+    """The line that the parser stopped at, as it is written."""
+    at = re.search(r"at line (\d+)", str(error))
+    lines = text.splitlines()
+    if at is None or int(at.group(1)) > len(lines):
+        return ""
+    return f": found {_short(lines[int(at.group(1)) - 1].strip())}"
+
+
+def _short(value: object) -> str:
+    """What was found, on one line of bounded length."""
+    found = repr(value)
+    return found if len(found) <= 80 else found[:77] + "..."
+
+
 def _describe(error: ErrorDetails, data: dict[str, Any]) -> str:
     place = _place(error["loc"], data)
     prefix = f"{place}: " if place else ""
-    found = repr(error["input"])
-    if len(found) > 80:
-        found = found[:77] + "..."
+    found = _short(error["input"])
     match error["type"]:
         case "extra_forbidden":
             return prefix + _unknown_key(error["loc"])
@@ -167,6 +185,17 @@ def _describe(error: ErrorDetails, data: dict[str, Any]) -> str:
                 f"{prefix}found {found}, expected 1 to 40 of a-z, 0-9 and '-', "
                 "beginning with a letter or a digit"
             )
+        case "model_type" | "dict_type" | "model_attributes_type":
+            named = ", or the name alone" if error["loc"] == ("mechanism",) else ""
+            return f"{prefix}found {found}, expected a table{named}"
+        case "list_type":
+            tables = error["loc"] == ("member",)
+            return f"{prefix}found {found}, expected {'[[member]] tables' if tables else 'a list'}"
+        case "too_short" | "string_too_short":
+            context = error.get("ctx", {})
+            return f"{prefix}found {found}, expected {context.get('min_length', 1)} or more"
+        case "too_long" | "string_too_long":
+            return f"{prefix}found {found}, expected at most {error.get('ctx', {}).get('max_length')}"
         case _:
             expected = error["msg"].removeprefix("Input should be ")
             return f"{prefix}found {found}, expected {expected[:1].lower()}{expected[1:]}"
@@ -201,7 +230,8 @@ def _place(loc: tuple[int | str, ...], data: dict[str, Any]) -> str:
             text += f"[{part + 1}]"
             node = node[part] if isinstance(node, list) and part < len(node) else None
             if text.startswith("member[") and isinstance(node, dict) and "." not in text:
-                text += f' "{node.get("name", "?")}" '
+                name = str(node.get("name", "?"))
+                text += f' "{name if name.isprintable() else repr(name)}" '
             continue
         if part.startswith("<") or part in ("windows", "str", "int", "constrained-int", "list[str]"):
             continue
@@ -216,6 +246,8 @@ def _unknown_key(loc: tuple[int | str, ...]) -> str:
     tag = next((part for part in reversed(container) if isinstance(part, str) and part.startswith("<")), None)
     model: type[BaseModel] | None
     if tag in SERIES_BY_TAG:
+        if key in ("file", "constant", "values", "model"):
+            return f"found beside {tag.strip('<>')}, expected one of file, constant, values, model"
         model = SERIES_BY_TAG[str(tag)]
     else:
         names = [part for part in container if isinstance(part, str) and not part.startswith("<")]

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from runtime.configuration import ClockConfig, MeterRole, Setting, Strategy, Timing
 from runtime.conventions import (
@@ -15,11 +15,13 @@ from runtime.conventions import (
     IRRADIANCE_UNITS,
     PRICE_UNITS,
 )
-from runtime.devices import Battery, PvArray
+from runtime.devices import Battery
+from runtime.horizon import Horizon
 from runtime.preferences import PlanningWishes, TradePreferences
 from runtime.rundir import RESERVED_NAMES
 from runtime.scenario.flexible import ApplianceTable, VehicleTable
 from runtime.scenario.grid import GridTable
+from runtime.scenario.photovoltaics import PvTable
 from runtime.scenario.rolling_checks import check_end_soc, check_rolling
 from runtime.scenario.rolling_loads import loads_of_sessions
 from runtime.scenario.series import (
@@ -30,9 +32,10 @@ from runtime.scenario.series import (
     Section,
     Series,
     ValuesSeries,
+    check_unit,
 )
 from runtime.scenario.tariff import Tariff
-from runtime.scenario.when import HorizonSection
+from runtime.scenario.when import HorizonSection, SessionSpan
 from runtime.setpoints import SetpointTable
 
 
@@ -41,19 +44,20 @@ def _mechanism(value: Any) -> Any:  # noqa: ANN401
         return {"name": value}
     if isinstance(value, dict) and "parameters" not in value:
         return {
-            "name": value.get("name"),
+            **({"name": value["name"]} if "name" in value else {}),
             "parameters": {key: item for key, item in value.items() if key != "name"},
         }
     return value
 
 
-def _unit_of(series: object, allowed: tuple[str, ...], what: str) -> None:
-    if isinstance(series, BdewSeries | IrradianceSeries):
-        fits = isinstance(series, BdewSeries) == (allowed is ENERGY_UNITS)
-        if not fits:
-            raise ValueError(f"model {series.model!r} does not give {what}")
-    elif (unit := getattr(series, "unit", None)) is not None and unit not in allowed:
-        raise ValueError(f"unit: found {unit!r}, expected one of {', '.join(allowed)} for {what}")
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError(f"found {value!r}, expected words on one line, without control characters")
+    return value
+
+
+Words = Annotated[str, AfterValidator(_printable)]
+"""What people call something: shown on pages, bills and terminals."""
 
 
 class Community(Section):
@@ -63,7 +67,7 @@ class Community(Section):
         name: as people call it.
     """
 
-    name: str = Field(min_length=1, max_length=80)
+    name: Words = Field(min_length=1, max_length=80)
 
 
 class Mechanism(Section):
@@ -83,43 +87,6 @@ class Mechanism(Section):
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{key}: found {value}, expected a finite number")
         return self
-
-
-class PvTable(Section):
-    """A member's photovoltaics: an array under an irradiance, or a series of production.
-
-    Attributes:
-        area_m2: surface [m²], with ``efficiency`` (eq. 4).
-        efficiency: 0 to 1.
-        irradiance: global horizontal irradiance; without it the scenario's ``[irradiance]``.
-        production: what it produces, instead of the three above.
-    """
-
-    area_m2: float | None = Field(default=None, gt=0)
-    efficiency: float | None = Field(default=None, gt=0, le=1)
-    irradiance: Series | None = None
-    production: Series | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        _unit_of(self.irradiance, IRRADIANCE_UNITS, "irradiance")
-        _unit_of(self.production, ENERGY_UNITS, "production")
-        if isinstance(self.production, BdewSeries):
-            raise ValueError("production: found a load profile, expected a file, constant or values")
-        array = [self.area_m2, self.efficiency]
-        if self.production is not None:
-            if any(item is not None for item in [*array, self.irradiance]):
-                raise ValueError("found production beside an array, expected one of the two")
-        elif any(item is None for item in array):
-            raise ValueError("expected area_m2 and efficiency, or production")
-        return self
-
-    @property
-    def array(self) -> PvArray | None:
-        """The array, or None where a production series is given."""
-        if self.area_m2 is None or self.efficiency is None:
-            return None
-        return PvArray(area_m2=self.area_m2, efficiency=self.efficiency)
 
 
 class MeterTable(Section):
@@ -157,10 +124,10 @@ class HistoryTable(Section):
     def _units(self) -> Self:
         for name, series in (("load", self.load), ("pv", self.pv)):
             try:
-                _unit_of(series, ENERGY_UNITS, "energy")
+                check_unit(series, ENERGY_UNITS, "energy")
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-        _unit_of(self.irradiance, IRRADIANCE_UNITS, "irradiance")
+        check_unit(self.irradiance, IRRADIANCE_UNITS, "irradiance")
         if self.pv is not None and self.irradiance is not None:
             raise ValueError("found pv beside irradiance, expected one of the two")
         return self
@@ -205,7 +172,7 @@ class Member(Section):
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
-    kind: str = Field(default="member", max_length=40)
+    kind: Words = Field(default="member", max_length=40)
     load: Series | None = None
     pv: PvTable | None = None
     battery: Battery | None = None
@@ -230,7 +197,7 @@ class Member(Section):
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        _unit_of(self.load, ENERGY_UNITS, "load")
+        check_unit(self.load, ENERGY_UNITS, "load")
         if not (self.load or self.pv or self.battery or self.vehicles or self.appliances):
             raise ValueError("found nothing, expected at least one of load, pv, battery, vehicle, appliance")
         self._check_meters()
@@ -289,14 +256,14 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        _unit_of(self.irradiance, IRRADIANCE_UNITS, "irradiance")
+        check_unit(self.irradiance, IRRADIANCE_UNITS, "irradiance")
         for side, price in (("import", self.tariff.import_price), ("export", self.tariff.export_price)):
             try:
-                _unit_of(price, PRICE_UNITS, "a price")
+                check_unit(price, PRICE_UNITS, "a price")
             except ValueError as error:
                 raise ValueError(f"tariff.{side}: {error}") from error
         try:
-            _unit_of(self.grid.co2_intensity, INTENSITY_UNITS, "CO₂ intensity")
+            check_unit(self.grid.co2_intensity, INTENSITY_UNITS, "CO₂ intensity")
         except ValueError as error:
             raise ValueError(f"grid.co2_intensity: {error}") from error
         history = self.forecast.history
@@ -316,16 +283,17 @@ class Scenario(Section):
             check_rolling(
                 self.mechanism.name, self.mechanism.parameters, self.tariff.demand_charge_eur_per_kw
             )
+        spans, stretches = self.horizon.spans(), self.horizon.stretches()
         for place, member in enumerate(self.members, start=1):
-            self._check_member(f'member[{place}] "{member.name}"', member)
+            self._check_member(f'member[{place}] "{member.name}"', member, spans, stretches)
         return self
 
-    def _check_member(self, place: str, member: Member) -> None:
+    def _check_member(
+        self, place: str, member: Member, spans: list[SessionSpan], stretches: list[Horizon]
+    ) -> None:
         pv = member.pv
         if pv is not None and pv.array is not None and (pv.irradiance or self.irradiance) is None:
             raise ValueError(f"{place} pv.irradiance: found none, expected one here or an [irradiance] table")
-        spans = self.horizon.spans()
-        stretches = self.horizon.stretches()
         loads_of_sessions(place, member.vehicles, member.appliances, stretches, spans)
         if member.battery is not None:
             check_end_soc(place, member.battery, spans)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from runtime.conventions import Unit
+from runtime.conventions import ENERGY_UNITS, Unit
 
 
 def _zone(value: str) -> str:
@@ -171,3 +171,22 @@ Series = Annotated[
     | Annotated[IrradianceSeries, Tag("<irradiance>")],
     Discriminator(series_tag),
 ]
+
+
+def check_unit(series: object, allowed: tuple[str, ...], what: str) -> None:
+    """Refuse a series whose unit, or model, does not give what is asked for.
+
+    Args:
+        series: any series, or None.
+        allowed: units that fit.
+        what: what they are of, for the error.
+
+    Raises:
+        ValueError: another unit, or a model of something else.
+    """
+    if isinstance(series, BdewSeries | IrradianceSeries):
+        fits = isinstance(series, BdewSeries) == (allowed is ENERGY_UNITS)
+        if not fits:
+            raise ValueError(f"model {series.model!r} does not give {what}")
+    elif (unit := getattr(series, "unit", None)) is not None and unit not in allowed:
+        raise ValueError(f"unit: found {unit!r}, expected one of {', '.join(allowed)} for {what}")

@@ -105,7 +105,7 @@ def describe(resolved: ResolvedScenario) -> dict[str, Any]:
                 "battery_kwh": member.battery.capacity_kwh if member.battery else None,
                 "vehicles": [vehicle.model_dump(mode="json") for vehicle in member.vehicles],
                 "appliances": [appliance.model_dump(mode="json") for appliance in member.appliances],
-                "pv_area_m2": member.pv.area_m2 if member.pv else None,
+                "pv_area_m2": member.pv.array.area_m2 if member.pv and member.pv.array else None,
                 "load_kwh": [
                     _total(series.first(horizon.slots).load_kwh)
                     for series, horizon in zip(

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from runtime.conventions import instant, is_ambiguous, local_midnight
 from runtime.device_units import ConventionError
@@ -16,6 +16,9 @@ from runtime.scenario.series import Section, Zone
 
 NOW = "now"
 """A start at the next slot's."""
+
+FIRST_YEAR, LAST_YEAR = 1970, 2100
+"""Between which a horizon starts: instants are seconds since 1970."""
 
 MOST_SESSIONS = 1000
 """All are told in one message, when a member is admitted."""
@@ -36,6 +39,12 @@ def _local_time(value: Any) -> datetime:  # noqa: ANN401
         except ValueError:
             pass
     raise ValueError(f'found {value!r}, expected a date or a local date-time such as "2024-01-16T00:00"')
+
+
+def _of_a_known_year(value: datetime) -> datetime:
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"found {value.isoformat()}, expected a year from {FIRST_YEAR} to {LAST_YEAR}")
+    return value
 
 
 def next_slot_start(now: datetime, zone: ZoneInfo, slot_minutes: int) -> datetime:
@@ -84,13 +93,18 @@ class HorizonSection(Section):
         slot_minutes: length of a slot [min].
         slots: number of slots that a session plans; without it, until the same local time on the next day.
         replan_every_slots: a session operates so many slots; then the next one plans anew from there.
-        days: local days operated from each start on with ``replan_every_slots``; without it, one.
+        days: local days from each start on, a session each; with ``replan_every_slots``, operated by sessions
+            that follow each other. Without it, one.
         plan_beyond_end: whether sessions near the end plan past it as far as others do.
         carry_over: whether each session begins with what is left in the batteries, not at their start SOC;
             with ``replan_every_slots`` those of one start always do.
     """
 
-    start: Annotated[list[datetime], BeforeValidator(_local_times), Field(min_length=1, max_length=366)]
+    start: Annotated[
+        list[Annotated[datetime, AfterValidator(_of_a_known_year)]],
+        BeforeValidator(_local_times),
+        Field(min_length=1, max_length=366),
+    ]
     zone: Zone
     slot_minutes: int = Field(gt=0, le=1440)
     slots: int | None = Field(default=None, gt=0, le=MAX_SLOTS)
@@ -115,9 +129,8 @@ class HorizonSection(Section):
     @model_validator(mode="after")
     def _sessions_in_order(self) -> Self:
         rolling = self.replan_every_slots
-        for name in ("days", "plan_beyond_end"):
-            if rolling is None and getattr(self, name) is not None:
-                raise ValueError(f"{name}: found one, expected none without replan_every_slots")
+        if rolling is None and self.plan_beyond_end is not None:
+            raise ValueError("plan_beyond_end: found one, expected none without replan_every_slots")
         spans = self.spans()
         if rolling is not None and rolling > spans[0].horizon.slots:
             raise ValueError(
@@ -125,9 +138,11 @@ class HorizonSection(Section):
                 "that a session plans"
             )
         if len(spans) > MOST_SESSIONS:
+            field, mend = "days", "fewer days"
+            if rolling is not None:
+                field, mend = "replan_every_slots", "replan less often, or operate fewer days"
             raise ValueError(
-                f"replan_every_slots: found {len(spans)} sessions, expected at most {MOST_SESSIONS}: "
-                "replan less often, or operate fewer days"
+                f"{field}: found {len(spans)} sessions, expected at most {MOST_SESSIONS}: {mend}"
             )
         ends = {span.stretch: span for span in spans}
         starts = {span.stretch: span for span in reversed(spans)}
@@ -154,18 +169,12 @@ class HorizonSection(Section):
         Raises:
             ValueError: as ``spans``.
         """
-        last = {span.stretch: span for span in self.spans()}
-        return [
-            span.horizon.model_copy(
-                update={
-                    "start": span.horizon.slot_start(-span.offset),
-                    "slots": max(
-                        each.offset + each.horizon.slots for each in self.spans() if each.stretch == number
-                    ),
-                }
-            )
-            for number, span in last.items()
-        ]
+        first: dict[int, Horizon] = {}
+        slots: dict[int, int] = {}
+        for span in self.spans():
+            first.setdefault(span.stretch, span.horizon)
+            slots[span.stretch] = max(slots.get(span.stretch, 0), span.offset + span.horizon.slots)
+        return [each.model_copy(update={"slots": slots[number]}) for number, each in first.items()]
 
     def spans(self) -> list[SessionSpan]:
         """What each session plans and operates.
@@ -175,7 +184,7 @@ class HorizonSection(Section):
         """
         zone = ZoneInfo(self.zone)
         found: list[SessionSpan] = []
-        for number, wall in enumerate(self.start):
+        for number, wall in enumerate(self._begins()):
             start = self._instant(wall, zone)
             planned = self.slots or self._slots_of_days(start, 1, zone)
             first = Horizon(start=start, zone=self.zone, slot_minutes=self.slot_minutes, slots=planned)
@@ -191,6 +200,15 @@ class HorizonSection(Section):
                 operated = min(self.replan_every_slots, left)
                 found.append(SessionSpan(horizon, operated, carried or offset > 0, number, offset))
         return found
+
+    def _begins(self) -> list[datetime]:
+        """Local begin of each stretch: each start, or each of its days where every day is a session."""
+        days = 1 if self.replan_every_slots is not None else self.days or 1
+        begins = []
+        for wall in self.start:
+            local = wall.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None) if wall.tzinfo else wall
+            begins += [wall, *(local + timedelta(days=day) for day in range(1, days))]
+        return begins
 
     def _slots_of_days(self, start: datetime, days: int, zone: ZoneInfo) -> int:
         """Slots from an instant until the same local time some days later."""

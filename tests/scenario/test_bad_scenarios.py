@@ -134,6 +134,23 @@ def test_the_small_scenario_itself_is_fine(tmp_path: Path) -> None:
         ('name = "school"', 'name = "The School"', ["member[2]", "name", "'The School'", "a-z"]),
         (HOUSE_LOAD, "", ['member[1] "house"', "found nothing", "load, pv, battery"]),
         (HOUSE_LOAD, "load = 0.5", ['member[1] "house" load', "found 0.5", "a table"]),
+        (
+            HOUSE_LOAD,
+            'load = { file = "a.csv", constant = 0.5, unit = "kW" }',
+            ['member[1] "house" load.constant: found beside file', "expected one of file, constant"],
+        ),
+        (
+            HOUSE_LOAD,
+            'load = { constant = 1e300, unit = "kW" }',
+            ["found 1e+300, expected at most 100000 kW"],
+        ),
+        ('name = "house"', 'name = "ho\\nuse"', [r"""member[1] "'ho\nuse'" name""", r"found 'ho\nuse'"]),
+        ('name = "Test"', 'name = "Te\\u0000st"', ["community.name", "on one line"]),
+        ('[community]\nname = "Test"', 'community = "Test"', ["community: found 'Test', expected a table"]),
+        ("seed = 3", "mechanisms = 3\nseed = 3", ["mechanisms: unknown key", "'mechanism'"]),
+        ('mechanism = "mid-market-rate"', "mechanism = 3", ["mechanism: found 3", "or the name alone"]),
+        ('mechanism = "mid-market-rate"', "mechanism = {}", ["mechanism.name: missing"]),
+        ("import = 0.25", "import = [0.25]", ["tariff.import[1]: found 0.25, expected a table"]),
         (HOUSE_LOAD, 'load = { model = "bdwe" }', ['member[1] "house" load', '"bdew"']),
         (
             HOUSE_LOAD,
@@ -144,6 +161,16 @@ def test_the_small_scenario_itself_is_fine(tmp_path: Path) -> None:
             "pv = { production",
             "pv = { area_m2 = 3, efficiency = 0.2, production",
             ['member[2] "school" pv', "beside an array"],
+        ),
+        (
+            "pv = { production",
+            "pv = { peak_kw = 3, production",
+            ['member[2] "school" pv', "beside an array"],
+        ),
+        (
+            'pv = { production = { constant = 1.0, unit = "kW" } }',
+            "pv = { peak_kw = 3, area_m2 = 5 }",
+            ['member[2] "school" pv', "peak_kw beside area_m2"],
         ),
         (
             'pv = { production = { constant = 1.0, unit = "kW" } }',
@@ -163,6 +190,12 @@ def test_the_small_scenario_itself_is_fine(tmp_path: Path) -> None:
         ("start = 2024-06-18", "start = 2024-03-31T02:30:00", ["horizon", "start", "does not exist"]),
         ("start = 2024-06-18", "start = 2024-10-27T02:30:00", ["horizon", "start", "happens twice"]),
         ("start = 2024-06-18", "start = [2024-06-18, 2024-06-18]", ["horizon", "start", "without overlap"]),
+        ("start = 2024-06-18", "start = [2024-06-18, 2024-06-20]\ndays = 3", ["start", "without overlap"]),
+        ("start = 2024-06-18", "start = 2024-06-18\ndays = 2\nslots = 25", ["start", "without overlap"]),
+        ("start = 2024-06-18", "start = 2024-06-18\ndays = 0", ["horizon.days", "found 0"]),
+        ("start = 2024-06-18", "start = 0001-01-01", ["horizon.start[1]", "1970 to 2100"]),
+        ("start = 2024-06-18", "start = 9999-12-31", ["horizon.start[1]", "1970 to 2100"]),
+        ("start = 2024-06-18", "start = []", ["horizon.start: found [], expected 1 or more"]),
         # time of use
         (
             "import = 0.25",
@@ -232,6 +265,22 @@ def test_what_is_not_toml_is_refused_with_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, ("import = 0.25", "import = "))
     assert f"{path}: not valid TOML" in refusal(path)
     assert "at line 11" in refusal(path)
+    assert "found 'import ='" in refusal(path)
+
+
+@pytest.mark.parametrize("text", ["a=" + "[" * 5000, "a=" + "{a=" * 3000, "a=" + "9" * 5000])
+def test_what_the_parser_gives_up_on_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "scenario.toml"
+    path.write_text(text, encoding="utf-8")
+    message = refusal(path)
+    assert f"{path}: not valid TOML" in message
+    assert len(message) < 300
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert resolve(path).members == ["house", "school"]
 
 
 def test_what_is_not_text_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.scenario import resolve
-from runtime.scenario.summary import notices
+from runtime.scenario.summary import describe, notices
 from tests.scenario.scenarios import write
 
 HP_HC = (
@@ -102,3 +102,40 @@ def test_a_feed_in_tariff_above_the_import_price_is_allowed_and_noticed(tmp_path
     (said,) = notices(resolved)
     assert "in 2 of 24 slots (at 02:00, 03:00) the feed-in tariff is above the import price" in said
     assert "local trade is suspended" in said
+
+
+@pytest.mark.parametrize("start", ["2024-10-25", "2024-10-25T00:00:00+02:00"])
+def test_days_are_sessions_from_one_local_midnight_to_the_next(tmp_path: Path, start: str) -> None:
+    resolved = resolve(
+        write(tmp_path, ("start = 2024-06-18", f"start = {start}\ndays = 4\ncarry_over = true"))
+    )
+    assert [f"{horizon.local(0):%d %H %z}" for horizon in resolved.horizons] == [
+        "25 00 +0200",
+        "26 00 +0200",
+        "27 00 +0200",
+        "28 00 +0100",
+    ]
+    assert [horizon.slots for horizon in resolved.horizons] == [24, 24, 25, 24]
+    assert [span.continues for span in resolved.spans] == [False, True, True, True]
+    assert [len(part.load_kwh) for part in resolved.series["house"]] == [24, 24, 25, 24]
+
+
+def test_days_run_on_from_every_start(tmp_path: Path) -> None:
+    resolved = resolve(write(tmp_path, ("start = 2024-06-18", "start = [2024-01-16, 2024-06-18]\ndays = 2")))
+    assert [f"{horizon.local(0):%m-%d}" for horizon in resolved.horizons] == [
+        "01-16",
+        "01-17",
+        "06-18",
+        "06-19",
+    ]
+
+
+def test_an_array_of_a_peak_power_produces_it_under_a_full_sun(tmp_path: Path) -> None:
+    pv = 'pv = { peak_kw = 3, irradiance = { constant = 500, unit = "W/m2" } }'
+    resolved = resolve(write(tmp_path, ('pv = { production = { constant = 1.0, unit = "kW" } }', pv)))
+    (school,) = (member for member in describe(resolved)["members"] if member["name"] == "school")
+    assert school["pv_kwh"] == [pytest.approx(24 * 1.5)]
+    assert school["pv_area_m2"] == pytest.approx(15)
+    array = resolved.member_config("school").pv
+    assert array is not None
+    assert array.area_m2 * array.efficiency == pytest.approx(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -119,3 +120,20 @@ def test_check_refuses_with_exit_code_2_and_a_message(
     err = capsys.readouterr().err
     assert f'{path}: member[2] "school" battery.soc_max: found 1.8' in err
     assert "Traceback" not in err
+
+
+def test_check_sums_up_many_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(
+        tmp_path, ("start = 2024-06-18", "start = 2024-01-01\ndays = 366"), ("export = 0.10", "export = 0.3")
+    )
+    assert peerwatt(monkeypatch, "check", path) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) < 80
+    assert "Session 1: 2024-01-01" in out
+    assert "Session 366: 2024-12-31" in out
+    assert "Session 2:" not in out
+    assert "366 sessions, 8784 slots" in out
+    assert re.search(r"house\W+member\W+4392\W", out), out
+    assert "and 356 notices more" in out  # each day's suspended trade, and the two changes of the clocks

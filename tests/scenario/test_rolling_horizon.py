@@ -76,7 +76,6 @@ def test_without_rolling_sessions_are_on_their_own_unless_energy_is_carried_over
     ("keys", "said"),
     [
         ({"replan_every_slots": 30}, "replan_every_slots: found 30, expected at most the 24 slots"),
-        ({"days": 2}, "days: found one, expected none without replan_every_slots"),
         ({"plan_beyond_end": False}, "plan_beyond_end: found one, expected none without"),
         ({"replan_every_slots": 1, "days": 60}, "found 1440 sessions, expected at most 1000"),
     ],

@@ -219,3 +219,37 @@ def test_a_local_stamp_that_clocks_skip_is_refused(tmp_path: Path) -> None:
     _timed(tmp_path, _hours("2024-03-31"))
     message = refusal(write(tmp_path, (HOUSE_LOAD, TIMED), ("start = 2024-06-18", "start = 2024-03-31")))
     assert "2024-03-31 02:00:00 does not exist in Europe/Paris" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("T03:00:00,3", "T03:00:00,3,5", ["line 5: found 3 columns, expected 2 as in the header"]),
+        ("T03:00:00,3", 'T03:00:00,"3', ["line 5", "quotation marks in pairs"]),
+        ("T03:00:00,3", "T03:00:00," + "9" * 200_000, ["line 5", "field limit"]),
+        ("T03:00:00,3", "T03:00:00," + "x" * 1000, ["line 5, column P: found 'xxx", "..."]),
+        ("t,P", "P,P", ["column: found 2 columns 'P', expected one"]),
+    ],
+)
+def test_rows_that_do_not_fit_the_header_are_refused(
+    tmp_path: Path, old: str, new: str, words: list[str]
+) -> None:
+    path = _timed(tmp_path, _hours())
+    table = tmp_path / "load.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    message = refusal(path)
+    assert message.startswith(str(table))
+    assert len(message.splitlines()) == 1
+    assert len(message) < 400
+    for word in words:
+        assert word in message
+
+
+def test_cells_left_empty_at_the_end_of_a_row_do_no_harm(tmp_path: Path) -> None:
+    assert _load(_timed(tmp_path, [f"{row},," for row in _hours()])).tolist() == list(range(24))
+
+
+def test_a_workbook_is_told_apart_from_text(tmp_path: Path) -> None:
+    path = _timed(tmp_path, _hours())
+    (tmp_path / "load.csv").write_bytes(b"PK\x03\x04 a sheet")
+    assert "save the sheet as CSV" in refusal(path)
