@@ -282,20 +282,6 @@ class CommunityTariff:
         """
         return float(self.cost_by_slot_eur(net_kwh).sum() + self.demand_charges_eur(net_kwh).sum())
 
-    def alone_costs_eur(self, net_kwh: ArrayLike) -> Array:
-        """What each member's position costs alone at the grid: Σ G(q) and demand charge [EUR].
-
-        Without fee, since nobody trades; and without excess, which no single member can be said to cause.
-
-        Args:
-            net_kwh: positions, import > 0, shape (members, slots).
-
-        Returns:
-            Shape (members,).
-        """
-        energy_eur = self.grid_cost_eur(self._checked(net_kwh)).sum(axis=1)
-        return np.asarray(energy_eur + self.demand_charges_eur(net_kwh))
-
     def _checked(self, net_kwh: ArrayLike) -> Array:
         net = np.asarray(net_kwh, dtype=np.float64)
         if net.ndim != 2 or net.shape[1] != self.slots:

@@ -24,7 +24,6 @@ from runtime.devices import Battery
 
 _NO_BATTERY = Battery(capacity_kwh=1.0)
 _TANGENT_SHARE = 3e-8
-_FEASIBLE = 2  # HiGHS: kSolutionStatusFeasible
 
 
 @dataclass(frozen=True)

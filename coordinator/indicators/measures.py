@@ -3,7 +3,7 @@
 Net positions are the paper's: import > 0, export < 0 [kWh per slot]. Where an indicator has no meaning
 (a ratio to nothing) the functions return ``None``, never NaN or infinity.
 
-Sources: the paper's equations 1 and 11; R. Luthander et al., *Photovoltaic self-consumption in buildings:
+Sources: the paper's equation 11; R. Luthander et al., *Photovoltaic self-consumption in buildings:
 a review*, Applied Energy 142 (2015) for self-consumption.
 """
 
@@ -26,24 +26,6 @@ def imports_kwh(net_kwh: ArrayLike) -> Array:
 def exports_kwh(net_kwh: ArrayLike) -> Array:
     """Energy given, [−net]₊, same shape as ``net_kwh`` [kWh]."""
     return np.maximum(-np.asarray(net_kwh, dtype=np.float64), 0.0)
-
-
-def grid_cost_eur(
-    net_kwh: ArrayLike, import_price_eur_per_kwh: ArrayLike, export_price_eur_per_kwh: ArrayLike
-) -> float:
-    """Cost of a net position at the grid's tariffs: Σ [net]₊·GT − [−net]₊·FIT (the paper's eq. 1) [EUR].
-
-    Args:
-        net_kwh: net position, import > 0, shape (..., slots).
-        import_price_eur_per_kwh: grid tariff GT, shape (slots,).
-        export_price_eur_per_kwh: feed-in tariff FIT, shape (slots,).
-
-    Returns:
-        The cost, negative if more is earned than paid; summed over all axes.
-    """
-    paid = imports_kwh(net_kwh) * np.asarray(import_price_eur_per_kwh, dtype=np.float64)
-    earned = exports_kwh(net_kwh) * np.asarray(export_price_eur_per_kwh, dtype=np.float64)
-    return float(np.sum(paid) - np.sum(earned))
 
 
 def self_sufficiency(load_kwh: ArrayLike, import_kwh: ArrayLike) -> float | None:

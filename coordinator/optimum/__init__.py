@@ -8,8 +8,6 @@ makes an optimum of what comes back.
 from coordinator.optimum.solve import (
     Optimum,
     OptimumTimeoutError,
-    alone_optima,
-    coordinated_optimum,
     optimise,
 )
 from coordinator.optimum.stores import Store, battery_store, vehicle_store
@@ -18,9 +16,7 @@ __all__ = [
     "Optimum",
     "OptimumTimeoutError",
     "Store",
-    "alone_optima",
     "battery_store",
-    "coordinated_optimum",
     "optimise",
     "vehicle_store",
 ]

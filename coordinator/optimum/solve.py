@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from coordinator.costs import CommunityTariff
 from coordinator.optimum.linear_model import InfeasibleError
 from coordinator.optimum.program import CommunityProgram, Plan
-from coordinator.optimum.stores import Store, battery_store
-from runtime.devices import Appliance, Battery
+from coordinator.optimum.stores import Store
+from runtime.devices import Appliance
 from runtime.errors import InputError, PeerwattError
 
 Array = NDArray[np.float64]
@@ -68,60 +68,6 @@ class Optimum:
     def proven(self) -> bool:
         """Whether the plan is optimal within the solver's tolerance."""
         return self.gap_eur <= 10 * _GAP_TOLERANCE * max(1.0, abs(self.objective_eur))
-
-
-def coordinated_optimum(
-    residual_load_kwh: ArrayLike,
-    batteries: Sequence[Battery | None],
-    tariff: CommunityTariff,
-    *,
-    time_limit_s: float = 60.0,
-    relative_gap: float = _GAP_TOLERANCE,
-) -> Optimum:
-    """Least cost of a community whose batteries are run together: ``optimise`` for one battery a member.
-
-    Args:
-        residual_load_kwh: load − production, shape (members, slots) [kWh].
-        batteries: each member's battery, or None.
-        tariff: the community's prices and limits.
-        time_limit_s: as for ``optimise``.
-        relative_gap: as for ``optimise``.
-
-    Raises:
-        InputError, OptimumTimeoutError: as for ``optimise``.
-    """
-    stores = [[] if b is None else [battery_store(b, tariff.slot_hours)] for b in batteries]
-    return optimise(residual_load_kwh, stores, tariff, time_limit_s=time_limit_s, relative_gap=relative_gap)
-
-
-def alone_optima(
-    residual_load_kwh: ArrayLike,
-    batteries: Sequence[Battery | None],
-    tariff: CommunityTariff,
-    *,
-    time_limit_s: float = 60.0,
-) -> list[Optimum]:
-    """Each member's own optimum at the grid's tariffs and demand charge: no trade, fee or connection limit.
-
-    Args:
-        residual_load_kwh: load − production, shape (members, slots) [kWh].
-        batteries: each member's battery, or None.
-        tariff: the community's prices.
-        time_limit_s: for each member, as for ``optimise``.
-
-    Raises:
-        InputError, OptimumTimeoutError: as for ``optimise``.
-    """
-    grid = CommunityTariff.of(
-        tariff.import_price_eur_per_kwh,
-        tariff.export_price_eur_per_kwh,
-        tariff.slot_hours,
-        demand_charge_eur_per_kw=tariff.demand_charge_eur_per_kw,
-    )
-    return [
-        coordinated_optimum(own[None, :], [battery], grid, time_limit_s=time_limit_s)
-        for own, battery in zip(np.asarray(residual_load_kwh, dtype=float), batteries, strict=True)
-    ]
 
 
 def optimise(

@@ -59,5 +59,6 @@ def test_parts_add_up_and_plans_alone_are_charged_no_more_than_alone(
         assert (parts <= np.maximum(way * (net - free), 0.0) + 1e-6).all()
         assert (parts >= 0).all()
     charged_eur = tariff.excess_price_eur_per_kwh * excess_parts_kwh(agreed, free, tariff).sum(axis=1)
-    alone_eur = bills_without_trade_eur(alone, tariff) - tariff.alone_costs_eur(alone)
-    assert charged_eur[stays] <= alone_eur[stays] + 1e-6
+    grid_eur = tariff.grid_cost_eur(alone).sum(axis=1) + tariff.demand_charges_eur(alone)
+    charged_alone_eur = bills_without_trade_eur(alone, tariff) - grid_eur
+    assert charged_eur[stays] <= charged_alone_eur[stays] + 1e-6

@@ -13,11 +13,11 @@ from agents.prosumer import ProsumerMachine
 from coordinator.costs import CommunityTariff
 from coordinator.expected import bills_without_trade_eur, expected_bills_eur
 from coordinator.negotiation import Negotiation
-from coordinator.optimum import coordinated_optimum
 from coordinator.session import MarketMachine, Phase
 from runtime.configuration import CoordinatorConfig, MemberConfig
 from runtime.rundir import COORDINATOR
 from runtime.scenario import resolve
+from tests.coordinator.optimum.batteries_together import coordinated_optimum
 from tests.machines.communities import DOMAIN
 from tests.machines.network import Network
 

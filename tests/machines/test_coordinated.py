@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from coordinator.costs import CommunityTariff
-from coordinator.optimum import coordinated_optimum
 from runtime.configuration import MemberSession
 from runtime.devices import Appliance, ElectricVehicle
 from runtime.errors import ProtocolError
@@ -16,6 +15,7 @@ from runtime.protocol.bodies import AnyBody, DeviceDeclaration, Join
 from runtime.protocol.envelope import Envelope, Performative
 from runtime.protocol.machine import Effect
 from runtime.records import CoordinatorRecord
+from tests.coordinator.optimum.batteries_together import coordinated_optimum
 from tests.machines.communities import DOMAIN, Community
 from tests.machines.network import Network
 

@@ -17,7 +17,6 @@ from agents.forecast.member import foresee
 from agents.prosumer import ProsumerMachine
 from coordinator.costs import CommunityTariff
 from coordinator.expected import bills_without_trade_eur
-from coordinator.optimum import coordinated_optimum
 from coordinator.session import MarketMachine
 from coordinator.two_communities.books import joined_record
 from runtime.communities import parted
@@ -37,6 +36,7 @@ from runtime.results.ledger import LedgerError, check_ledger
 from runtime.results.summary import notices
 from runtime.rundir import COORDINATOR, COORDINATORS, SECOND_COORDINATOR
 from runtime.scenario.resolve import resolve
+from tests.coordinator.optimum.batteries_together import coordinated_optimum
 from tests.machines.communities import DOMAIN
 from tests.machines.network import Network
 from tests.machines.two_communities import TwoCommunities

@@ -15,11 +15,6 @@ energies = st.lists(st.floats(0, 1e4), min_size=1, max_size=40)
 nets = st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=40)
 
 
-def test_cost_is_import_at_the_tariff_less_export_at_feed_in() -> None:
-    # 2·0.25 + 1·0.30 − 3·0.10
-    assert ind.grid_cost_eur([2.0, -3.0, 1.0], [0.25, 0.20, 0.30], [0.05, 0.10, 0.05]) == pytest.approx(0.5)
-
-
 def test_self_sufficiency_counts_only_what_was_imported() -> None:
     assert ind.self_sufficiency([4.0, 6.0], [1.0, 1.5]) == pytest.approx(0.75)
     assert ind.self_sufficiency([4.0], [5.0]) == pytest.approx(-0.25), "imports that fill a battery"

@@ -179,7 +179,7 @@ def test_who_is_apart_has_its_energy_from_and_to_the_grid_alone(case: Case) -> N
 def test_without_trade_it_is_the_grids_tariffs_and_the_limit(case: Case) -> None:
     alone = bills_without_trade_eur(case.net_kwh, case.tariff)
     excess_eur = case.tariff.excess_price_eur_per_kwh * case.tariff.excess_kwh(case.net_kwh.sum(axis=0)).sum()
-    np.testing.assert_allclose(
-        alone.sum(), case.tariff.alone_costs_eur(case.net_kwh).sum() + excess_eur, rtol=0, atol=1e-9
-    )
-    assert (alone >= case.tariff.alone_costs_eur(case.net_kwh) - 1e-12).all()
+    grid_eur = case.tariff.grid_cost_eur(case.net_kwh).sum(axis=1)
+    without_excess = grid_eur + case.tariff.demand_charges_eur(case.net_kwh)
+    np.testing.assert_allclose(alone.sum(), without_excess.sum() + excess_eur, rtol=0, atol=1e-9)
+    assert (alone >= without_excess - 1e-12).all()
