@@ -13,7 +13,7 @@ from typing import Any, Literal
 from runtime.inspection.proof import verify_run
 from runtime.messagelog.reader import log_paths
 from runtime.protocol.inspection import RECONNECTED
-from runtime.records import CoordinatorRecord, Delivery, SessionRecord
+from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.rundir import RunDirectory
 
 LedgerVerdict = Literal["equal", "by rule", "wrong"]
@@ -29,8 +29,9 @@ class Judgement:
     Attributes:
         rounds: how many there were in all sessions.
         cost_eur: what all members' bills come to.
-        late: ``member round n``, for each round that a member did not answer in time.
-        missing: ``member slot n``, for each slot settled without a delivery at the agreed position.
+        late: ``member round n``, for each round that a member did not answer in time; of several sessions
+            ``member session m round n``.
+        missing: ``member slot n``, for each slot settled without a delivery at the agreed position; likewise.
         estimated: likewise, for each slot whose meter reading had to be estimated.
         reconnects: how often an agent was connected again, in its own life.
         repeated: how many messages were sent once more for want of an answer.
@@ -86,13 +87,13 @@ def judge(run: Path, reference: Path) -> Judgement:
         rounds=sum(len(session.rounds) for session in record.sessions),
         cost_eur=sum((bill.amount_eur for each in record.sessions for bill in each.bills), Decimal(0)),
         late=[
-            f"{member} round {each.number}"
+            f"{member}{_of_session(record, session)} round {each.number}"
             for session in record.sessions
             for each in session.rounds
             for member in each.late
         ],
-        missing=[f"{each.member} slot {each.slot}" for each in _settled_as(record, "missing")],
-        estimated=[f"{each.member} slot {each.slot}" for each in _settled_as(record, "estimated")],
+        missing=_settled_as(record, "missing"),
+        estimated=_settled_as(record, "estimated"),
         reconnects=_reconnects(directory.logs_dir),
         repeated=verdict.log_counts()["resends"],
         ledger="wrong" if wrong else "equal" if same else "by rule",
@@ -138,25 +139,34 @@ def explained(record: CoordinatorRecord, expected: CoordinatorRecord) -> tuple[l
 
     The rules: a member that misses a round keeps its last position; a slot without a delivery is settled at
     the agreed position; communities that lose each other settle alone; nothing else changes what others pay.
-    Sessions after the first that differs begin with what it left, so they may differ too.
+    Sessions after the first that differs begin with what it left, so they may differ too; in them the rules
+    hold all the same.
 
     Returns:
         What is explained by a rule, and what by none.
     """
     ruled: list[str] = []
     for session, reference in zip(record.sessions, expected.sessions, strict=True):
-        if ruled:
-            return ruled, []
-        by_rule, wrong = _explained_session(session, reference)
+        by_rule, wrong = _explained_session(session, None if ruled else reference)
+        where = _of_session(record, session).lstrip()
+        by_rule, wrong = (
+            [f"{where}: {text}" if where else text for text in each] for each in (by_rule, wrong)
+        )
         if wrong:
             return [], wrong
         ruled += by_rule
     return ruled, []
 
 
-def _explained_session(session: SessionRecord, expected: SessionRecord) -> tuple[list[str], list[str]]:
+def _of_session(record: CoordinatorRecord, session: SessionRecord) -> str:
+    """Which session of several, as results number it; nothing where there is only one."""
+    return f" session {session.session + 1}" if len(record.sessions) > 1 else ""
+
+
+def _explained_session(session: SessionRecord, expected: SessionRecord | None) -> tuple[list[str], list[str]]:
+    """What follows a rule, and what does not; held against an undisturbed one that began alike, if any."""
     ruled, wrong = [], []
-    alone = _settled_alone(session) - _settled_alone(expected)
+    alone = _settled_alone(session) - (set() if expected is None else _settled_alone(expected))
     if alone:
         ruled.append(f"each community settled alone in slots {', '.join(map(str, sorted(alone)))}")
     before: dict[str, list[float]] = {}
@@ -169,7 +179,7 @@ def _explained_session(session: SessionRecord, expected: SessionRecord) -> tuple
             else:
                 wrong.append(f"{place}: its position is another than before")
         before = each.net_kwh
-    if session.agreed_net_kwh != expected.agreed_net_kwh and not ruled:
+    if expected is not None and session.agreed_net_kwh != expected.agreed_net_kwh and not ruled:
         wrong.append("what was agreed differs, though no member was late in a round")
     touched = set()
     for delivery in session.deliveries:
@@ -185,7 +195,7 @@ def _explained_session(session: SessionRecord, expected: SessionRecord) -> tuple
                 wrong.append(f"{place}: settled at {settled.net_kwh} kWh, agreed was {agreed_kwh:g}")
         elif settled.quality == "estimated":
             ruled.append(f"{delivery.member} with an estimated reading in slot {delivery.slot}")
-    if session.agreed_net_kwh == expected.agreed_net_kwh:
+    if expected is not None and session.agreed_net_kwh == expected.agreed_net_kwh:
         for slot in range(session.horizon.slots):
             if slot not in touched | alone and _entries(session, slot) != _entries(expected, slot):
                 wrong.append(f"slot {slot} was settled otherwise, though all delivered in it")
@@ -201,9 +211,10 @@ def _entries(session: SessionRecord, slot: int) -> list[str]:
     return sorted(entry.model_dump_json() for entry in session.ledger if entry.slot == slot)
 
 
-def _settled_as(record: CoordinatorRecord, quality: str) -> list[Delivery]:
+def _settled_as(record: CoordinatorRecord, quality: str) -> list[str]:
+    """Members and slots so settled."""
     return [
-        each
+        f"{each.member}{_of_session(record, session)} slot {each.slot}"
         for session in record.sessions
         for each in session.deliveries
         if each.as_settled.quality == quality

@@ -94,6 +94,26 @@ def test_a_late_member_keeps_its_position_or_it_is_wrong(undisturbed: Coordinato
         assert bool(wrong) is not right
 
 
+def test_the_rules_hold_in_sessions_after_one_that_differs() -> None:
+    """What an earlier session leaves to a later one changes it, but not how who is missing is settled."""
+    calm = Community(3, sessions=2).run()[0]
+    first, second = calm.sessions
+    (disturbed,) = delivered(first, "missing").sessions
+    moved = {**second.agreed_net_kwh, "m0": [1.0] * second.horizon.slots}
+    for net_kwh, right in ((None, True), (Decimal("9.5"), False)):
+        (missing,) = delivered(second, "missing", net_kwh).sessions
+        later = missing.model_copy(update={"agreed_net_kwh": moved})
+        record = CoordinatorRecord.model_construct(sessions=[disturbed, later])
+        ruled, wrong = explained(record, calm)
+        if right:
+            places = [f"session {number}: {MEMBER} without delivery in slot {SLOT}" for number in (1, 2)]
+            assert (ruled, wrong) == ([f"{place}: settled as agreed" for place in places], [])
+        else:
+            assert ruled == []
+            assert len(wrong) == 1
+            assert wrong[0].startswith(f"session 2: {MEMBER} without delivery in slot {SLOT}: settled at 9.5")
+
+
 def test_another_agreement_without_a_late_member_is_wrong(undisturbed: CoordinatorRecord) -> None:
     session = undisturbed.sessions[0]
     agreed = {**session.agreed_net_kwh, MEMBER: [9.0] * session.horizon.slots}
