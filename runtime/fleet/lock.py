@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from runtime.errors import InputError, LogError
 from runtime.rundir import RunDirectory
+
+LOOKED_AT_S = 0.1
+"""Whoever asks whether a run is supervised is done by then."""
 
 ATTACHED_METER_LOGS = "*.meter2.jsonl"
 """Logs of meters attached by hand: they look for their fleet for a while after it has gone."""
@@ -33,9 +37,34 @@ def sole_supervisor(directory: RunDirectory) -> Iterator[None]:
     except OSError as error:
         raise LogError(f"{path}: cannot be made: {error.strerror}") from error
     try:
-        if not _lock(descriptor):
+        held = _lock(descriptor)
+        if not held:
+            time.sleep(LOOKED_AT_S)
+            held = _lock(descriptor)
+        if not held:
             raise InputError(f"{directory.path}: this run is still running: another process supervises it")
         yield
+    finally:
+        os.close(descriptor)
+
+
+def is_supervised(directory: RunDirectory) -> bool | None:
+    """Whether a process supervises a run on this machine; None if none ever did, or that cannot be told.
+
+    Containers of a deployment are supervised by their engine.
+    """
+    try:
+        descriptor = os.open(directory.lock, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None  # a file system without locks
+    else:
+        return False
     finally:
         os.close(descriptor)
 

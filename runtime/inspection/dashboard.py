@@ -79,11 +79,12 @@ class Dashboard:
         await asyncio.to_thread(self._history.close)
 
     async def _follow(self) -> None:
-        told: tuple[int, bool, str | None] | None = None
+        told: tuple[object, ...] | None = None
         while True:
             async with self._folding:
                 more = await asyncio.to_thread(self._follower.look)
-            now = (self.state.version, self._follower.finished, self._follower.problem)
+            follower = self._follower
+            now = (self.state.version, follower.finished, follower.stopped, follower.problem)
             if now != told:
                 told = now
                 async with self._changed:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import InputError, LogError
+from runtime.fleet.lock import is_supervised
 from runtime.inspection.batteries import states_of_charge
 from runtime.inspection.counts import RunCounts
-from runtime.inspection.state import RunState
+from runtime.inspection.state import SILENT_AFTER_S, RunState
 from runtime.inspection.tail import LogTail
+from runtime.messagelog.record import instant
 from runtime.rundir import RunDirectory
 
 LOOK_S = 0.2
 """Time between two looks into the logs [s]."""
+SUPERVISED_AGAIN_S = 5.0
+"""Time after which it is looked up again whether anybody runs a silent run [s]."""
 LOOK_BUDGET_S = 0.25
 """Time that one look may take before something else is done [s]."""
 
@@ -44,11 +50,32 @@ class RunFollower:
         self.problem: str | None = None
         self._tail = LogTail(logs_dir)
         self._batteries: dict[str, dict[str, list[float]]] | None = None
+        self._supervised: tuple[float, bool | None] | None = None
 
     @property
     def finished(self) -> bool:
         """Whether the run has ended: the coordinator has left its record."""
         return self.directory.coordinator_record.is_file()
+
+    @property
+    def stopped(self) -> str:
+        """Why the run does not go on though it has not ended, in words; empty if it does, or may."""
+        if self.finished or self.read_share < 1.0 or self._spoke_lately() or self._is_supervised():
+            return ""
+        name = self.directory.path.resolve().name
+        return f"nobody runs it any more; `peerwatt resume {name}` goes on with it"
+
+    def _spoke_lately(self) -> bool:
+        if not self.state.last_at:
+            return False
+        return (datetime.now(UTC) - instant(self.state.last_at)).total_seconds() < SILENT_AFTER_S
+
+    def _is_supervised(self) -> bool:
+        """Whether a process of this machine runs it, or that cannot be told; looked up now and then."""
+        now_s = time.monotonic()
+        if self._supervised is None or now_s - self._supervised[0] > SUPERVISED_AGAIN_S:
+            self._supervised = now_s, is_supervised(self.directory)
+        return self._supervised[1] is not False
 
     @property
     def read_share(self) -> float:
@@ -76,10 +103,16 @@ class RunFollower:
         Args:
             session: the session to show; None for the latest.
         """
-        state = self.state.as_json(session, finished=self.finished)
+        stopped = self.stopped
+        state = self.state.as_json(session, finished=self.finished, stopped=bool(stopped))
         shown = state["shown"]
         state["soc"] = self._soc(shown["number"]) if shown is not None else {}
-        return state | {"finished": self.finished, "read_share": self.read_share, "problem": self.problem}
+        return state | {
+            "finished": self.finished,
+            "stopped": stopped,
+            "read_share": self.read_share,
+            "problem": self.problem,
+        }
 
     def _soc(self, session: int) -> dict[str, list[float]]:
         """States of charge from the members' own records, which they write when the run ends."""

@@ -7,8 +7,10 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+from runtime.inspection.accounts import MemberAccount
 from runtime.inspection.sessions import Fields, SessionView
 from runtime.messagelog.record import EVENT_CONTINUED, EVENT_TORN_LINE, NOTE_RESENT, instant
 from runtime.messagelog.speakers import Role, member_of, role_of
@@ -47,7 +49,7 @@ class MemberView:
         doing: what it said last, in words.
         at: when it wrote last.
         net_kwh: its metered energy of the last slot, import > 0.
-        owed_eur: its bill lines of the session so far; once it is closed, its bill.
+        account: what it owes, for this session and since the run began.
         closed: whether it was told its bill.
         meter: who read it last.
         qualities: slots of all sessions by how they were come by.
@@ -57,7 +59,7 @@ class MemberView:
     doing: str = "not seen yet"
     at: str = ""
     net_kwh: float | None = None
-    owed_eur: float = 0.0
+    account: MemberAccount = field(default_factory=MemberAccount)
     closed: bool = False
     meter: str = ""
     qualities: Counter[str] = field(default_factory=Counter)
@@ -69,6 +71,7 @@ class RunState:
     Attributes:
         version: changes with everything that changes.
         messages: number of messages sent, repetitions left out.
+        last_at: when the latest record was written, in the form of ``LogRecord.at``; empty before the first.
     """
 
     def __init__(self, members: list[str], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -84,12 +87,12 @@ class RunState:
         self._alarms: deque[dict[str, str]] = deque(maxlen=MOST_ALARMS)
         self._alarm_count = 0
         self._asked: dict[tuple[str, str], tuple[str, str, str]] = {}
-        self._last_at = ""
+        self.last_at = ""
 
     def feed(self, at: str, agent: str, line: bytes) -> None:
         """Take a log's line."""
         self.version += 1
-        self._last_at = max(self._last_at, at)
+        self.last_at = max(self.last_at, at)
         if b'"kind":"in"' in line[:90] and b',"note":"' not in line[-400:]:
             return
         try:
@@ -98,7 +101,7 @@ class RunState:
                 self._event(at, agent, fields)
             else:
                 self._message(at, agent, fields)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
             self._alarm(at, agent, "wrote a line that cannot be read")
 
     # -- what happens ----------------------------------------------------------------------------------
@@ -156,7 +159,7 @@ class RunState:
         number = body["session"]
         if number != self._where["session"]:
             for view in self._members.values():
-                view.owed_eur, view.closed, view.net_kwh = 0.0, False, None
+                view.closed, view.net_kwh = False, None
             self._where |= {"round": None, "slot": None}
         self._where["session"] = number
         session = self._session(number)
@@ -172,10 +175,14 @@ class RunState:
             case "bill-line":
                 session.bill_line(body)
                 if known is not None:
-                    known.owed_eur += float(body["amount_eur"])
+                    known.account.bill_line(body)
+            case "adjustment-line":
+                if known is not None:
+                    known.account.adjustment_line(body)
             case "session-closed":
                 if known is not None:
-                    known.owed_eur, known.closed = float(body["amount_eur"]), True
+                    known.account.session_closed(body)
+                    known.closed = True
                 if body["last"] and all(view.closed or not view.at for view in self._members.values()):
                     self._where["phase"] = "done"
 
@@ -209,6 +216,11 @@ class RunState:
         self._alarm_count += 1
         self._alarms.append({"at": at, "agent": agent, "text": text})
 
+    @staticmethod
+    def _told_eur(view: MemberView, amount: Decimal) -> str | None:
+        """An exact amount, once there was word of its member."""
+        return f"{amount:f}" if view.at else None
+
     # -- what is shown ---------------------------------------------------------------------------------
 
     def silent(self) -> list[dict[str, str]]:
@@ -222,24 +234,26 @@ class RunState:
                 found.append({"at": at, "agent": recipient, "text": text})
         return found
 
-    def as_json(self, session: int | None = None, *, finished: bool) -> dict[str, Any]:
-        """Give the state as a JSON object.
+    def as_json(self, session: int | None = None, *, finished: bool, stopped: bool = False) -> dict[str, Any]:
+        """Give the state as a JSON object; amounts of money are exact decimals, as text.
 
         Args:
             session: the session to show; None for the latest.
             finished: whether the run has ended: then nobody is silent.
+            stopped: whether nobody runs it any more, though it has not ended; nor is anybody then.
         """
         shown = self._sessions.get(self._where["session"] if session is None else session)
-        silent = [] if finished else self.silent()
+        silent = [] if finished or stopped else self.silent()
         horizon = self._slots[shown.number] if shown and shown.number < len(self._slots) else None
         return {
             **self._community,
             **self._where,
-            "phase": "done" if finished else self._where["phase"],
+            "phase": "done" if finished else "stopped" if stopped else self._where["phase"],
             "version": self.version,
             "messages": self.messages,
-            "last_at": self._last_at,
+            "last_at": self.last_at,
             "sessions": len(self._slots),
+            "horizons": self._slots,
             "shown": None if shown is None else {**shown.as_json(), "horizon": horizon},
             "members": [
                 {
@@ -247,7 +261,8 @@ class RunState:
                     "doing": view.doing,
                     "at": view.at,
                     "net_kwh": view.net_kwh,
-                    "owed_eur": view.owed_eur if view.at else None,
+                    "owed_eur": self._told_eur(view, view.account.session_eur(self._where["session"])),
+                    "owed_in_all_eur": self._told_eur(view, view.account.total_eur()),
                     "closed": view.closed,
                     "meter": view.meter,
                     "qualities": view.qualities,

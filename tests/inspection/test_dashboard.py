@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from runtime.fleet.lock import sole_supervisor
 from runtime.inspection import dashboard as served_dashboard
+from runtime.inspection import follower
 from runtime.inspection.access import Token
+from runtime.inspection.accounts import MemberAccount
 from runtime.inspection.dashboard import Dashboard, serve
+from runtime.inspection.follower import RunFollower
 from runtime.inspection.state import RunState
 from runtime.inspection.tail import LogTail
 from runtime.messagelog.writer import MessageLog
@@ -74,8 +79,13 @@ def test_state_agrees_with_the_record(finished: RunDirectory) -> None:
         assert shown["local_price"] == prices
     told = state.as_json(finished=True)
     assert told["phase"] == "done"
-    bills = {bill.member: float(bill.amount_eur) for bill in record.sessions[-1].bills}
-    assert {member["name"]: member["owed_eur"] for member in told["members"]} == bills
+    bills = {bill.member: bill.amount_eur for bill in record.sessions[-1].bills}
+    assert {member["name"]: Decimal(member["owed_eur"]) for member in told["members"]} == bills
+    owed = dict.fromkeys(bills, Decimal(0))
+    for bill in (bill for session in record.sessions for bill in session.bills):
+        owed[bill.member] += bill.amount_eur
+    assert owed != bills
+    assert {member["name"]: Decimal(member["owed_in_all_eur"]) for member in told["members"]} == owed
     assert told["alarms"] == []
 
 
@@ -114,6 +124,48 @@ def test_silence_refusals_and_repetitions_are_alarms(tmp_path: Path) -> None:
         )  # fmt: skip
     assert state.silent() == []
     assert state.as_json(finished=False)["alarms"][0]["text"] == "to coordinator, refuse: no meter"
+
+
+def test_what_is_owed_counts_lines_until_the_bill_takes_their_place() -> None:
+    account = MemberAccount()
+    for slot, amount in enumerate(("0.1", "0.2", "-0.05")):
+        account.bill_line({"session": 0, "slot": slot, "amount_eur": amount})
+    for amount in ("0.5", "0.013"):  # a correction takes the place of an earlier one of its slot
+        account.adjustment_line({"session": 0, "slot": 1, "amount_eur": amount})
+    account.bill_line({"session": 1, "slot": 0, "amount_eur": "7"})
+    assert (account.session_eur(0), account.session_eur(1)) == (Decimal("0.263"), Decimal(7))
+    assert account.total_eur() == Decimal("7.263")
+    for _ in range(2):  # told again, it counts once
+        account.session_closed({"session": 0, "amount_eur": "0.26"})
+    assert (account.session_eur(0), account.total_eur()) == (Decimal("0.26"), Decimal("7.26"))
+    with pytest.raises(ValueError, match="found NaN, expected an amount"):
+        account.bill_line({"session": 1, "slot": 1, "amount_eur": "NaN"})
+    assert account.total_eur() == Decimal("7.26")
+
+
+def test_a_run_that_nobody_runs_any_more_has_stopped(
+    finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory(shutil.copytree(finished.path, tmp_path / "broken-off"))
+    run.coordinator_record.unlink()
+
+    def seen() -> dict[str, Any]:
+        followed = RunFollower(run.path, run.logs_dir)
+        while followed.look():
+            pass
+        return followed.snapshot()
+
+    monkeypatch.setattr(follower, "SILENT_AFTER_S", 0.0)
+    assert seen()["stopped"] == ""  # nobody ever supervised it here: its engine may
+    with sole_supervisor(run):
+        assert seen()["stopped"] == ""
+    state = seen()
+    assert "`peerwatt resume broken-off`" in state["stopped"]
+    assert state["phase"] == "stopped"
+    monkeypatch.undo()
+    with MessageLog.open(run.log("m1"), "m1") as log:
+        log.append_event("back", {})
+    assert seen()["stopped"] == ""  # somebody has just written
 
 
 def test_logs_without_the_admission_are_shown_too(finished: RunDirectory, tmp_path: Path) -> None:
@@ -215,6 +267,12 @@ KINDS = (
 )
 
 
+CUT_OFF = (
+    "[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth)"
+    ".map(e => e.getAttribute('aria-labelledby'))"
+)
+
+
 async def test_a_past_run_in_a_browser(finished: RunDirectory) -> None:
     async with served(finished) as url, browser(url) as tab:
         await tab.until(f"{NAMES} === 'm0,m1,m2,m3,m4'")
@@ -234,7 +292,7 @@ async def test_a_past_run_in_a_browser(finished: RunDirectory) -> None:
         await tab.until(f"{KINDS} === 'inform bill-line'")
         await tab.run("document.querySelector('[data-member=m3]').click()")
         await tab.until("document.querySelectorAll('#messages tr').length === 16")
-        for width in (1400, 820, 390):
+        for width in (1400, 820, 390, 360):
             await tab.call(
                 "Emulation.setDeviceMetricsOverride",
                 width=width,
@@ -243,6 +301,7 @@ async def test_a_past_run_in_a_browser(finished: RunDirectory) -> None:
                 mobile=True,
             )
             assert await tab.run("document.documentElement.scrollWidth") <= width
+            assert await tab.run(f"{CUT_OFF}.join()") == ""
             await tab.until(f"{SCALES}.every(scale => Math.abs(scale - 1) < 0.02)")
             for chart in ("prices", "flows", "rounds", "soc"):
                 labels = await tab.run(

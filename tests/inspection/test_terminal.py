@@ -119,7 +119,9 @@ def test_members_and_series_are_those_of_the_records(finished: RunDirectory) -> 
         known = stored and member.battery_capacity_kwh
         expected = f"{100 * stored[-1] / member.battery_capacity_kwh:.0f} %" if known else "–"
         assert cells[3] == expected
-        assert cells[5] == "16/16"
+        assert cells[6] == "16/16"
+        total = sum(bill.amount_eur for one in record.sessions for bill in one.bills if bill.member == name)
+        assert cells[5] == f"{total:.2f}"
         batteries += bool(known)
     assert batteries > 0
     assert battery_text([]) == "–"

@@ -6,6 +6,7 @@ The state is what ``RunFollower.snapshot`` gives, the same as the dashboard's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,8 @@ from runtime.wording import counted
 Fields = dict[str, Any]
 Series = Sequence[float | None]
 
-MEMBER_COLUMNS = ("member", "state", "net kWh", "batt", "owes EUR", "metered", "meter")
+# "owes" is for the session, "in all" since the run began
+MEMBER_COLUMNS = ("member", "state", "net kWh", "batt", "owes EUR", "in all", "metered", "meter")
 LEFT_ALIGNED = frozenset({"member", "state", "meter"})
 _BARS = "▁▂▃▄▅▆▇█"
 _LABEL_WIDTH, _RANGE_WIDTH = 17, 26
@@ -42,6 +44,8 @@ def count_line(state: Fields) -> str:
         text += f" · {100 * state['read_share']:.0f} % of the logs read"
     if state["problem"]:
         text += f" · {state['problem']}"
+    elif state["stopped"]:
+        text += f" · {state['stopped']}"
     elif state["alarms"]:
         text += f" · {alarm_line(state['alarms'][0])}"
     return escaped(text)
@@ -57,11 +61,17 @@ def member_rows(state: Fields) -> Iterator[tuple[str, ...]]:
             "silent" if member["silent"] else member["doing"],
             "–" if member["net_kwh"] is None else f"{member['net_kwh']:+.3f}",
             battery_text(state["soc"].get(member["name"])),
-            "–" if member["owed_eur"] is None else f"{member['owed_eur']:.2f}",
+            euros(member["owed_eur"]),
+            euros(member["owed_in_all_eur"]),
             f"{qualities.get(METERED, 0)}/{slots}",
             member["meter"].removeprefix(f"{member['name']}."),
         )
         yield tuple(escaped(cell) for cell in cells)
+
+
+def euros(amount: str | None) -> str:
+    """An exact amount in cents; half a cent to the even one."""
+    return "–" if amount is None else f"{round(Decimal(amount), 2) + 0:.2f}"  # + 0: no sign of zero
 
 
 def battery_text(charges: Sequence[float] | None) -> str:

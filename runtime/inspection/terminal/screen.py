@@ -158,7 +158,7 @@ class RunScreen(App[None]):
     # -- following -------------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        shown: tuple[int, bool, str | None] | None = None
+        shown: tuple[object, ...] | None = None
         shown_s = 0.0
         while True:
             more = await asyncio.to_thread(self.follower.look)
