@@ -27,7 +27,7 @@ def run(run_path: Path, watcher: Watcher, handout: Path | None = None, account: 
             known = ", ".join(config.coordinators)
             raise InputError(f"--account: found {account!r}, expected one of this run's: {known}")
         record = directory.community_record(account) if config.communities else directory.coordinator_record
-        machine = MarketMachine(config, connection.jid(account), record, closed_folder=record.parent)
+        machine = MarketMachine(config, connection.jid(account), record, directory.begun_record(account))
         log = MessageLog.open(directory.log(account), account, fsync=not config.clock.simulated)
         tell = partial(watcher.tell, account)
         return [MachineAgent(connection, account, machine, log, clock_for(config.clock), tell)]

@@ -93,7 +93,7 @@ class MarketMachine(Machine):
     """
 
     def __init__(
-        self, config: CoordinatorConfig, jid: str, record_path: Path, closed_folder: Path | None = None
+        self, config: CoordinatorConfig, jid: str, record_path: Path, begun_path: Path | None = None
     ) -> None:
         """Set up for the sessions of ``config``.
 
@@ -101,17 +101,19 @@ class MarketMachine(Machine):
             config: the sessions, their terms, and who takes part.
             jid: the coordinator's bare JID.
             record_path: where the run's record is saved.
-            closed_folder: where closed sessions are kept until then; in memory if None.
+            begun_path: where it is saved before the first session; its folder is where each closed session
+                is kept. In memory if None.
 
         Raises:
             InputError: the mechanism or one of its parameters is not known.
-            OSError: ``closed_folder`` cannot be written to.
+            OSError: that folder cannot be written to.
         """
         super().__init__(jid)
         self.phase = Phase.JOINING
         self.session = 0
         self.config = config
         self._record_path = record_path
+        self._begun_path = begun_path
         account, self._domain = jid.split("@", 1)
         own = next((part for part in config.communities if part.coordinator == account), None)
         self.expected = config.members if own is None else own.members
@@ -125,7 +127,7 @@ class MarketMachine(Machine):
         self.operation: Operation
         self._delivering: dict[str, Envelope] = {}
         self._delivered_before: dict[str, Envelope] = {}
-        self.closed = PackedRecords(SessionRecord, closed_folder)
+        self.closed = PackedRecords(SessionRecord, begun_path and begun_path.parent)
 
     def standing(self) -> dict[str, Any]:
         """Say how it stands; see ``Machine.standing``."""
@@ -223,6 +225,8 @@ class MarketMachine(Machine):
             self.do(Fail(f"no member joined within {self.config.timing.join_deadline_s:g} s"))
             return
         self.members = [name for name in self.expected if name in self.joined]
+        if self._begun_path is not None:
+            self.do(Save(self._begun_path, self._record([])))
         self._begin_session()
 
     def _begin_session(self) -> None:
@@ -483,16 +487,18 @@ class MarketMachine(Machine):
             self.do(Tidy())
             return
         self.phase = Phase.DONE
-        record = CoordinatorRecord(
+        self.do(Save(self._record_path, self._record(list(self.closed))))
+        self.do(Finish())
+
+    def _record(self, sessions: list[SessionRecord]) -> CoordinatorRecord:
+        return CoordinatorRecord(
             community=self.config.community,
             setting=self.config.setting,
             mechanism=self.config.mechanism,
             members=self.members,
             absent=[name for name in self.expected if name not in self.joined],
-            sessions=list(self.closed),
+            sessions=sessions,
         )
-        self.do(Save(self._record_path, record))
-        self.do(Finish())
 
     # -- talking ---------------------------------------------------------------------------------------
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zlib
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from runtime.files import write_bytes_atomically
 from runtime.record_base import Record
 
 R = TypeVar("R", bound=Record)
@@ -17,12 +15,18 @@ R = TypeVar("R", bound=Record)
 FAST = 1
 """Level of compression: most of what can be saved, at a tenth of the time of the default."""
 
+GZIP = 31
+"""What zlib calls the format of gzip, so that `zcat` reads a file too."""
+
+SUFFIX = ".json.gz"
+
 
 class PackedRecords(Generic[R]):
     """Records in order, compressed; each is read again when it is wanted.
 
-    They are in memory, or in a file without a name that is gone with its process: an agent that comes back
-    makes them anew, as all else that it knows, from its log.
+    They are in memory, or in a folder, a file each, where others may read what is over while the run goes on.
+    An agent that comes back makes them anew, as all else that it knows, from its log, and writes the same
+    files again.
     """
 
     def __init__(self, kind: type[R], folder: Path | None = None) -> None:
@@ -30,52 +34,45 @@ class PackedRecords(Generic[R]):
 
         Args:
             kind: what the records are.
-            folder: where the file is; in memory if None.
+            folder: where the files are; in memory if None.
 
         Raises:
-            OSError: there can be no file in that folder.
+            OSError: there can be no such folder.
         """
         self._kind = kind
         self._packed: list[bytes] = []
-        self._ends = array("Q", [0])  # of the records in the file [bytes]
-        self._file = None
+        self._folder = folder
+        self._count = 0
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - open as long as this is
 
     def append(self, record: R) -> None:
         """Take a record.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: its file cannot be written.
         """
-        packed = zlib.compress(record.__pydantic_serializer__.to_json(record), FAST)
-        if self._file is None:
+        packed = zlib.compress(record.__pydantic_serializer__.to_json(record), FAST, wbits=GZIP)
+        if self._folder is None:
             self._packed.append(packed)
-            return
-        end, descriptor = self._ends[-1], self._file.fileno()
-        while packed:
-            written = os.pwrite(descriptor, packed, end)
-            packed, end = packed[written:], end + written
-        self._ends.append(end)
+        else:
+            write_bytes_atomically(packed_path(self._folder, self._count), packed)
+        self._count += 1
 
     def __iter__(self) -> Iterator[R]:
         return (self._read(number) for number in range(len(self)))
 
     def __len__(self) -> int:
-        return len(self._packed) if self._file is None else len(self._ends) - 1
+        return self._count
 
     def so_far(self) -> RecordsSoFar[R]:
         """Those held now, without any that come later."""
         return RecordsSoFar(self, len(self))
 
     def _read(self, number: int) -> R:
-        if self._file is None:
-            packed = self._packed[number]
-        else:
-            start, end = self._ends[number : number + 2]
-            packed = os.pread(self._file.fileno(), end - start, start)
-        return self._kind.model_validate_json(zlib.decompress(packed))
+        if self._folder is not None:
+            return read_packed(self._kind, packed_path(self._folder, number))
+        return self._kind.model_validate_json(zlib.decompress(self._packed[number], GZIP))
 
 
 class RecordsSoFar(Generic[R]):
@@ -91,3 +88,27 @@ class RecordsSoFar(Generic[R]):
 
     def __len__(self) -> int:
         return self._count
+
+
+def packed_path(folder: Path, number: int) -> Path:
+    """File of the record with this number, from 0."""
+    return folder / f"{number:06d}{SUFFIX}"
+
+
+def packed_paths(folder: Path) -> list[Path]:
+    """Files of the records in a folder, in order; none if it is missing."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def read_packed(kind: type[R], path: Path) -> R:
+    """Read one record of a folder.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is damaged, or of another version.
+    """
+    try:
+        text = zlib.decompress(path.read_bytes(), GZIP)
+    except zlib.error as error:
+        raise ValueError(f"not whole: {error}") from error
+    return kind.model_validate_json(text)

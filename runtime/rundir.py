@@ -177,6 +177,19 @@ class RunDirectory:
         """One member's own record."""
         return self.records_dir / "members" / f"{name}.json"
 
+    def closed_dir(self, coordinator: str = COORDINATOR) -> Path:
+        """What a coordinator keeps of each closed session, for who bills while the run goes on."""
+        return self.records_dir / "closed" / coordinator
+
+    def begun_record(self, coordinator: str = COORDINATOR) -> Path:
+        """A coordinator's record as the first session begins: who takes part, and no session yet."""
+        return self.closed_dir(coordinator) / "begun.json"
+
+    @property
+    def statements_dir(self) -> Path:
+        """Members' bills by calendar month."""
+        return self.path / "statements"
+
     @property
     def figures_dir(self) -> Path:
         """Pictures of the run."""

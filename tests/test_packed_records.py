@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import gzip
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.packed_records import PackedRecords
+from runtime.packed_records import PackedRecords, packed_path, packed_paths, read_packed
 from runtime.records import MemberSessionRecord, SessionRecord
 from tests.machines.communities import Community
 
@@ -62,24 +62,38 @@ def test_a_closed_session_takes_a_fifth_of_its_text() -> None:
     assert sum(map(sys.getsizeof, closed._packed)) < 0.2 * len(session.model_dump_json())
 
 
-def test_on_disk_nothing_stays_in_memory_nor_after_it(tmp_path: Path) -> None:
-    record, _ = Community(1, members=8, slots=48).run()
-    (session,) = record.sessions
+def test_on_disk_each_has_a_file_that_others_read(tmp_path: Path) -> None:
+    record, _ = Community(1, sessions=3).run()
     closed = PackedRecords(SessionRecord, tmp_path)
-    for _ in range(10):
+    for number, session in enumerate(record.sessions):
         closed.append(session)
+        assert len(packed_paths(tmp_path)) == number + 1
     assert closed._packed == []
-    assert closed._file is not None
-    assert os.fstat(closed._file.fileno()).st_size == closed._ends[-1] > 1000
-    assert list(tmp_path.iterdir()) == []
+    assert [read_packed(SessionRecord, path) for path in packed_paths(tmp_path)] == record.sessions
+    text = gzip.decompress(packed_path(tmp_path, 1).read_bytes()).decode()
+    assert text == record.sessions[1].model_dump_json()
 
 
-def test_a_write_that_stops_half_way_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_comes_back_writes_the_same_files_again(tmp_path: Path) -> None:
+    record, _ = Community(1, sessions=3).run()
+    before = PackedRecords(SessionRecord, tmp_path)
+    for session in record.sessions:
+        before.append(session)
+    files = {path: path.read_bytes() for path in packed_paths(tmp_path)}
+    again = PackedRecords(SessionRecord, tmp_path)
+    assert len(again) == 0
+    assert [*again] == []
+    again.append(record.sessions[0])
+    assert [*again] == record.sessions[:1]
+    assert {path: path.read_bytes() for path in packed_paths(tmp_path)} == files
+
+
+def test_a_file_that_is_not_whole_is_said_to_be(tmp_path: Path) -> None:
     record, _ = Community(1).run()
-    (session,) = record.sessions
-    pwrite = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, at: pwrite(descriptor, data[:100], at))
     closed = PackedRecords(SessionRecord, tmp_path)
-    closed.append(session)
-    closed.append(session)
-    assert [*closed] == [session, session]
+    closed.append(record.sessions[0])
+    path = packed_path(tmp_path, 0)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match="not whole"):
+        read_packed(SessionRecord, path)
+    assert packed_paths(tmp_path / "nowhere") == []

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from runtime.cli.bench import app as bench
+from runtime.cli.bills import bills
 from runtime.cli.check import check
 from runtime.cli.compare import compare
 from runtime.cli.compose import compose
@@ -60,6 +61,7 @@ app.command("import", rich_help_panel=RUN)(import_series)
 app.command(rich_help_panel=RUN)(run)
 app.command(rich_help_panel=RUN)(resume)
 app.command(rich_help_panel=RUN)(report)
+app.command(rich_help_panel=RUN)(bills)
 app.command(rich_help_panel=CHOOSE)(compare)
 app.add_typer(dataset, name="dataset", rich_help_panel=CHOOSE)
 app.command(rich_help_panel=CHOOSE)(replicate)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,15 @@ from runtime.files import write_text_atomically
 from runtime.pages import render_page
 from runtime.records import CoordinatorRecord, MemberRecord, SessionRecord
 from runtime.results.bill_charts import exchange_chart, share_bar
-from runtime.results.bill_words import WORDS
+from runtime.results.bill_words import WORDS, day_words, period_words, session_day, session_days
 from runtime.results.reading import session_of
 from runtime.rundir import RunDirectory
-from runtime.wording import counted
 
 PAGE = Path(__file__).with_name("bill.html.template")
 OVERVIEW = Path(__file__).with_name("bills.html.template")
 
-MOST_DAYS_BY_SLOT = 4
-"""Of more sessions than this the chart shows days instead of slots."""
+MOST_SESSIONS_BY_SLOT = 4
+"""Of more sessions than this the chart shows days instead of slots, for which bills are enough."""
 
 NOTHING_KWH = 0.005
 """Less than this is not shown as an energy: it would read 0.00."""
@@ -55,8 +55,9 @@ class Flow:
 
 @dataclass(frozen=True)
 class Day:
-    """One session of a member: what it used and exchanged [kWh], and the amount."""
+    """What a member used and exchanged [kWh] in the sessions that began on a day, and the amount."""
 
+    day: date
     name: str
     load_kwh: float | None
     pv_kwh: float | None
@@ -100,6 +101,9 @@ def write_bill_pages(
     coordinator: CoordinatorRecord,
     members: Mapping[str, MemberRecord],
     indicators: Mapping[str, Any],
+    *,
+    period: str | None = None,
+    running: bool = False,
 ) -> list[Path]:
     """Write ``bills/MEMBER.html`` for each member, and ``bills.html``.
 
@@ -108,18 +112,28 @@ def write_bill_pages(
         coordinator: the coordinator's record.
         members: the members' own records by name.
         indicators: content of ``indicators.json``.
+        period: what the bills are for, in words; the days of all sessions if None.
+        running: whether the run goes on, so that members' own records are still to come.
 
     Returns:
         The files, that of all members first.
     """
-    period = period_words(coordinator.sessions)
+    if period is None:
+        period = period_words(coordinator.sessions)
     found = [
         member_bill(name, coordinator, members.get(name), indicators["run"]["members"].get(name, {}))
         for name in coordinator.members
     ]
     overview = RunDirectory(run).bills_html
     market = coordinator.setting == "community"
-    page = render_page(OVERVIEW, community=coordinator.community, period=period, bills=found, market=market)
+    page = render_page(
+        OVERVIEW,
+        community=coordinator.community,
+        period=period,
+        bills=found,
+        market=market,
+        compared=market and not running,
+    )
     write_text_atomically(overview, page)
     files = [overview]
     for bill in found:
@@ -130,8 +144,10 @@ def write_bill_pages(
             period=period,
             bill=bill,
             market=market,
+            running=running,
             bars={name: _bar(flows, bill) for name, flows in (("in", bill.incoming), ("out", bill.outgoing))},
-            charts=_charts(bill.member, coordinator),
+            charts=_charts(bill, coordinator),
+            by_slot=_by_slot(coordinator.sessions),
             contracts=any(session.contracts for session in coordinator.sessions),
             pooled=any(
                 price is not None
@@ -157,7 +173,7 @@ def member_bill(
         values: its indicators of the whole run.
     """
     bills = [bill for s in coordinator.sessions for bill in s.bills if bill.member == member]
-    days = [_day(session, bill, record) for session, bill in zip(coordinator.sessions, bills, strict=True)]
+    days = _days(coordinator.sessions, bills, record)
     incoming, outgoing = _flows(days, record)
     return MemberBill(
         member=member,
@@ -175,22 +191,10 @@ def member_bill(
             if each.member == member
         ),
         opted_out=[
-            _day_words(s.horizon.local(0).date()) for s in coordinator.sessions if member in s.opted_out
+            day_words(day) for day in session_days(s for s in coordinator.sessions if member in s.opted_out)
         ],
-        apart=[_day_words(s.horizon.local(0).date()) for s in coordinator.sessions if member in s.apart],
+        apart=[day_words(day) for day in session_days(s for s in coordinator.sessions if member in s.apart)],
     )
-
-
-def period_words(sessions: list[SessionRecord]) -> str:
-    """The days that bills are for: one, two, or from the first to the last and how many."""
-    days = [session.horizon.local(0).date() for session in sessions]
-    if len(days) <= 2:
-        return " and ".join(_day_words(day) for day in days)
-    return f"{_day_words(days[0])} to {_day_words(days[-1])}, {counted(len(days), 'day')}"
-
-
-def _day_words(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
 
 
 def _lines(bills: list[Bill]) -> list[Line]:
@@ -216,18 +220,29 @@ def _lines(bills: list[Bill]) -> list[Line]:
     return lines
 
 
-def _day(session: SessionRecord, bill: Bill, record: MemberRecord | None) -> Day:
-    own = session_of(record, session) if record else None
-    return Day(
-        name=_day_words(session.horizon.local(0).date()),
-        load_kwh=sum(own.load_kwh) if own else None,
-        pv_kwh=sum(own.pv_kwh) if own else None,
-        neighbours_in_kwh=float(bill.local_purchase_kwh),
-        grid_in_kwh=float(bill.grid_import_kwh),
-        neighbours_out_kwh=float(bill.local_sale_kwh),
-        grid_out_kwh=float(bill.grid_export_kwh),
-        amount_eur=bill.amount_eur,
-    )
+def _days(sessions: Sequence[SessionRecord], bills: Sequence[Bill], record: MemberRecord | None) -> list[Day]:
+    """What a member used and exchanged, by the day on which sessions begin: a rolling horizon has several."""
+    days = []
+    for day, group in groupby(zip(sessions, bills, strict=True), key=lambda pair: session_day(pair[0])):
+        pairs = [*group]
+        own = [session_of(record, session) if record else None for session, _ in pairs]
+        known = [each for each in own if each is not None]
+        whole = len(known) == len(pairs)
+        of_day = [bill for _, bill in pairs]
+        days.append(
+            Day(
+                day=day,
+                name=day_words(day),
+                load_kwh=sum(sum(each.load_kwh) for each in known) if whole else None,
+                pv_kwh=sum(sum(each.pv_kwh) for each in known) if whole else None,
+                neighbours_in_kwh=float(sum(bill.local_purchase_kwh for bill in of_day)),
+                grid_in_kwh=float(sum(bill.grid_import_kwh for bill in of_day)),
+                neighbours_out_kwh=float(sum(bill.local_sale_kwh for bill in of_day)),
+                grid_out_kwh=float(sum(bill.grid_export_kwh for bill in of_day)),
+                amount_eur=sum((bill.amount_eur for bill in of_day), Decimal(0)),
+            )
+        )
+    return days
 
 
 def _flows(days: list[Day], record: MemberRecord | None) -> tuple[list[Flow], list[Flow]]:
@@ -263,19 +278,22 @@ def _bar(flows: list[Flow], bill: MemberBill) -> Markup:
     return share_bar({flow.colour: flow.energy_kwh for flow in flows}, whole_kwh)
 
 
-def _charts(member: str, coordinator: CoordinatorRecord) -> list[tuple[str, Markup]]:
+def _by_slot(sessions: Sequence[SessionRecord]) -> bool:
+    """Whether charts show slots: of many sessions they show days."""
+    return len(sessions) <= MOST_SESSIONS_BY_SLOT
+
+
+def _charts(bill: MemberBill, coordinator: CoordinatorRecord) -> list[tuple[str, Markup]]:
     """What was exchanged over the day, a chart a session; over many sessions one chart of days."""
-    if len(coordinator.sessions) <= MOST_DAYS_BY_SLOT:
-        return [_slot_chart(member, session) for session in coordinator.sessions]
-    exchanged = [
-        {name: sum(values) for name, values in _exchange_kwh(member, session).items()}
-        for session in coordinator.sessions
-    ]
-    days = [session.horizon.local(0) for session in coordinator.sessions]
+    if _by_slot(coordinator.sessions):
+        return [_slot_chart(bill.member, session) for session in coordinator.sessions]
+    days = bill.days
     every = max(1, -(-len(days) // 8))
-    ticks = {n + 0.5: f"{day.day}.{day.month}." for n, day in enumerate(days) if n % every == 0}
+    ticks = {n + 0.5: f"{each.day.day}.{each.day.month}." for n, each in enumerate(days) if n % every == 0}
     title = "Energy exchanged day by day"
-    sides = [{name: [day[name] for day in exchanged] for name in side} for side in (_TAKEN, _GIVEN)]
+    taken = [[day.neighbours_in_kwh for day in days], [day.grid_in_kwh for day in days]]
+    given = [[day.neighbours_out_kwh for day in days], [day.grid_out_kwh for day in days]]
+    sides = [dict(zip(names, kwh, strict=True)) for names, kwh in ((_TAKEN, taken), (_GIVEN, given))]
     return [(title, exchange_chart(sides[0], sides[1], ticks, "kWh", title))]
 
 
@@ -292,7 +310,7 @@ def _slot_chart(member: str, session: SessionRecord) -> tuple[str, Markup]:
         for slot, start in enumerate(starts)
         if start.minute == 0 and start.hour % every == 0 and slot
     }
-    title = _day_words(starts[0].date())
+    title = day_words(starts[0].date())
     sides = [{name: powers[name] for name in side} for side in (_TAKEN, _GIVEN)]
     return title, exchange_chart(sides[0], sides[1], ticks, "kW", f"Power exchanged on {title}")
 

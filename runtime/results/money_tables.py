@@ -24,7 +24,7 @@ AMOUNT_COLUMNS: dict[BillKind, str] = {
 }
 """Columns of the bills' lines, in cents that add up to ``amount_eur``."""
 
-_ENERGY_COLUMNS = (
+ENERGY_COLUMNS = (
     "local_purchase_kwh",
     "local_sale_kwh",
     "contract_purchase_kwh",
@@ -32,6 +32,7 @@ _ENERGY_COLUMNS = (
     "grid_import_kwh",
     "grid_export_kwh",
 )
+"""Columns of the bills' energies."""
 
 
 def money_tables(coordinator: CoordinatorRecord) -> list[Table]:
@@ -74,14 +75,24 @@ def money_tables(coordinator: CoordinatorRecord) -> list[Table]:
         ("session", "contract", "slot"),
         list(_contracts(coordinator)),
     )
-    bills = Table(
+    bills = bills_table(coordinator)
+    return [ledger, contracts, bills] if contracts.rows else [ledger, bills]
+
+
+def bills_table(coordinator: CoordinatorRecord) -> Table:
+    """The bills of each session and member, exact and in cents.
+
+    Args:
+        coordinator: the coordinator's record.
+    """
+    return Table(
         "bills",
         {
             "session": "INTEGER",
             "period_start": "TEXT",
             "period_end": "TEXT",
             "member": "TEXT",
-            **dict.fromkeys(_ENERGY_COLUMNS, "TEXT"),
+            **dict.fromkeys(ENERGY_COLUMNS, "TEXT"),
             **{AMOUNT_COLUMNS[kind]: "TEXT" for kind in BILL_KINDS},
             "exact_eur": "TEXT",
             "amount_eur": "TEXT",
@@ -89,7 +100,6 @@ def money_tables(coordinator: CoordinatorRecord) -> list[Table]:
         ("session", "member"),
         list(_bills(coordinator)),
     )
-    return [ledger, contracts, bills] if contracts.rows else [ledger, bills]
 
 
 def decimal_text(value: Decimal) -> str:
@@ -160,7 +170,7 @@ def _bills(coordinator: CoordinatorRecord) -> Iterator[tuple[Cell, ...]]:
                 start,
                 end,
                 bill.member,
-                *(decimal_text(getattr(bill, column)) for column in _ENERGY_COLUMNS),
+                *(decimal_text(getattr(bill, column)) for column in ENERGY_COLUMNS),
                 *(decimal_text(cents.get(kind, Decimal("0.00"))) for kind in BILL_KINDS),
                 decimal_text(bill.exact_eur),
                 decimal_text(bill.amount_eur),

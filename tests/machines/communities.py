@@ -157,9 +157,10 @@ class Community:
                 )
             )
 
-    def put_on(self, network: Network) -> None:
+    def put_on(self, network: Network, begun_path: Path | None = None) -> None:
         record = Path("coordinator.json")
-        network.add(MarketMachine(self.coordinator_config, f"{COORDINATOR}@{DOMAIN}", record))
+        jid = f"{COORDINATOR}@{DOMAIN}"
+        network.add(MarketMachine(self.coordinator_config, jid, record, begun_path))
         for config in self.member_configs:
             network.add(ProsumerMachine(config, f"{config.name}@{DOMAIN}", Path(f"{config.name}.json")))
             network.add(PlayedMeter(config.name, self.metered_kwh[config.name]))
