@@ -14,6 +14,7 @@ from runtime.drills.moments import MarketPhase, Moment, Step, draw_moment
 from runtime.drills.proxy import Proxy
 from runtime.fleet.ejabberd import EjabberdChildren
 from runtime.fleet.servers import Server
+from runtime.xmpp.ejabberd.local import NodeProcess
 
 HELD_S = 10.0
 """How long nothing gets from node to node [s]."""
@@ -61,7 +62,7 @@ class RestartNodes(_OfNodes):
     def __init__(self, struck: Struck) -> None:
         super().__init__(struck)
         self._ended = 0
-        self._is_back = False
+        self._is_started = False
 
     @classmethod
     def nodes_restarted(cls, nodes: int) -> int:
@@ -73,18 +74,25 @@ class RestartNodes(_OfNodes):
         self._end_next()
 
     def step(self, phase: str, detail: dict[str, Any]) -> None:
-        """End the next once the one before is back: nothing else is told before it takes logins."""
+        """End the next once the one before takes logins again."""
         if phase == "restarted":
-            self._is_back = True
-        elif self._is_back:
+            self._is_started = True  # right after this
+        elif self._is_started and self._nodes[self._ended - 1].serves():
             self._end_next()
 
+    @property
+    def _nodes(self) -> list[NodeProcess]:
+        server = self.struck.children()[0]
+        assert isinstance(server, EjabberdChildren), "a server of several nodes is ejabberd"
+        return server.nodes
+
     def _end_next(self) -> None:
-        self._is_back = False
-        pids = self.struck.server_pids()
-        if self._ended < len(pids):
-            os.kill(pids[self._ended], signal.SIGTERM)
+        self._is_started = False
+        if self._ended < len(self._nodes):
+            process = self._nodes[self._ended].process
             self._ended += 1
+            if process is not None:
+                process.terminate()
 
 
 class Netsplit(_OfNodes):

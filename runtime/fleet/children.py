@@ -202,6 +202,11 @@ class ServerChild:
         """Its end, seen as the end of its standard output."""
         return [self._process.stdout] if self._process and self._process.stdout else []
 
+    @property
+    def carries_on(self) -> bool:
+        """Never once it has ended: it is one process."""
+        return False
+
     def start(self) -> None:
         """Start the process; ``await_ready`` waits until it listens."""
         self.errors_path.parent.mkdir(parents=True, exist_ok=True)

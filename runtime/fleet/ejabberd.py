@@ -57,6 +57,11 @@ class EjabberdChildren:
         """The end of each node."""
         return [node.end for node in self.nodes if node.end is not None]
 
+    @property
+    def carries_on(self) -> bool:
+        """Whether a node runs."""
+        return bool(self._running())
+
     def prepare(self) -> None:
         """Make what the nodes need, unless that was done: ``start`` does it else.
 

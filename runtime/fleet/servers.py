@@ -46,6 +46,10 @@ class Server(Child, Protocol):
 
     port: int
 
+    @property
+    def carries_on(self) -> bool:
+        """Whether a part of it still runs, to which agents go meanwhile."""
+
     def await_ready(self) -> None:
         """Wait until the server, started, takes logins.
 
@@ -105,6 +109,7 @@ class ExistingServer:
     port: int = 0
     pid: int | None = None
     waitables: list[Any] = field(default_factory=list)
+    carries_on: bool = True
 
     def start(self) -> None:
         """Nothing: it runs."""

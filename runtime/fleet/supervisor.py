@@ -252,9 +252,19 @@ class Fleet:
                 raise FleetError(f"{name} {how} after {RESTARTS} restarts" + (f": {words}" if words else ""))
             self.restarts[name] += 1
             self._on_news(name, "restarted", {"after": how, "restarts": self.restarts[name]})
+        carries_on = child is self.server and self.server.carries_on
         child.start()
-        if child is self.server:
+        if child is self.server and not carries_on:
+            self._await_server_again()
+
+    def _await_server_again(self) -> None:
+        """Wait until a server that was started again takes logins; it may crash meanwhile once more."""
+        try:
             self.server.await_ready()
+        except FleetError:
+            if not self.server.ended():
+                raise
+            self._restart(self.server)
 
     def _stop(self) -> None:
         """End every process: meters may leave by themselves, the rest is asked, then made to."""

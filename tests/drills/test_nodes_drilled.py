@@ -91,7 +91,11 @@ def test_all_nodes_of_a_server_that_dies_are_killed(cluster: Cluster, tmp_path: 
     assert [cluster.await_end(number) for number in (0, 1)] == [-signal.SIGKILL] * 2
 
 
-def test_nodes_are_restarted_one_after_the_other(cluster: Cluster, tmp_path: Path) -> None:
+def test_nodes_are_restarted_one_after_the_other(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serves = [False]
+    monkeypatch.setattr(NodeProcess, "serves", lambda _: serves[0])
     fault = RestartNodes(struck(cluster, tmp_path))
     fault.strike()
     assert cluster.await_end(0) == -signal.SIGTERM
@@ -99,6 +103,10 @@ def test_nodes_are_restarted_one_after_the_other(cluster: Cluster, tmp_path: Pat
     fault.step("restarted", {})
     assert cluster.running == [False, True], "the second is not ended before the first is back"
     cluster.come_back(0)
+    fault.step("slot", {"session": 0, "slot": 3})
+    time.sleep(0.1)
+    assert cluster.running == [True, True], "the second is not ended before the first takes logins"
+    serves[0] = True
     fault.step("slot", {"session": 0, "slot": 3})
     assert cluster.await_end(1) == -signal.SIGTERM
     fault.step("restarted", {})

@@ -142,13 +142,18 @@ class PlayedNodes(PlayedChild):
     def __init__(self, crashes: list[list[int]]) -> None:
         super().__init__("server", [(-9, [])] * len(crashes) + [(None, [])])
         self.crashes = crashes
+        self.carries_on = False
+        self.awaited = 0
+        self.crashes_awaited = 0
 
     def ended(self) -> dict[str, int]:
         crashed = self.crashes[self.starts - 1] if self.starts <= len(self.crashes) else []
         return {f"server {number}": -9 for number in crashed}
 
     def await_ready(self) -> None:
-        pass
+        self.awaited += 1
+        if self.awaited <= self.crashes_awaited:
+            raise FleetError("it did not start")
 
 
 def with_nodes(fleet: Fleet, crashes: list[list[int]]) -> PlayedNodes:
@@ -195,6 +200,40 @@ def test_a_node_that_crashes_on_and_on_ends_the_run(fleet: Fleet, monkeypatch: p
     step_within_a_second(fleet, monkeypatch)
     with_nodes(fleet, [[2]] * RESTARTS + [[1], [2]])
     with pytest.raises(FleetError, match="server 2 was killed by signal 9 after 3 restarts"):
+        fleet._watch()
+
+
+@pytest.mark.parametrize("carries_on", [True, False])
+def test_a_server_of_which_a_part_carries_on_is_not_waited_for(
+    carries_on: bool, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others that crash at the same time are seen to at once."""
+    step_within_a_second(fleet, monkeypatch)
+    server = with_nodes(fleet, [[2], [2]])
+    server.carries_on = carries_on
+    fleet._watch()
+    assert fleet.restarts == {"server 2": 2}
+    assert server.awaited == (0 if carries_on else 2)
+
+
+def test_a_server_that_crashes_while_it_starts_again_is_started_once_more(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step_within_a_second(fleet, monkeypatch)
+    server = with_nodes(fleet, [[1], [1, 2]])
+    server.crashes_awaited = 1
+    fleet._watch()
+    assert fleet.restarts == {"server 1": 2, "server 2": 1}
+    assert server.awaited == 2
+
+
+def test_a_server_that_is_not_ready_in_time_though_it_runs_ends_the_run(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step_within_a_second(fleet, monkeypatch)
+    server = with_nodes(fleet, [[1]])
+    server.crashes_awaited = 1
+    with pytest.raises(FleetError, match="it did not start"):
         fleet._watch()
 
 

@@ -130,14 +130,15 @@ class NodeProcess:
         """
         deadline_s = time.monotonic() + READY_LIMIT_S
         # It listens long before it answers.
-        while not self._serves():
+        while not self.serves():
             if self.process is None or self.process.poll() is not None:
                 raise FleetError(f"ejabberd did not start, see {self.log}")
             if time.monotonic() > deadline_s:
                 raise FleetError(f"ejabberd was not ready within {READY_LIMIT_S:g} s, see {self.log}")
             time.sleep(0.05)
 
-    def _serves(self) -> bool:
+    def serves(self) -> bool:
+        """Whether it takes logins."""
         handout = self.node.handout
         return serves(
             Connection(
