@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
 
@@ -32,15 +35,22 @@ def import_series(
     fill_min: Annotated[
         float, typer.Option("--fill-gaps-up-to", min=0, help="Interpolate gaps up to so many minutes.")
     ] = 0,
-    column: Annotated[str | None, typer.Option("--column", help="Header of the values.")] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="Header of the values, or a part of it; several for a series each."),
+    ] = None,
     time: Annotated[
         list[str] | None, typer.Option("--time", help="csv: header of the stamps; twice for date and time.")
     ] = None,
     time_format: Annotated[
-        str | None, typer.Option("--time-format", help="csv: as in strptime, such as '%d-%m-%Y %H:%M'.")
+        str | None,
+        typer.Option("--time-format", help="csv: as in strptime, such as '%d-%m-%Y %H:%M'."),
     ] = None,
     day: Annotated[str | None, typer.Option("--date", help="csv: day of stamps that have none.")] = None,
-    unit: Annotated[str | None, typer.Option("--unit", help="W, kW, Wh, kWh, W/m2, EUR/MWh, …")] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option("--unit", help="W, kW, Wh, kWh, W/m2, EUR/MWh, …"),
+    ] = None,
     quantity: Annotated[
         str | None, typer.Option("--quantity", help="csv: pv, where a power is no load.")
     ] = None,
@@ -73,7 +83,6 @@ def import_series(
     from runtime.imports.source import Options, open_source
 
     options = Options(
-        column=column,
         time=tuple(time or ()),
         time_format=time_format,
         date=day,
@@ -86,22 +95,31 @@ def import_series(
         select=_selection(select or []),
         quantity=quantity,
     )
+    wanted: list[str | None] = [*columns] if columns else [None]
+    several = len(wanted) > 1
+    if several and join:
+        raise InputError(f"--join: found {len(wanted)} columns, expected one --column")
     groups: list[tuple[str, list[dict[str, Any]], list[RawSeries]]] = []
     for path in files:
         source = open_source(path)
         importer, why = importer_for(source, kind)
-        read = read_series(importer, source, options)
+        read = [
+            (each, column)
+            for column in wanted
+            for each in read_series(importer, source, replace(options, column=column))
+        ]
         about = {"file": str(path), "sha256": source.sha256, "encoding": source.encoding}
         about |= {"kind": importer.kind, "recognised_by": why}
-        for raw in read:
+        for raw, column in read:
             same = [group for group in groups if join and group[2][0].quantity == raw.quantity]
             if same:
                 same[0][1].append(about)
                 same[0][2].append(raw)
             else:
-                groups.append((name or path.stem or path.name, [about], [raw]))
+                stem = name or path.stem or path.name
+                groups.append((f"{stem}-{slug(column)}" if column and several else stem, [about], [raw]))
         if join and len(read) != len(groups):
-            raise InputError(f"{path}: --join: found {read[0].quantity}, expected as in {files[0]}")
+            raise InputError(f"{path}: --join: found {read[0][0].quantity}, expected as in {files[0]}")
     reports: list[dict[str, Any]] = []
     texts: list[tuple[Path, str]] = []
     for stem, sources, parts in groups:
@@ -119,6 +137,12 @@ def import_series(
     else:
         for report in reports:
             typer.echo(_text(report))
+
+
+def slug(words: str) -> str:
+    """Words as a part of a file's, or a member's, name: ``École (kW)`` is ``ecole``."""
+    bare = unicodedata.normalize("NFKD", re.sub(r"[(\[].*", "", words)).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", bare.lower()).strip("-") or "column"
 
 
 def _text(report: dict[str, Any]) -> str:

@@ -1,19 +1,33 @@
 """Any other CSV: the person says which column is what.
 
-``--time`` (twice for date and time apart), ``--column`` and ``--unit`` are needed, ``--zone`` too where
-stamps have no offset. Separator and decimal mark are told from the content unless given.
+``--time`` (twice for date and time apart) and ``--column`` are needed, ``--unit`` where the header does not
+say it, ``--zone`` where stamps have no offset. Separator, decimal mark and form of the stamps are told from
+the content unless given.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+import re
+from dataclasses import fields, replace
 from datetime import date, datetime
 
 import numpy as np
 
+from runtime.conventions import ConventionError, Unit, unit_of
 from runtime.errors import InputError
 from runtime.imports.series import RawSeries, quantity_of
-from runtime.imports.source import Options, SourceFile, chosen, decimal_mark, iso_stamp, number, stamp, table
+from runtime.imports.source import (
+    Options,
+    SourceFile,
+    chosen,
+    decimal_mark,
+    iso_stamp,
+    no_unit,
+    number,
+    stamp,
+    table,
+)
+from runtime.imports.stamp_forms import form_of
 
 
 class Columns:
@@ -41,21 +55,22 @@ class Columns:
             for name, given in (
                 ("--time", options.time),
                 ("--column", options.column),
-                ("--unit", options.unit),
             )
             if not given
         ]
-        if missing or options.unit is None:
+        if missing:
             raise InputError(
                 f"{file.path}: found columns {', '.join(map(repr, rows.header))} (separator {separator!r}), "
                 f"expected also {', '.join(missing)}"
             )
         column = chosen(rows.header, options.column, file.path, "--column")
+        unit = options.unit or _unit_in(column, file)
         times = [chosen(rows.header, name, file.path, "--time") for name in options.time]
         places = rows.places()
         cells = rows.cells(column)
         decimal = options.decimal or decimal_mark(cells)
         texts = [" ".join(parts) for parts in zip(*(rows.cells(name) for name in times), strict=True)]
+        options, shown = _with_form(options, texts, f"{file.path}: column {times[0]!r}")
         stamps = [_stamp(text, at, times[0], options) for text, at in zip(texts, places, strict=True)]
         naive = next((row for row, at in enumerate(stamps) if at.tzinfo is None), None)
         if naive is not None and options.zone is None:
@@ -68,9 +83,9 @@ class Columns:
         label = options.label or "start"
         return [
             RawSeries(
-                quantity=quantity_of(options.unit, options.quantity),
+                quantity=quantity_of(unit, options.quantity),
                 column=column,
-                unit=options.unit,
+                unit=unit,
                 label=label,
                 stamps=stamps,
                 values=np.array(
@@ -81,6 +96,8 @@ class Columns:
                 day_zone=zone,
                 understood=[
                     f"separator {separator!r}, decimal mark {decimal!r}",
+                    *([] if options.unit else [f"unit {unit}, as the header says"]),
+                    *([f"stamps read as {options.time_format}, as {shown!r} shows"] if shown else []),
                     f"stamps name the {label} of their period"
                     + (", as told by --label" if options.label else ", as nothing says otherwise (--label)"),
                     f"stamps without offset are local time of {zone}"
@@ -89,6 +106,30 @@ class Columns:
                 ],
             )
         ]
+
+
+def _unit_in(column: str, file: SourceFile) -> Unit:
+    """The unit that a header has in brackets at its end."""
+    within = re.search(r"[(\[]([^()\[\]]+)[)\]]\s*$", column)
+    if within is None:
+        raise InputError(f"{file.path}: found column {column!r} without a unit, expected also --unit")
+    try:
+        return unit_of(within.group(1).strip())
+    except ConventionError as error:
+        raise no_unit(error, f"{file.path}: column {column!r}, or --unit") from error
+
+
+def _with_form(options: Options, texts: list[str], place: str) -> tuple[Options, str | None]:
+    """The options with the form of the stamps where these tell it, and the stamp that does."""
+    if options.time_format or options.date:
+        return options, None
+    try:
+        datetime.fromisoformat(texts[0].strip())
+    except ValueError:
+        found = form_of(texts, place)
+        if found is not None:
+            return replace(options, time_format=found[0]), found[1]
+    return options, None
 
 
 def _stamp(text: str, place: str, column: str, options: Options) -> datetime:

@@ -61,10 +61,12 @@ def importer_for(file: SourceFile, kind: str | None) -> tuple[Importer, str]:
     if reasons:
         found = "; ".join(f"{name} ({why})" for name, why in reasons.items())
         raise InputError(f"{file.path}: found signs of more than one kind: {found}; say which with --as")
-    first = next(line for line in file.lines if line.strip())[:80]
+    first = next(line for line in file.lines if line.strip())
+    names = first.split(max(";,\t|", key=first.count))
+    columns = f" --time {names[0].strip()!r} --column {names[1].strip()!r}" if len(names) > 1 else ""
     raise InputError(
-        f"{file.path}: found {first!r} at its start, expected a file of a known kind; say which with --as: "
-        f"{', '.join(known)} (csv takes --time, --column and --unit)"
+        f"{file.path}: found {first[:80]!r} at its start, expected a file of a known kind; say which with "
+        f"--as: {', '.join(known)}; a table with a header is --as csv{columns[:120]} and --zone"
     )
 
 

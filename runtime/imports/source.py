@@ -290,7 +290,8 @@ def iso_stamp(text: str, place: str, column: str) -> datetime:
         return datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise InputError(
-            f"{place}, column {column!r}: found {text!r}, expected a time in ISO 8601"
+            f"{place}, column {column!r}: found {text!r}, expected a time in ISO 8601, or its form by "
+            "--time-format"
         ) from error
 
 

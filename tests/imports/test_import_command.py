@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
@@ -58,7 +58,14 @@ def test_prices_with_times_of_day_only(peerwatt: Import, lorient_folder: Path) -
         (plain(["1", "2", "3"]) + "\nlater", MAP, "line 5: found 1 columns, expected 2"),
         (plain(["", "", ""]), MAP, "0 of them with a value"),
         (plain(["1"]), MAP, "found 1 row,"),
-        (plain(["1", "2"]), MAP[:6], "'t', 'P' (separator ','), expected also --unit"),
+        (plain(["1", "2"]), MAP[:6], "found column 'P' without a unit, expected also --unit"),
+        (plain(["1", "2"]), MAP[:4], "'t', 'P' (separator ','), expected also --column"),
+        (plain(["1"], "t,P (kVA)"), MAP[:6], "column 'P (kVA)', or --unit: found the unit 'kVA'"),
+        (plain(["1", "2"]), (*MAP, "--column", "P", "--join"), "--join: found 2 columns"),
+        ("t,P\n01/02/2024 00:00,1", MAP, "--time-format '%d/%m/%Y %H:%M' or '%m/%d/%Y %H:%M'"),
+        ("t,P\n13/02/2024 00:00,1\n02/13/2024 00:00,1", MAP, "line 2, column 't': found '13/02/2024 00:00'"),
+        ("t,P\n13/02/2024 00:00,1\n14.02.2024 00:00,1", MAP, "or its form by --time-format"),
+        ("t,P\n29/02/2023 00:00,1", MAP, "line 2, column 't': found '29/02/2023 00:00'"),
         (plain(["1", "2"]), (*MAP[:4], "--column", "Q", *MAP[6:]), "'t', 'P', expected one of them as 'Q'"),
         (plain(["1", "2"]), (*MAP[:7], "kVA"), "--unit: found the unit 'kVA'"),
         (plain(["1", "2"]), (*MAP[:9], "Paris"), "--zone: found 'Paris'"),
@@ -68,6 +75,7 @@ def test_prices_with_times_of_day_only(peerwatt: Import, lorient_folder: Path) -
         ("t,P\n2024-06-18 00:00,1\n2024-06-18 00:00,2\n2024-06-18 01:00,2", MAP, "two values for one time"),
         ("t,P\n2024-06-18 00:00:07,1\n2024-06-18 00:15:00,2\n2024-06-18 00:30:00,2", MAP, "no common step"),
         ("\n".join(["a,b", "1,2"]), (), "found 'a,b' at its start"),
+        ("\n".join(["a;b", "1;2"]), (), "is --as csv --time 'a' --column 'b' and --zone"),
         (plain(["1", "2"]), ("--as", "excel"), "--as: found 'excel', expected one of enedis"),
         (" \n", MAP, "an empty file"),
     ],
@@ -237,3 +245,37 @@ def test_energy_is_kept_whatever_the_steps(
     assert np.all(np.diff(starts) == step_s)
     assert np.nansum(grid) * step_s == pytest.approx(np.nansum(values * lengths))
     assert int(starts[-1]) + step_s == ends[-1]
+
+
+@pytest.mark.parametrize(
+    ("header", "stamps", "form"),
+    [
+        ("P (kW)", "{at:%d/%m/%Y %H:%M}", "%d/%m/%Y %H:%M"),
+        ("P [kW]", "{at:%m/%d/%Y %H:%M:%S}", "%m/%d/%Y %H:%M:%S"),
+        ("P (kW)", "{at:%d.%m.%Y %H:%M}", "%d.%m.%Y %H:%M"),
+        ("P (kW)", "{at:%-d-%-m-%YT%H:%M}", "%d-%m-%YT%H:%M"),
+    ],
+)
+def test_unit_and_order_of_day_and_month_are_told_by_the_file(
+    peerwatt: Import, header: str, stamps: str, form: str
+) -> None:
+    begin = datetime(2024, 2, 12, 22)
+    rows = [stamps.format(at=begin + timedelta(hours=hour)) + f",{hour}" for hour in range(6)]
+    file = peerwatt.file("f.csv", "\n".join([f"t,{header}", *rows]))
+    report = peerwatt.report(file, *MAP[:6], "--zone", "UTC")
+    assert (report["first"], report["unit_found"], report["energy_kwh"]) == ("2024-02-12T22:00:00Z", "kW", 15)
+    assert "unit kW, as the header says" in report["understood"]
+    assert any(words.startswith(f"stamps read as {form}, as '") for words in report["understood"])
+
+
+def test_a_sheet_of_buildings_becomes_a_series_each(peerwatt: Import) -> None:
+    file = peerwatt.file(
+        "sheet.csv",
+        "\ufeffDate;École (kW);Salle des fêtes (kW)\r\n"
+        "13/01/2024 00:00;1,5;0,25\r\n13/01/2024 00:15;2,5;0,75\r\n",
+    )
+    options = ("--as", "csv", "--time", "Date", "--column", "École", "--column", "Salle des fêtes (kW)")
+    school, hall = peerwatt.reports(file, *options, "--zone", "Europe/Paris")
+    assert Path(school["written"]).name == "sheet-ecole-load.csv"
+    assert Path(hall["written"]).name == "sheet-salle-des-fetes-load.csv"
+    assert (school["energy_kwh"], hall["energy_kwh"]) == (1.0, 0.25)
