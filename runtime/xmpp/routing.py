@@ -34,7 +34,7 @@ class Session:
 
     Attributes:
         local_part: the account.
-        resource: tells the sessions of one account apart.
+        resource: what the client wanted to be called.
         jid: full JID.
         line: its connection.
         available: whether it asked for messages (initial presence sent).
@@ -76,25 +76,24 @@ class Router:
         self.domain = domain
         self._has_account = has_account
         self._record = record
-        self._sessions: dict[str, dict[str, Session]] = {}
+        self._sessions: dict[str, Session] = {}
         self._stored: dict[str, deque[bytes]] = {}
 
     def bind(self, local_part: str, resource: str, line: Line) -> Session:
-        """Open a session; one that holds the same resource is ended with ``conflict``, as Prosody does."""
-        sessions = self._sessions.setdefault(local_part, {})
-        if (older := sessions.pop(resource, None)) is not None:
+        """Open the one session of an account; its session before, if any, is ended with ``conflict``.
+
+        Whatever it is called: whoever has an account's secret beside its agent cannot go unnoticed.
+        """
+        if (older := self._sessions.pop(local_part, None)) is not None:
             older.line.end_with_error("conflict")
         session = Session(local_part, resource, f"{local_part}@{self.domain}/{resource}", line)
-        sessions[resource] = session
+        self._sessions[local_part] = session
         return session
 
     def unbind(self, session: Session) -> None:
         """Forget a session, unless another has taken its place already."""
-        sessions = self._sessions.get(session.local_part, {})
-        if sessions.get(session.resource) is session:
-            del sessions[session.resource]
-            if not sessions:
-                del self._sessions[session.local_part]
+        if self._sessions.get(session.local_part) is session:
+            del self._sessions[session.local_part]
 
     def set_available(self, session: Session, available: bool) -> None:
         """Note a presence; a session that becomes available gets what was stored, oldest first."""
@@ -106,14 +105,14 @@ class Router:
 
     def sessions(self) -> list[Session]:
         """Return all sessions."""
-        return [session for sessions in self._sessions.values() for session in sessions.values()]
+        return list(self._sessions.values())
 
     def route(self, sender: Session, message: ElementTree.Element) -> None:
         """Deliver a message, store it, or answer why not; its sender is the session, whatever it says."""
         if self._record is not None:
             self._record(sender.jid, message)
         to = message.get("to") or f"{sender.local_part}@{self.domain}"
-        bare, _, resource = to.partition("/")
+        bare = to.partition("/")[0]
         local_part, _, domain = bare.rpartition("@")
         message.set("from", sender.jid)
         message.set("to", to)
@@ -122,12 +121,11 @@ class Router:
         if not self._has_account(local_part):
             return self._return(sender, message, to, "cancel", "service-unavailable")
         data = stanza_bytes(message)
-        available = [s for s in self._sessions.get(local_part, {}).values() if s.available]
         # A resource that is gone stands for the account.
-        receivers = [s for s in available if s.resource == resource] or available
-        for receiver in receivers:
+        receiver = self._sessions.get(local_part)
+        if receiver is not None and receiver.available:
             receiver.line.send_bytes(data)
-        if not receivers and message.get("type", "normal") in ("chat", "normal"):
+        elif message.get("type", "normal") in ("chat", "normal"):
             stored = self._stored.setdefault(local_part, deque())
             if len(stored) >= STORE_LIMIT:
                 return self._return(sender, message, to, "wait", "service-unavailable")

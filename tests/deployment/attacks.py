@@ -13,6 +13,7 @@ import ssl
 import time
 import warnings
 
+from runtime.rundir import attached_meter_account
 from tests.deployment.outsider import SASL, Outsider
 
 CLOSED = (ConnectionError, ssl.SSLError, TimeoutError)
@@ -143,9 +144,14 @@ def takes_a_neighbours_name(connection, member, neighbour="coordinator"):
             assert f"{member}@{connection.domain}/outsider" in client.until("</iq>")
 
 
-def forges_the_sender(connection, member, neighbour="inspector"):
+def idle_beside(member):
+    """An account that no agent has, to be a victim with."""
+    return attached_meter_account(member.partition(".")[0], 5)
+
+
+def forges_the_sender(connection, member):
     """The recipient is told who really sent it; neither gets in the way of the fleet's own sessions."""
-    domain = connection.domain
+    domain, neighbour = connection.domain, idle_beside(member)
     with Outsider(connection) as victim, Outsider(connection) as client:
         jid = victim.log_in(neighbour, present=False)
         client.log_in(member, present=False)
@@ -199,9 +205,9 @@ def keeps_contacts(connection, member, count=50):
         assert "<presence" not in said
 
 
-def asks_an_agent(connection, member, neighbour="inspector"):
+def asks_an_agent(connection, member):
     """Whatever is no message reaches no other account, on whose agent it would be to take it apart."""
-    domain = connection.domain
+    domain, neighbour = connection.domain, idle_beside(member)
     with Outsider(connection) as victim, Outsider(connection) as client:
         jid = victim.log_in(neighbour, present=False)
         client.log_in(member, present=False)
@@ -224,18 +230,16 @@ def asks_an_agent(connection, member, neighbour="inspector"):
         assert heard.count("<iq") == 1
 
 
-def opens_many_sessions(connection, member, count=8, limit=4):
-    """Limits are by connection, so that an account has only a few; returns how many stay open."""
+def opens_many_sessions(connection, member, count=8):
+    """An account has one session: each login ends the one before, and says why, whatever they are called."""
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Outsider(connection)) for _ in range(count)]
         for number, client in enumerate(clients):
-            client.log_in(member, f"outsider-{number}", present=False)
-        alive = 0
-        for client in clients:
-            with contextlib.suppress(AssertionError, *CLOSED):
-                client.ping()
-                alive += 1
-        assert alive == limit
+            client.log_in(member, f"outsider-{number}", present=number % 2 == 0)
+        *ended, last = clients
+        for client in ended:
+            assert "<conflict" in said_until_closed(client)
+        last.ping()
 
 
 MALFORMED = {
@@ -322,4 +326,4 @@ MEMBERS = [
     keeps_contacts,
     asks_an_agent,
 ]
-"""Attacks of somebody who holds one account's secret; they log in with a resource of their own."""
+"""Attacks of somebody who holds one account's secret, whose place they take."""

@@ -7,7 +7,7 @@ import time
 
 from tests.deployment.attacks import said_until_closed
 from tests.deployment.outsider import Outsider
-from tests.messaging.recording_agent import RecordingAgent, inform
+from tests.messaging.recording_agent import RecordingAgent, inform, say_until_heard
 
 ENDED_WITHIN_S = 10.0
 LOOKED_S = 3.0
@@ -57,9 +57,7 @@ async def is_back_after_a_change(deployment, connection, account, other):
     await agent.until(lambda: agent.connects == 2, ENDED_WITHIN_S)
     assert "reset" in agent.last_ending
     assert not agent.refused.done()
-    sent = inform(neighbour.bare_jid, agent.bare_jid)
-    assert neighbour.transmit(sent)
-    await agent.until(lambda: sent in agent.envelopes)
+    await say_until_heard(neighbour, agent, inform(neighbour.bare_jid, agent.bare_jid))
     assert neighbour.connects == 1
     await asyncio.gather(agent.stop(), neighbour.stop())
 

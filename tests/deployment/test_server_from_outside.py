@@ -37,7 +37,7 @@ def test_is_refused(server, attack):
     assert server.process.poll() is None
 
 
-def test_an_account_has_only_a_few_sessions(server):
+def test_an_account_has_one_session(server):
     attacks.opens_many_sessions(server.connection, "school")
     assert server.process.poll() is None
 
@@ -69,7 +69,7 @@ def test_a_flood_is_paced_and_others_are_served_meanwhile(server):
         took_s = time.monotonic() - began_s
         began_s = time.monotonic()
         other.ping()
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < 1.0 + 10 * max(idle_s)  # busy as the machine may be
     # 256 kB/s with a burst of 4 s, and what the kernel's buffers hold.
     assert sent < 256_000 * (took_s + 4) + 8_000_000
     assert server.process.poll() is None

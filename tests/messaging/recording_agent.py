@@ -1,6 +1,7 @@
 """An agent that keeps what reaches it."""
 
 import asyncio
+import contextlib
 import itertools
 
 from runtime.messaging.agent import ConnectedAgent
@@ -52,3 +53,13 @@ def inform(sender, recipient, **changes):
         "body": '{"net_kwh": [0.25, -1.5]}',
     }
     return Envelope(**{**fields, **changes})
+
+
+async def say_until_heard(speaker, listener, envelope, timeout_s=10.0):
+    """Repeat a message until it arrives, as agents do: nodes of a cluster learn a little later who moved."""
+    async with asyncio.timeout(timeout_s):
+        while envelope not in listener.envelopes:
+            speaker.transmit(envelope)
+            listener.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(listener.changed.wait(), 0.5)

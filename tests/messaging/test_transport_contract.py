@@ -6,7 +6,8 @@ from dataclasses import replace
 from xml.sax.saxutils import escape
 
 import pytest
-from recording_agent import RecordingAgent, inform
+from recording_agent import RecordingAgent, inform, say_until_heard
+from slixmpp import JID
 from xmpp_servers import ACCOUNTS, SERVERS
 
 from runtime.errors import AgentRefusedError, ProtocolError
@@ -205,9 +206,37 @@ async def test_an_agent_whose_place_is_taken_says_so_and_comes_back(connection, 
     assert (alarm.agent, alarm.levelname) == ("member-000", "ERROR")
     assert alarm.fields["times"] == 1
     assert "another session of member-000@" in alarm.fields["reason"]
+    await say_until_heard(coordinator, member, inform(coordinator.bare_jid, member.bare_jid))
+    await thief.stop()
+
+
+class ThiefElsewhere(YieldingAgent):
+    """Logs in with the account's secret as something else than its agent."""
+
+    def __init__(self, connection, local_part, *, present):
+        super().__init__(connection, local_part)
+        self.present = present
+
+    async def _hold(self, client, loop):
+        client.requested_jid = JID(f"{self.bare_jid}/elsewhere")
+        if not self.present:
+            client.send_presence = lambda: None
+        return await super()._hold(client, loop)
+
+
+@pytest.mark.parametrize("present", [True, False])
+async def test_a_thief_under_another_name_takes_the_place_too(connection, pair, agents, caplog, present):
+    """Nobody listens, or speaks, in an agent's name beside it."""
+    coordinator, member = pair
+    thief = ThiefElsewhere(connection, "member-000", present=present)
+    await thief.start()
+    assert "another session" in str(await asyncio.wait_for(thief.refused, 10))
+    await member.until(lambda: member.connects == 2)
+    (alarm,) = [record for record in caplog.records if record.message == taken_place.EVENT]
+    assert alarm.agent == "member-000"
     sent = inform(coordinator.bare_jid, member.bare_jid)
-    coordinator.transmit(sent)
-    await member.until(lambda: sent in member.envelopes)
+    await say_until_heard(coordinator, member, sent)
+    assert sent not in thief.envelopes
     await thief.stop()
 
 

@@ -50,10 +50,20 @@ def test_headlines_and_errors_are_not_stored_and_errors_never_answered():
 def test_a_session_that_lost_its_place_does_not_take_it_from_the_next():
     router, older, newer = Router("x", {"a"}.__contains__), Recorder(), Recorder()
     first = router.bind("a", "r", older)
-    second = router.bind("a", "r", newer)
+    second = router.bind("a", "another", newer)
     assert older.ended == ["conflict"]
     router.unbind(first)
     assert router.sessions() == [second]
     router.unbind(second)
     router.unbind(second)
     assert router.sessions() == []
+
+
+def test_messages_go_to_the_one_session_there_is():
+    router, older, newer = Router("x", {"a", "b"}.__contains__), Recorder(), Recorder()
+    sender = router.bind("b", "r", Recorder())
+    for resource, line in (("r", older), ("another", newer)):
+        router.set_available(router.bind("a", resource, line), True)
+    for to in ("a@x", "a@x/r", "a@x/another", "a@x/never"):
+        router.route(sender, message(to))
+    assert (len(older.sent), len(newer.sent)) == (0, 4)

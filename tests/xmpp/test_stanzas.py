@@ -63,28 +63,17 @@ def test_what_is_sent_straight_before_leaving_is_delivered(connection, two):
         assert f"<body>{number}</body>" in b.until("</message>")
 
 
-def test_messages_to_one_resource_reach_that_one(connection, two):
-    a, b = two
-    with RawClient(connection) as other:
-        other.log_in("b", "cellar")
-        other.ping()
-        a.message(f"b@{DOMAIN}/cellar", "for the cellar")
-        a.message(f"b@{DOMAIN}/gone", "for whoever is there")
-        a.message(f"b@{DOMAIN}", "for all")
-        assert "for the cellar" in other.until("</message>")
-        for client in (b, other):
-            assert "for whoever is there" in client.until("</message>")
-            assert "for all" in client.until("</message>")
-
-
-def test_a_second_session_with_one_resource_ends_the_first(connection, two):
+@pytest.mark.parametrize("resource", ["test", "cellar", ""])
+def test_a_second_session_ends_the_first_whatever_it_is_called(connection, two, resource):
     a, b = two
     with RawClient(connection) as second:
-        second.log_in("b")
+        second.log_in("b", resource, present=False)
         assert "<conflict" in b.until_closed()
+        second.send("<presence/>")
         second.ping()
-        a.message(f"b@{DOMAIN}", "for the second")
-        assert "for the second" in second.until("</message>")
+        for to in (f"b@{DOMAIN}", f"b@{DOMAIN}/test", f"b@{DOMAIN}/cellar"):
+            a.message(to, "for the second")
+            assert "for the second" in second.until("</message>")
 
 
 @pytest.mark.parametrize(

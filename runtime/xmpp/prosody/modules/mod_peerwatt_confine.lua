@@ -1,13 +1,13 @@
 -- Accounts of a community have nothing to say to each other but messages. What else XMPP lets an account do is
 -- refused, since it costs others something: queries and presence to another account would be taken apart by its
--- agent, contacts be kept by the server, in a file that is written anew with each. And an account has only so many
--- sessions at once, as limits are by connection; one more ends the oldest.
+-- agent, contacts be kept by the server, in a file that is written anew with each.
 --
--- peerwatt_sessions: how many sessions an account may have (4)
+-- And an account has one session: a login ends the session before with "conflict", whatever either is called. So whoever
+-- has an account's secret beside its agent has to take its place, which the agent notices, and limits, which are by
+-- connection, are the account's.
 
 local st = require "util.stanza";
 local sessions_of = prosody.bare_sessions;
-local limit = module:get_option_number("peerwatt_sessions", 4);
 
 -- Prosody takes away "to" where it names the sender's own account.
 local function query(event)
@@ -31,13 +31,12 @@ end
 module:hook("pre-resource-bind", function (event)
 	local session = event.session;
 	local account = session.username .. "@" .. session.host;
-	local count, oldest = 0, nil;
+	local before = {};
 	for _, other in pairs(sessions_of[account] and sessions_of[account].sessions or {}) do
-		count = count + 1;
-		if not oldest or other.conntime < oldest.conntime then oldest = other; end
+		before[#before + 1] = other;
 	end
-	if count >= limit then
-		module:log("warn", "%s has %d sessions: the oldest is ended", account, count);
-		oldest:close({ condition = "policy-violation", text = "too many sessions" });
+	for _, other in ipairs(before) do
+		module:log("info", "%s: a login from %s takes the place of the session from %s", account, session.ip, other.ip);
+		other:close({ condition = "conflict", text = "Replaced by new connection" });
 	end
 end);
