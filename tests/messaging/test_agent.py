@@ -324,6 +324,21 @@ async def test_an_agent_dials_again_though_its_transport_cannot_be_aborted_any_m
         await agent.stop()
 
 
+def reading_client(agent, connection, plain):
+    """An agent's connection that is in the middle of a stream; what it reads without a parser is kept."""
+
+    def take_plain(message):
+        plain.append(message)
+        agent._plain_received(message)
+
+    client = SlimClient(connection, agent.local_part, agent._message_received, 20.0, 10.0, take_plain)
+    client.init_parser()
+    client.data_received(
+        b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+    )
+    return client
+
+
 @pytest.mark.parametrize("piece_bytes", [1, 7, 400, 2000, 100_000])
 async def test_messages_come_in_order_however_they_are_written_and_cut(tmp_path, monkeypatch, piece_bytes):
     monkeypatch.setattr(SlimClient, "usable", True)
@@ -335,24 +350,29 @@ async def test_messages_come_in_order_however_they_are_written_and_cut(tmp_path,
     async with embedded(tmp_path) as (_, connection):
         agent = RecordingAgent(connection, "b")
         agent.add_behaviour(agent._receiver)
-        plain = 0
-
-        def take_plain(message):
-            nonlocal plain
-            plain += 1
-            agent._plain_received(message)
-
-        client = SlimClient(connection, "b", agent._message_received, 20.0, 10.0, take_plain)
-        client.init_parser()
-        client.data_received(
-            b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
-            b"version='1.0'>"
-        )
+        plain = []
+        client = reading_client(agent, connection, plain)
         data = whole.encode()
         for start in range(0, len(data), piece_bytes):
             client.data_received(data[start : start + piece_bytes])
     assert agent.envelopes == envelopes
-    assert (plain >= 3) is (piece_bytes >= 2000)
+    assert (len(plain) >= 3) is (piece_bytes >= 2000)
+
+
+async def test_a_message_inside_a_stanza_is_nobodys(tmp_path, monkeypatch):
+    monkeypatch.setattr(SlimClient, "usable", True)
+    said = inform("a@peerwatt.localhost", "b@peerwatt.localhost")
+    stanza = stanza_text_of(said, "m").encode()
+    async with embedded(tmp_path) as (_, connection):
+        agent = RecordingAgent(connection, "b")
+        agent.add_behaviour(agent._receiver)
+        client = reading_client(agent, connection, [])
+        client.data_received(stanza)
+        client.data_received(b"<message><forwarded xmlns='urn:xmpp:forward:0'>")
+        client.data_received(stanza)
+        client.data_received(b"</forwarded></message>")
+        client.data_received(stanza)
+    assert agent.envelopes == [said, said]
 
 
 async def test_who_else_listens_hears_what_is_read_without_a_parser(tmp_path):
