@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from textual.widgets import DataTable, Static
@@ -19,6 +21,7 @@ from runtime.inspection.follower import RunFollower
 from runtime.inspection.terminal.screen import RunScreen
 from tests.end_to_end.fleets import (
     COORDINATOR,
+    METERS,
     PATIENCE_S,
     SERVER,
     Run,
@@ -33,11 +36,24 @@ from tests.end_to_end.street import MEMBERS, write_street
 
 @pytest.fixture
 def street(tmp_path: Path) -> Iterator[Run]:
-    run = Run(str(write_street(tmp_path, rounds=3, slot_seconds=2.0)), tmp_path / "runs")
+    scenario = write_street(tmp_path, rounds=3, slot_seconds=0.3)
+    scenario.write_text(f"{scenario.read_text()}\n[timing]\ndelivery_deadline_s = 200\n")
+    run = Run(str(scenario), tmp_path / "runs")
     try:
         yield run
     finally:
         run.abandon()
+
+
+@contextlib.contextmanager
+def held_up(run: Run) -> Iterator[None]:
+    """The meters stand still, so that no slot is settled, however long it takes to look at the others."""
+    meters = psutil.Process(eventually(lambda: run.pid_of(METERS), "the meters run"))
+    meters.suspend()
+    try:
+        yield
+    finally:
+        meters.resume()
 
 
 def inspected(*arguments: object) -> dict[str, Any]:
@@ -88,24 +104,26 @@ async def test_a_fleet_is_watched_and_nothing_changes_by_it(street: Run, tmp_pat
                     await pilot.pause(0.1)
 
         await until("operating · session 1/1", "title")
-        standing = await asyncio.to_thread(inspected, street.path)
-        assert list(standing) == [COORDINATOR, *MEMBERS]
-        assert {status["phase"] for status in standing.values()} == {"operating"}
-        assert standing[COORDINATOR]["slots"] == 16
-        assert [member["name"] for member in standing[COORDINATOR]["members"]] == MEMBERS
-        # from elsewhere, with nothing but the file
-        out = tmp_path / "inspector.json"
-        written = await asyncio.to_thread(call, "inspect", street.path, "--out", out)
-        assert written.returncode == 0, written.stderr
-        assert out.stat().st_mode & 0o777 == 0o600
-        assert list(await asyncio.to_thread(inspected, "--join", out)) == [COORDINATOR, *MEMBERS]
-        # the server dies under them: all come back, and say so
-        await asyncio.to_thread(street.kill, SERVER)
-        await until("lost its connection and is back", "counts")
-        metrics = await asyncio.to_thread(scraped, street)
-        assert metrics["peerwatt_members"] == len(MEMBERS)
-        again = await asyncio.to_thread(inspected, street.path)
-        assert {status["reconnects"] for status in again.values()} == {1}
+        with held_up(street):
+            standing = await asyncio.to_thread(inspected, street.path)
+            assert list(standing) == [COORDINATOR, *MEMBERS]
+            assert {status["phase"] for status in standing.values()} == {"operating"}
+            assert standing[COORDINATOR]["slots"] == 16
+            assert [member["name"] for member in standing[COORDINATOR]["members"]] == MEMBERS
+            # from elsewhere, with nothing but the file
+            out = tmp_path / "inspector.json"
+            written = await asyncio.to_thread(call, "inspect", street.path, "--out", out)
+            assert written.returncode == 0, written.stderr
+            assert out.stat().st_mode & 0o777 == 0o600
+            assert list(await asyncio.to_thread(inspected, "--join", out)) == [COORDINATOR, *MEMBERS]
+            # the server dies under them: all come back, and say so
+            await asyncio.to_thread(street.kill, SERVER)
+            await pilot.press("a")
+            await until("lost its connection and is back", "lines")
+            metrics = await asyncio.to_thread(scraped, street)
+            assert metrics["peerwatt_members"] == len(MEMBERS)
+            again = await asyncio.to_thread(inspected, street.path)
+            assert {status["reconnects"] for status in again.values()} == {1}
         await until("done", "title")
         assert screen.query_one("#members", DataTable).row_count == len(MEMBERS) + 1
     await asyncio.to_thread(street.succeed)
