@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from multiprocessing import connection as pipes
 from typing import Any
@@ -21,8 +21,9 @@ from runtime.operations_log import entry_text, now_text
 from runtime.rundir import RunDirectory
 from runtime.xmpp.local import CONNECTION_FILE
 
-RESTARTS = 3
-"""How often a process that crashed is started again before the run is given up."""
+RESTARTS, RESTARTS_WITHIN_S = 3, 3600.0
+"""How often a process that crashed is started again within so long [s] before the run is given up; a run may
+last for months."""
 
 READY_LIMIT_S, READY_LIMIT_PER_MEMBER_S = 60.0, 0.5
 """How long the processes may take until all are connected."""
@@ -79,6 +80,7 @@ class Fleet:
         ]
         self.restarts: Counter[str] = Counter()
         self.ready_seconds: float | None = None
+        self._restarted_s: defaultdict[str, list[float]] = defaultdict(list)
         self._reasons: dict[str, str] = {}
         self._unmade: set[str] = set()  # processes whose agents have not yet taken up what their logs hold
         self._unready: set[str] = set()
@@ -247,9 +249,12 @@ class Fleet:
             raise FleetError(f"{child.name} gave up: {self._reasons[child.name]}")
         for name, code in child.ended().items():
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            if self.restarts[name] >= RESTARTS:
+            now_s = time.monotonic()
+            lately = [each for each in self._restarted_s[name] if now_s - each < RESTARTS_WITHIN_S]
+            if len(lately) >= RESTARTS:
                 words = child.last_words()
                 raise FleetError(f"{name} {how} after {RESTARTS} restarts" + (f": {words}" if words else ""))
+            self._restarted_s[name] = [*lately, now_s]
             self.restarts[name] += 1
             self._on_news(name, "restarted", {"after": how, "restarts": self.restarts[name]})
         carries_on = child is self.server and self.server.carries_on

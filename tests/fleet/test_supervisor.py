@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from runtime.errors import FleetError
-from runtime.fleet.supervisor import RESTARTS, Fleet
+from runtime.fleet import supervisor
+from runtime.fleet.supervisor import RESTARTS, RESTARTS_WITHIN_S, Fleet
 from runtime.rundir import RunDirectory
 from tests.machines.communities import Community
 
@@ -194,6 +195,23 @@ def test_restarts_of_a_servers_nodes_are_counted_for_each(
             ("server 1", 3),
         )
     ]
+
+
+def test_crashes_of_long_ago_are_forgiven(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may last for months; each of these crashes comes a third of the time after the one before."""
+    step_within_a_second(fleet, monkeypatch)
+    now_s = [0.0]
+    monkeypatch.setattr(supervisor.time, "monotonic", lambda: now_s[0])
+    server = with_nodes(fleet, [[1]] * 8)
+    start = server.start
+
+    def start_a_while_later() -> None:
+        start()
+        now_s[0] += RESTARTS_WITHIN_S / RESTARTS
+
+    server.start = start_a_while_later  # type: ignore[method-assign]
+    fleet._watch()
+    assert fleet.restarts == {"server 1": 8}
 
 
 def test_a_node_that_crashes_on_and_on_ends_the_run(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
