@@ -7,7 +7,6 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from runtime.protocol.envelope import Envelope
 from runtime.results.ledger import check_ledger
 from tests.machines.communities import DOMAIN, Community
 from tests.machines.network import Network
-from tests.machines.two_communities import TwoCommunities
+from tests.machines.two_communities import TwoCommunities, at_the_grid_eur
 
 CLAIMING = "m1"
 TIMING = Timing(join_deadline_s=100, round_deadline_s=100, delivery_deadline_s=100)
@@ -121,20 +120,3 @@ def test_the_greatest_claims_harm_nobody_else(mechanism: str, claim: str) -> Non
         for bill in session.bills:
             if bill.member != CLAIMING and mechanism != "bill-sharing":
                 assert bill.exact_eur <= at_the_grid_eur(session, bill.member), bill.member
-
-
-def at_the_grid_eur(session: Any, member: str) -> Decimal:
-    """What a member's metered energy costs at the grid's tariffs."""
-    return sum(
-        (
-            each.net_kwh
-            * (
-                session.grid_import_price_eur_per_kwh
-                if each.net_kwh > 0
-                else session.grid_export_price_eur_per_kwh
-            )[each.slot]
-            for each in session.deliveries
-            if each.member == member
-        ),
-        Decimal(0),
-    )
