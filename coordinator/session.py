@@ -6,22 +6,21 @@ message only from whom and when it may come, and never waits without a deadline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from coordinator import rounds, slots
 from coordinator.agreeing import agreements
 from coordinator.asking import Asked
-from coordinator.calls import answer_of, call_bodies
 from coordinator.closing import closings, session_record
 from coordinator.costs import CommunityTariff
-from coordinator.mechanisms import Agreed, Answers, Bargain, Call, Declare, mechanism_for
+from coordinator.mechanisms import Agreed, Call, mechanism_for
 from coordinator.negotiation import Negotiation
 from coordinator.operation import Operation
 from coordinator.rolling import planned_slots
-from coordinator.settlement import CounterpartSlot
+from coordinator.rounds import Rounds
+from coordinator.slots import Slots
 from coordinator.standing import standing_of
 from coordinator.two_communities.course import TwoCommunities
 from runtime.configuration import CoordinatorConfig
@@ -33,19 +32,15 @@ from runtime.protocol.bodies import (
     Acknowledged,
     Admission,
     AnyBody,
-    BillLine,
     DeliveryCorrection,
-    DeliveryRequest,
     DeviceDeclaration,
     Join,
     MeteredDelivery,
     Position,
     Reason,
 )
-from runtime.protocol.envelope import MARKET, OPERATION, Envelope, Performative
+from runtime.protocol.envelope import MARKET, Envelope, Performative
 from runtime.protocol.machine import (
-    AwaitSlotEnd,
-    Compute,
     Fail,
     Finish,
     Machine,
@@ -56,11 +51,6 @@ from runtime.protocol.machine import (
     Tidy,
 )
 from runtime.records import CoordinatorRecord, SessionRecord
-from runtime.rundir import check_meters_of
-
-_AFTER_FIRST_REPORT = 3
-"""Once a first member has reported what it agreed on, the others have so many round deadlines more: those
-that lost a partner on the way needed them."""
 
 
 class Phase(StrEnum):
@@ -72,6 +62,15 @@ class Phase(StrEnum):
     OPERATING = "operating"
     CLOSING = "closing"
     DONE = "done"
+
+
+class Deadline(StrEnum):
+    """Timers of the market's own, beside those of ``rounds`` and ``slots``."""
+
+    JOIN = "join"
+    AGREEMENT = "agreement"
+    CORRECTIONS = "corrections"
+    CLOSING = "closing"
 
 
 class MarketMachine(Machine):
@@ -123,10 +122,10 @@ class MarketMachine(Machine):
         self.members: list[str] = []
         self.asked = Asked(self, config.timing, self._domain)
         self.negotiation: Negotiation
-        self._reported = False
         self.operation: Operation
-        self._delivering: dict[str, Envelope] = {}
-        self._delivered_before: dict[str, Envelope] = {}
+        beside, timing = self._beside, config.timing
+        self._rounds = Rounds(self, self.asked, timing, beside, self._tell_round, self._agree)
+        self._slots = Slots(self, self.asked, timing, beside, self._tell_slot, self._close)
         self.closed = PackedRecords(SessionRecord, begun_path and begun_path.parent)
 
     def standing(self) -> dict[str, Any]:
@@ -137,7 +136,7 @@ class MarketMachine(Machine):
 
     def on_start(self) -> None:
         """Wait for the members."""
-        self.do(StartTimer("join", self.config.timing.join_deadline_s))
+        self.do(StartTimer(Deadline.JOIN, self.config.timing.join_deadline_s))
         self._tell_joining()
 
     def on_message(self, envelope: Envelope, body: AnyBody) -> None:
@@ -155,15 +154,15 @@ class MarketMachine(Machine):
             ) if member not in self.members:
                 raise ProtocolError(f"{member} has no part in a session that is running")
             case Position() | DeviceDeclaration() | BargainReport():
-                self._take_answer(member, envelope, body)
+                self._rounds.take(member, envelope, body)
             case MeteredDelivery():
-                self._take_delivery(member, envelope, body)
+                self._slots.take(member, envelope, body)
             case DeliveryCorrection():
                 self._correct(member, envelope, body)
             case Acknowledged():
                 if not self.asked.answered_by(member, envelope):
                     raise ProtocolError(f"{member} was asked nothing that this acknowledges")
-                self._acknowledged(member, envelope)
+                self._acknowledged(member)
             case Reason():
                 self._declined(member, envelope, body)
             case _:
@@ -172,20 +171,20 @@ class MarketMachine(Machine):
     def on_timer(self, name: str) -> None:
         """A deadline passed, or a slot."""
         match name:
-            case "join":
+            case rounds.TIMER:
+                self._rounds.end()
+            case slots.SLOT_TIMER:
+                self._slots.request()
+            case slots.DELIVERY_TIMER:
+                self._slots.settle()
+            case Deadline.JOIN:
                 self._begin_sessions()
-            case "round":
-                self._end_round()
-            case "agreement":
+            case Deadline.AGREEMENT:
                 self.asked.withdraw(self.asked.waiting)
                 self._operate()
-            case "slot-end":
-                self._request_deliveries()
-            case "delivery":
-                self._settle()
-            case "corrections":
+            case Deadline.CORRECTIONS:
                 self._make_bills()
-            case "closing":
+            case Deadline.CLOSING:
                 self.asked.withdraw(self.asked.waiting)
                 self._next_session()
             case _:
@@ -209,7 +208,7 @@ class MarketMachine(Machine):
         self.joined.add(member)
         self._tell_joining()
         if self.phase is Phase.JOINING and len(self.joined) == len(self.expected):
-            self.do(StopTimer("join"))
+            self.do(StopTimer(Deadline.JOIN))
             self._begin_sessions()
 
     def _admission(self) -> Admission:
@@ -234,56 +233,18 @@ class MarketMachine(Machine):
         mechanism = self._new_mechanism(CommunityTariff.of_session(session), len(self.members))
         beside = self._beside
         self.negotiation = Negotiation(mechanism, self.members, concluded_by_others=beside is not None)
-        self._reported = False
         if beside is not None:
             beside.begin(self.session, self.negotiation, self.members)
         self.operation = Operation(self.session, session, self.negotiation, self.members)
+        self._slots.begin(self.session, session.horizon, self.operation, self.members)
         self.phase = Phase.NEGOTIATING
-        self._ask_round()
+        self._rounds.begin(self.session, self.negotiation, self.members)
 
     # -- negotiation -----------------------------------------------------------------------------------
 
-    def _ask_round(self) -> None:
-        """Ask those whose answers the running round needs now."""
-        negotiation = self.negotiation
-        everybody = self.members if self._beside is None else self._beside.everybody
-        bodies = call_bodies(negotiation, self.session, self.members, everybody)
-        deadline_s = self._round_deadline_s()
-        self.asked.ask(self.session, Performative.CFP, bodies, MARKET, deadline_s)
-        self.do(StartTimer("round", deadline_s))
-        self._tell("round", round=negotiation.number)  # last: members first, then who watches
-
-    def _round_deadline_s(self) -> float:
-        """How long the running round may take: members that bargain hold rounds of their own in it."""
-        call = self.negotiation.call
-        rounds = call.max_rounds + 1 if isinstance(call, Bargain) else 1
-        return rounds * self.config.timing.round_deadline_s
-
-    def _take_answer(
-        self, member: str, envelope: Envelope, body: Position | DeviceDeclaration | BargainReport
-    ) -> None:
-        """Take a member's answer to the running round: its first one counts."""
-        negotiation = self.negotiation
-        now = (Phase.NEGOTIATING, self.session, negotiation.number)
-        if (self.phase, body.session, body.round) != now or not negotiation.asking:
-            # Of a round that closed without it the member was named late.
-            raise ProtocolError(f"round {body.round} of session {body.session} is not open")
-        call = negotiation.asking.get(member)
-        asked = (isinstance(call, Declare), isinstance(call, Bargain))
-        if call is None or asked != (isinstance(body, DeviceDeclaration), isinstance(body, BargainReport)):
-            raise ProtocolError(f"{member} was not asked for a {body.type} in round {body.round}")
-        if not self.asked.answered_by(member, envelope):
-            raise ProtocolError(
-                f"this {body.type} answers nothing that {member} was asked in round {body.round}"
-            )
-        if not negotiation.waits_for(member):
-            raise ProtocolError(f"{member} has answered round {body.round}: its first answer counts")
-        negotiation.answer(member, answer_of(body, negotiation.mechanism.tariff.slot_hours))
-        if negotiation.complete:
-            self._end_round()
-        elif isinstance(body, BargainReport) and not self._reported:
-            self._reported = True
-            self.do(StartTimer("round", _AFTER_FIRST_REPORT * self.config.timing.round_deadline_s))
+    def on_computed(self, name: str, result: Call | Agreed) -> None:
+        """Go on with what the mechanism made of a round."""
+        self._rounds.follow(result)
 
     def _declined(self, member: str, envelope: Envelope, body: Reason) -> None:
         """A member refuses or does not understand: it is not waited for until the deadline."""
@@ -292,52 +253,11 @@ class MarketMachine(Machine):
             return
         match self.phase:
             case Phase.NEGOTIATING if self.negotiation.asking:
-                self.negotiation.decline(member)
-                if self.negotiation.complete:
-                    self._end_round()
+                self._rounds.decline(member)
             case Phase.OPERATING if not (self.operation.counted or self.operation.passed):
-                self.operation.decline(member)
-                if self.operation.complete:
-                    self._settle()
+                self._slots.decline(member)
             case _:
-                self._acknowledged(member, envelope)
-
-    def _end_round(self) -> None:
-        """Go on to the next member in turn, else to what the mechanism makes of the round."""
-        self.do(StopTimer("round"))
-        negotiation = self.negotiation
-        self.asked.withdraw(negotiation.outstanding)
-        if negotiation.next_turn():
-            self._ask_round()
-            return
-        answers = negotiation.end_round()
-        for note in negotiation.disregarded:
-            self.do(Progress("disregarded", {"what": note}))
-        if self._beside is None:
-            self._respond(answers)
-        else:
-            self._beside.round_ended(answers, self._round_deadline_s(), self._respond)
-
-    def _respond(self, answers: Answers) -> None:
-        negotiation = self.negotiation
-        respond = partial(negotiation.mechanism.respond, answers)
-        if negotiation.mechanism.computes_long:
-            self.do(Compute(f"respond-{self.session}-{negotiation.number}", respond))
-        else:
-            self._follow(respond())
-
-    def on_computed(self, name: str, result: Call | Agreed) -> None:
-        """Go on with what the mechanism made of the round."""
-        self._follow(result)
-
-    def _follow(self, response: Call | Agreed) -> None:
-        self.negotiation.follow(response)
-        if self.negotiation.agreed is None:
-            self._ask_round()
-        elif self._beside is None:
-            self._agree()
-        else:
-            self._beside.conclude(self._agree)
+                self._acknowledged(member)
 
     def _agree(self) -> None:
         self.phase = Phase.AGREEING
@@ -347,114 +267,41 @@ class MarketMachine(Machine):
         self._tell("agreement", round=agreed.round)
         bodies = agreements(self.session, negotiation, self.members, self.operation.free_kwh)
         self.asked.ask(self.session, Performative.ACCEPT_PROPOSAL, bodies, MARKET)
-        self.do(StartTimer("agreement", self.config.timing.round_deadline_s))
+        self.do(StartTimer(Deadline.AGREEMENT, self.config.timing.round_deadline_s))
 
-    def _acknowledged(self, member: str, envelope: Envelope) -> None:
+    def _acknowledged(self, member: str) -> None:
+        """Wait no longer for a member that has heard of the agreement, or of its bill."""
         if self.phase not in (Phase.AGREEING, Phase.CLOSING):
             return  # no answer to what is asked now: the member is waited for until the deadline
-        if not self.asked.answered_by(member, envelope):
-            return
         del self.asked.waiting[member]
         if self.asked.waiting:
             return
         if self.phase is Phase.AGREEING:
-            self.do(StopTimer("agreement"))
+            self.do(StopTimer(Deadline.AGREEMENT))
             self._operate()
-        elif self.phase is Phase.CLOSING:
-            self.do(StopTimer("closing"))
+        else:
+            self.do(StopTimer(Deadline.CLOSING))
             self._next_session()
 
     # -- operation -------------------------------------------------------------------------------------
 
     def _operate(self) -> None:
         self.phase = Phase.OPERATING
-        self._await_slot()
-
-    def _await_slot(self) -> None:
-        horizon = self.config.sessions[self.session].horizon
-        self.do(AwaitSlotEnd("slot-end", horizon, self.session, self.operation.slot))
-
-    def _request_deliveries(self) -> None:
-        slot = self.operation.slot
-        self._tell("slot", slot=slot)
-        self._delivering = {}
-        horizon = self.config.sessions[self.session].horizon
-        request = DeliveryRequest(
-            session=self.session,
-            slot=slot,
-            slot_start=horizon.slot_start(slot),
-            slot_end=horizon.slot_end(slot),
-        )
-        self.asked.ask(self.session, Performative.REQUEST, dict.fromkeys(self.members, request), OPERATION)
-        self.do(StartTimer("delivery", self.config.timing.delivery_deadline_s))
-
-    def _take_delivery(self, member: str, envelope: Envelope, body: MeteredDelivery) -> None:
-        place = (self.session, self.operation.slot)
-        if (body.session, body.slot) < place or self.operation.counted:
-            raise ProtocolError(
-                f"slot {body.slot} was settled without this delivery: its deadline had passed"
-            )
-        if (body.session, body.slot) > place or not self.asked.answered_by(member, envelope):
-            raise ProtocolError(f"slot {body.slot} of session {body.session} is not asked for")
-        if member in self._delivering:
-            raise ProtocolError(f"slot {body.slot} is delivered: what is known better by now is a correction")
-        check_meters_of(member, body.meters)
-        self._delivering[member] = envelope
-        self.operation.deliver(member, body)
-        if self.operation.complete:
-            self._settle()
-
-    def _settle(self) -> None:
-        self.do(StopTimer("delivery"))
-        self.asked.withdraw(member for member in self.members if member not in self._delivering)
-        if self._beside is None:
-            self._settle_with(None)
-        else:
-            self._beside.exchange(self.operation, self._settle_with, self._put_off, self._settle_put_off)
-
-    def _settle_with(self, counterpart: CounterpartSlot | None) -> None:
-        self._tell_lines(self.operation.settle(counterpart), self._delivering)
-        self._after_slot()
-
-    def _put_off(self) -> None:
-        """Go on with the next slot: whether another community trades in this one is known later."""
-        self.operation.put_off()
-        self._delivered_before = self._delivering
-        self._after_slot()
-
-    def _settle_put_off(self, slot: int, counterpart: CounterpartSlot | None) -> None:
-        self._tell_lines(self.operation.settle_put_off(slot, counterpart), self._delivered_before)
-
-    def _tell_lines(self, lines: Mapping[str, BillLine], delivering: Mapping[str, Envelope]) -> None:
-        for member, line in lines.items():
-            if member in delivering:
-                self.reply(delivering[member], Performative.INFORM, line)
-
-    def _after_slot(self) -> None:
-        self.asked.waiting = {}
-        if not self.operation.passed:
-            self._await_slot()
-        elif self._beside is None:
-            self._close()
-        else:
-            self._beside.close(self._close)
-
-    # -- closing ---------------------------------------------------------------------------------------
+        self._slots.operate()
 
     def _correct(self, member: str, envelope: Envelope, body: DeliveryCorrection) -> None:
         """Take what a member knows by now of a slot that is settled, as long as its session is open."""
         if (self.phase, body.session) != (Phase.OPERATING, self.session):
             raise ProtocolError(f"slot {body.slot} cannot be corrected: session {body.session} is not open")
-        check_meters_of(member, body.meters)
-        line = self.operation.correct(member, body)
-        self.do(Progress("correction", {"member": member, "session": body.session, "slot": body.slot}))
-        self.reply(envelope, Performative.INFORM, line)
+        self._slots.correct(member, envelope, body)
+
+    # -- closing ---------------------------------------------------------------------------------------
 
     def _close(self) -> None:
         """Make the bills, once the time for corrections has passed."""
         window_s = self.config.timing.correction_window_s
         if window_s:
-            self.do(StartTimer("corrections", window_s))
+            self.do(StartTimer(Deadline.CORRECTIONS, window_s))
         else:
             self._make_bills()
 
@@ -478,7 +325,7 @@ class MarketMachine(Machine):
         last = self.session + 1 == len(self.config.sessions)
         bodies = closings(self.session, bills, last=last)
         self.asked.ask(self.session, Performative.INFORM, bodies, MARKET)
-        self.do(StartTimer("closing", self.config.timing.round_deadline_s))
+        self.do(StartTimer(Deadline.CLOSING, self.config.timing.round_deadline_s))
 
     def _next_session(self) -> None:
         self.session += 1
@@ -511,6 +358,12 @@ class MarketMachine(Machine):
                 {"session": self.session, "sessions": sessions, "slots": horizon.slots, **detail},
             )
         )
+
+    def _tell_round(self, number: int) -> None:
+        self._tell("round", round=number)
+
+    def _tell_slot(self, slot: int) -> None:
+        self._tell("slot", slot=slot)
 
     def _tell_joining(self) -> None:
         self.do(Progress("joining", {"joined": len(self.joined), "members": len(self.expected)}))
