@@ -10,7 +10,7 @@ from typing import Any
 from coordinator.verification.community import Recomputation, recompute
 from coordinator.verification.findings import Findings
 from coordinator.verification.member import check_member
-from coordinator.verification.records import check_records, load_record
+from coordinator.verification.records import check_closed, check_records, load_record
 from coordinator.verification.retraced import (
     add_divergences,
     contracts_made,
@@ -105,10 +105,13 @@ def _verify_market(directory: RunDirectory, folder: Path, terms: Path, answer: _
         made = None if retraced is None else retraced_record(retraced)
         missing = check_records(directory, record, result, made)
         answer.unchecked += [f"{name}: is not here" for name in missing]
-    elif retraced is not None and retraced.ended:
+        closed = 0
+    else:
+        closed = check_closed(directory, result)
+    if record is None and retraced is not None and retraced.ended:
         answer.unchecked.append("ledger and tables: the coordinator's record is not here")
     answer.findings, answer.unfinished = result.findings, result.unfinished
-    answer.proof = _proof(result, retraced, has_record=record is not None)
+    answer.proof = _proof(result, retraced, has_record=record is not None) | {"closed_records": closed}
 
 
 def _retrace(log: Path, config: CoordinatorConfig, answer: _Answer) -> Retraced | None:

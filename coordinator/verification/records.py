@@ -11,6 +11,7 @@ from coordinator.verification.settled import SETTLED_FIELDS, Settled
 from coordinator.verification.table_files import check_csv, check_database
 from runtime.differences import differences
 from runtime.errors import InputError
+from runtime.packed_records import packed_path, packed_paths, read_packed
 from runtime.record_base import Record
 from runtime.records import CoordinatorRecord, SessionRecord
 from runtime.results.tables import tables
@@ -72,6 +73,33 @@ def check_records(
     else:
         missing.append(directory.results_sqlite.name)
     return missing
+
+
+def check_closed(directory: RunDirectory, result: Recomputation) -> int:
+    """Compare what bills are made from while a run goes on; differences go to the result's findings.
+
+    Args:
+        directory: the run.
+        result: its sessions settled again. One that is under way may have been closed since its log was read:
+            it is not compared.
+
+    Returns:
+        How many sessions were compared.
+    """
+    compared = 0
+    for path in packed_paths(directory.closed_dir()):
+        name = str(path.relative_to(directory.path))
+        try:
+            session = read_packed(SessionRecord, path)
+        except ValueError as error:
+            result.findings.add(f"{name}: not a record: {str(error).splitlines()[0]}")
+            continue
+        if path != packed_path(directory.closed_dir(), session.session):
+            result.findings.add(f"{name}: found the record of session {session.session}")
+        elif session.session != result.unfinished and session.session in result.settled:
+            _check_session(session, result.settled[session.session], result.findings, name)
+            compared += 1
+    return compared
 
 
 def _check_negotiation(

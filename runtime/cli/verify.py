@@ -210,6 +210,8 @@ def _settlement_lines(proof: dict[str, Any]) -> list[str]:
         )
     else:
         lines.append("  no record yet: the coordinator writes it when the run ends")
+    if proof.get("closed_records"):
+        lines.append(f"  {counted(proof['closed_records'], 'session')} that months are billed from: equal")
     return lines
 
 
