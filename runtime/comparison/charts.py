@@ -32,6 +32,8 @@ from runtime.results.reading import read_records
 from runtime.results.series import community_series, time_axis
 
 COLUMNS = 3
+SHORT_SHARE = 0.1
+"""A bar shorter than so much of the longest has no room for its number."""
 
 LINES: tuple[tuple[str, str, str], ...] = tuple(
     (colour, marker, style)
@@ -82,7 +84,15 @@ def savings_chart(sheet: Sheet) -> Figure:
     panel = figure.subplots()
     figure.subplots_adjust(left=0.34, right=0.93, top=1 - 0.3 / height, bottom=0.55 / height)
     bars = panel.barh([way.title for way in ways], savings, color=GREEN, height=0.66)
-    panel.bar_label(bars, [f"{saving:.2f}" for saving in savings], label_type="center", color="white")
+    longest = max(map(abs, savings))
+    for bar, saving in zip(bars, savings, strict=True):
+        # Black reads on the bar and beside it; what does not fit into a bar is beside it.
+        inside = abs(saving) > SHORT_SHARE * longest
+        x_eur, beside = (saving / 2, "center") if inside else (max(saving, 0.0), "left")
+        panel.annotate(
+            f"{saving:.2f}", (x_eur, bar.get_y() + bar.get_height() / 2), (0 if inside else 3, 0),
+            textcoords="offset points", ha=beside, va="center", color=BLACK,
+        )  # fmt: skip
     panel.axvline(0, color=BLACK, lw=0.6)
     best = [
         alone - optimum
