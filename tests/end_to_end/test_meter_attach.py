@@ -12,7 +12,7 @@ from runtime.records import MemberRecord
 from tests.end_to_end.fleets import eventually
 from tests.end_to_end.two_houses import real_time, running, said, two_houses
 
-SLOTS = 24
+SLOTS = 36
 SCENARIO = two_houses(SLOTS, real_time(slot_s=0.6))
 CLI = [sys.executable, "-c", "from runtime.cli.meter import app; app()"]
 

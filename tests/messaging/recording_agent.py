@@ -35,7 +35,7 @@ class RecordingAgent(ConnectedAgent):
         self.disconnects += 1
         self.changed.set()
 
-    async def until(self, condition, timeout_s=10.0):
+    async def until(self, condition, timeout_s=40.0):
         async with asyncio.timeout(timeout_s):
             while not condition():
                 self.changed.clear()
@@ -55,7 +55,7 @@ def inform(sender, recipient, **changes):
     return Envelope(**{**fields, **changes})
 
 
-async def say_until_heard(speaker, listener, envelope, timeout_s=10.0):
+async def say_until_heard(speaker, listener, envelope, timeout_s=40.0):
     """Repeat a message until it arrives, as agents do: nodes of a cluster learn a little later who moved."""
     async with asyncio.timeout(timeout_s):
         while envelope not in listener.envelopes:
