@@ -49,6 +49,9 @@ from runtime.protocol.reactions import NEVER_ANSWERED, Reactions
 CLOCK_CHECK_S = 30.0
 """So long the end of a slot is waited for before the clock is asked again."""
 
+CLOCK_GRAIN_S = 0.001
+"""A slot with no more than this to go has passed: timers and clocks differ by their last digits."""
+
 RESEND_CHECK_S = 0.5
 """How often overdue replies are looked for."""
 
@@ -324,15 +327,20 @@ class MachineCarrier:
     def _await_slot_end(self, effect: AwaitSlotEnd) -> None:
         """Wait for a slot's end; the clock is asked again on the way: it may be set, or the machine sleep."""
         left_s = self._clock.seconds_until_slot_end(effect.horizon, effect.session, effect.slot)
-        if left_s <= CLOCK_CHECK_S:
-            self._start_timer(effect.name, left_s)
-            return
         running = self._timers.pop(effect.name, None)
         if running is not None:
             running.cancel()
         self._timers[effect.name] = asyncio.get_running_loop().call_later(
-            CLOCK_CHECK_S, self._guarded, self._await_slot_end, effect
+            min(left_s, CLOCK_CHECK_S), self._guarded, self._look_at_clock, effect
         )
+
+    def _look_at_clock(self, effect: AwaitSlotEnd) -> None:
+        """Go on if the slot has passed, and only then: the clock may have been set back meanwhile."""
+        left_s = self._clock.seconds_until_slot_end(effect.horizon, effect.session, effect.slot)
+        if left_s > CLOCK_GRAIN_S:
+            self._await_slot_end(effect)
+        else:
+            self._timer_ran_out(effect.name)
 
     async def _resend_overdue(self) -> None:
         while True:
