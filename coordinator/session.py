@@ -26,7 +26,7 @@ from coordinator.two_communities.course import TwoCommunities
 from runtime.configuration import CoordinatorConfig
 from runtime.errors import ProtocolError
 from runtime.messagelog.speakers import check_allowed
-from runtime.packed_records import PackedRecords
+from runtime.packed_records import PackedRecords, RecordOfMany
 from runtime.protocol.bargain_bodies import BargainReport
 from runtime.protocol.bodies import (
     Acknowledged,
@@ -225,7 +225,7 @@ class MarketMachine(Machine):
             return
         self.members = [name for name in self.expected if name in self.joined]
         if self._begun_path is not None:
-            self.do(Save(self._begun_path, self._record([])))
+            self.do(Save(self._begun_path, self._record()))
         self._begin_session()
 
     def _begin_session(self) -> None:
@@ -334,17 +334,19 @@ class MarketMachine(Machine):
             self.do(Tidy())
             return
         self.phase = Phase.DONE
-        self.do(Save(self._record_path, self._record(list(self.closed))))
+        record = RecordOfMany(self._record(), "sessions", self.closed.so_far())
+        self.do(Save(self._record_path, record))
         self.do(Finish())
 
-    def _record(self, sessions: list[SessionRecord]) -> CoordinatorRecord:
+    def _record(self) -> CoordinatorRecord:
+        """The run's record, without any session yet."""
         return CoordinatorRecord(
             community=self.config.community,
             setting=self.config.setting,
             mechanism=self.config.mechanism,
             members=self.members,
             absent=[name for name in self.expected if name not in self.joined],
-            sessions=sessions,
+            sessions=[],
         )
 
     # -- talking ---------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
@@ -27,12 +28,17 @@ def write_text_atomically(path: Path, text: str, mode: int = 0o644) -> None:
 
 def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write ``content`` to ``path``, as ``write_text_atomically`` does text."""
+    write_parts_atomically(path, (content,), mode)
+
+
+def write_parts_atomically(path: Path, parts: Iterable[bytes], mode: int = 0o644) -> None:
+    """Write ``parts``, one after the other, to ``path``, as ``write_text_atomically`` does text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(parts)
         if os.geteuid() == 0:  # what root changes among somebody's files remains theirs
             folder = path.parent.stat()
             os.chown(temporary, folder.st_uid, folder.st_gid)

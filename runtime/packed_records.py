@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from runtime.files import write_bytes_atomically
+from runtime.files import write_bytes_atomically, write_parts_atomically
 from runtime.record_base import Record
 
 R = TypeVar("R", bound=Record)
@@ -72,7 +73,13 @@ class PackedRecords(Generic[R]):
     def _read(self, number: int) -> R:
         if self._folder is not None:
             return read_packed(self._kind, packed_path(self._folder, number))
-        return self._kind.model_validate_json(zlib.decompress(self._packed[number], GZIP))
+        return self._kind.model_validate_json(self._text(number))
+
+    def _text(self, number: int) -> bytes:
+        """The record as JSON."""
+        if self._folder is not None:
+            return _unpacked(packed_path(self._folder, number))
+        return zlib.decompress(self._packed[number], GZIP)
 
 
 class RecordsSoFar(Generic[R]):
@@ -88,6 +95,52 @@ class RecordsSoFar(Generic[R]):
 
     def __len__(self) -> int:
         return self._count
+
+    def texts(self) -> Iterator[bytes]:
+        """Each as JSON, in order, without being made into a record.
+
+        Raises:
+            OSError: a file cannot be read.
+            ValueError: a file is damaged.
+        """
+        return (self._records._text(number) for number in range(self._count))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOfMany(Generic[R]):
+    """A record with a list of many that are over: they are read one by one as it is written.
+
+    All at once a month's sessions would take hundreds of megabytes as objects, at the end of a run that had
+    done with far less.
+
+    Attributes:
+        rest: the record without them.
+        name: of its field that is the list.
+        many: the records that are to be in it.
+    """
+
+    rest: Record
+    name: str
+    many: RecordsSoFar[R]
+
+    def save(self, path: Path) -> None:
+        """Write to ``path`` whole or not at all, as ``Record.save``.
+
+        Raises:
+            OSError: the file cannot be written, or one of the many cannot be read.
+        """
+        write_parts_atomically(path, self._parts())
+
+    def whole(self) -> Record:
+        """The record with all that is in it."""
+        return self.rest.model_copy(update={self.name: list(self.many)})
+
+    def _parts(self) -> Iterator[bytes]:
+        rest = self.rest.model_dump_json(exclude={self.name}).removesuffix("}")
+        yield f'{rest},"{self.name}":['.encode()
+        for number, text in enumerate(self.many.texts()):
+            yield b"," + text if number else text
+        yield b"]}"
 
 
 def packed_path(folder: Path, number: int) -> Path:
@@ -107,8 +160,11 @@ def read_packed(kind: type[R], path: Path) -> R:
         OSError: the file cannot be read.
         ValueError: it is damaged, or of another version.
     """
+    return kind.model_validate_json(_unpacked(path))
+
+
+def _unpacked(path: Path) -> bytes:
     try:
-        text = zlib.decompress(path.read_bytes(), GZIP)
+        return zlib.decompress(path.read_bytes(), GZIP)
     except zlib.error as error:
         raise ValueError(f"not whole: {error}") from error
-    return kind.model_validate_json(text)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import sys
+import tracemalloc
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from runtime.packed_records import PackedRecords, packed_path, packed_paths, read_packed
+from runtime.packed_records import PackedRecords, RecordOfMany, packed_path, packed_paths, read_packed
 from runtime.records import MemberSessionRecord, SessionRecord
 from tests.machines.communities import Community
 
@@ -97,3 +98,43 @@ def test_a_file_that_is_not_whole_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not whole"):
         read_packed(SessionRecord, path)
     assert packed_paths(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("sessions", [0, 1, 3])
+def test_a_record_of_many_is_written_as_if_they_were_all_in_it(
+    sessions: int, made: Made, tmp_path: Path
+) -> None:
+    record, _ = Community(4, sessions=3).run()
+    record = record.model_copy(update={"sessions": record.sessions[:sessions]})
+    closed = made()
+    for session in record.sessions:
+        closed.append(session)
+    many = RecordOfMany(record.model_copy(update={"sessions": []}), "sessions", closed.so_far())
+    record.save(tmp_path / "expected.json")
+    many.save(tmp_path / "found.json")
+    assert (tmp_path / "found.json").read_bytes() == (tmp_path / "expected.json").read_bytes()
+    assert many.whole() == record
+
+
+def test_a_record_of_many_has_one_of_them_in_memory_at_a_time(tmp_path: Path) -> None:
+    record, _ = Community(1, members=8, slots=48).run()
+    closed = PackedRecords(SessionRecord, tmp_path / "closed")
+    for _ in range(30):
+        closed.append(record.sessions[0])
+    many = RecordOfMany(record.model_copy(update={"sessions": []}), "sessions", closed.so_far())
+    tracemalloc.start()
+    many.save(tmp_path / "record.json")
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < (tmp_path / "record.json").stat().st_size / 5
+
+
+def test_a_damaged_one_of_many_leaves_no_half_record(tmp_path: Path) -> None:
+    record, _ = Community(4).run()
+    closed = PackedRecords(SessionRecord, tmp_path / "closed")
+    closed.append(record.sessions[0])
+    packed_path(tmp_path / "closed", 0).write_bytes(b"{}")
+    many = RecordOfMany(record.model_copy(update={"sessions": []}), "sessions", closed.so_far())
+    with pytest.raises(ValueError, match="not whole"):
+        many.save(tmp_path / "record.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["closed"]

@@ -117,7 +117,7 @@ def retrace(records: Iterable[LogRecord], machine: Machine) -> Retraced:
             found.add(Divergence(record.seq, message_name(record, envelope), f"{text}, expected: {expected}"))
         for message_id in feed.unsent:
             due.setdefault(message_id, record.seq)
-        found.saved += [effect.record for effect in feed.saved]
+        found.saved += [effect.whole() for effect in feed.saved]
         feed.saved.clear()
     found.ended = any(isinstance(effect, Finish) for effect in feed.ended)
     if found.ended:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.horizon import Horizon
+from runtime.packed_records import RecordOfMany
 from runtime.protocol.bodies import AnyBody, Reason
 from runtime.protocol.envelope import MARKET, Envelope, Performative
 from runtime.record_base import Record
@@ -91,7 +92,11 @@ class Save:
     """Write a record to ``path``, whole."""
 
     path: Path
-    record: Record
+    record: Record | RecordOfMany[Any]
+
+    def whole(self) -> Record:
+        """The record, with all that is in it."""
+        return self.record if isinstance(self.record, Record) else self.record.whole()
 
 
 @dataclass(frozen=True, slots=True)

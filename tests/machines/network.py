@@ -140,8 +140,8 @@ class Network:
                     node.timers.pop(name, None)
                 case Compute(name, work, _):
                     self._perform(node, self._computed(node, name, work()))
-                case Save(path, record):
-                    self.saved[path] = record
+                case Save(path, _):
+                    self.saved[path] = effect.whole()
                 case Finish():
                     node.finished = True
                     node.timers.clear()
