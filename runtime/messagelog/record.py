@@ -134,9 +134,9 @@ def encode_message(
     reply_by = "null" if envelope.reply_by is None else text(envelope.reply_by)
     remark = "" if note is None else f',"note":{text(note)}'
     unsealed = (
-        f'{{"seq":{seq},"at":{text(at)},"kind":"{kind.value}",'
+        f'{{"seq":{seq},"at":{text(at)},"kind":"{kind}",'
         f'"from":{text(envelope.sender)},"to":{text(envelope.recipient)},'
-        f'"performative":"{envelope.performative.value}","protocol":{text(envelope.protocol)},'
+        f'"performative":"{envelope.performative}","protocol":{text(envelope.protocol)},'
         f'"conversation":{text(envelope.conversation)},"id":{text(envelope.message_id)},'
         f'"re":{in_reply_to},"by":{reply_by},"expects_reply":{"true" if envelope.expects_reply else "false"},'
         f'"ontology":{text(envelope.ontology)},"body":{text(envelope.body)}{remark},"prev":"{prev}"}}'
@@ -153,7 +153,7 @@ def encode_event(seq: int, at: str, name: str, data: Mapping[str, Any], prev: st
     """
     text = encode_basestring_ascii
     return _seal(
-        f'{{"seq":{seq},"at":{text(at)},"kind":"{RecordKind.EVENT.value}","name":{text(name)},'
+        f'{{"seq":{seq},"at":{text(at)},"kind":"{RecordKind.EVENT}","name":{text(name)},'
         f'"data":{_encode(dict(data))},"prev":"{prev}"}}'
     )
 

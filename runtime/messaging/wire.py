@@ -26,6 +26,11 @@ MAX_FIELD_CHARACTERS = 1024
 MAX_ESCAPED_BODY_BYTES = 240_000
 """Prosody ends the stream above 262 144 bytes of one stanza, counted after XML escaping."""
 
+_PERFORMATIVES = {performative.value: performative for performative in Performative}
+_FIELDS = {
+    "performative", "protocol", "ontology", "reply-with", "in-reply-to", "reply-by", "expects-reply",
+}  # fmt: skip
+
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPED_EXTRA_BYTES = {"&": 4, "<": 3, ">": 3, "'": 5, '"': 5}
 
@@ -33,7 +38,7 @@ _ESCAPED_EXTRA_BYTES = {"&": 4, "<": 3, ">": 3, "'": 5, '"': 5}
 def fields_of(envelope: Envelope) -> dict[str, str]:
     """Return the metadata form of ``envelope``: all but sender, recipient, thread and body."""
     fields = {
-        "performative": envelope.performative.value,
+        "performative": str(envelope.performative),
         "protocol": envelope.protocol,
         "ontology": envelope.ontology,
         "reply-with": envelope.message_id,
@@ -111,36 +116,23 @@ def envelope_of(
     Raises:
         ProtocolError: naming the field that is missing, unknown or malformed.
     """
-    rest = dict(fields)
-
-    def take(name: str) -> str:
-        value = rest.pop(name, None)
-        if not value:
-            raise ProtocolError(f"message field {name} is missing")
-        if len(value) > MAX_FIELD_CHARACTERS:
-            raise ProtocolError(f"message field {name} is longer than {MAX_FIELD_CHARACTERS} characters")
-        return value
-
-    def take_optional(name: str) -> str | None:
-        return take(name) if name in rest else None
-
-    ontology = take("ontology")
+    ontology = _taken(fields, "ontology")
     if ontology != ONTOLOGY:
         raise ProtocolError(f"ontology {ontology!r:.80} is not understood, expected {ONTOLOGY!r}")
-    spoken = take("performative")
-    try:
-        performative = Performative(spoken)
-    except ValueError:
-        raise ProtocolError(f"performative {spoken!r:.80} is not understood") from None
-    expects_reply = take_optional("expects-reply")
+    spoken = _taken(fields, "performative")
+    performative = _PERFORMATIVES.get(spoken)
+    if performative is None:
+        raise ProtocolError(f"performative {spoken!r:.80} is not understood")
+    expects_reply = _taken(fields, "expects-reply") if "expects-reply" in fields else None
     if expects_reply not in (None, "true"):
         raise ProtocolError(f"message field expects-reply: expected 'true', found {expects_reply!r:.80}")
-    reply_by = take_optional("reply-by")
+    reply_by = _taken(fields, "reply-by") if "reply-by" in fields else None
     if reply_by is not None:
         _check_instant(reply_by)
-    protocol, message_id, in_reply_to = take("protocol"), take("reply-with"), take_optional("in-reply-to")
-    if rest:
-        raise ProtocolError(f"message field {min(rest)!r:.80} is unknown")
+    protocol, message_id = _taken(fields, "protocol"), _taken(fields, "reply-with")
+    in_reply_to = _taken(fields, "in-reply-to") if "in-reply-to" in fields else None
+    if not fields.keys() <= _FIELDS:
+        raise ProtocolError(f"message field {min(fields.keys() - _FIELDS)!r:.80} is unknown")
     if not thread or len(thread) > MAX_FIELD_CHARACTERS:
         raise ProtocolError("the conversation (thread) is missing or too long")
     if not body:
@@ -160,6 +152,15 @@ def envelope_of(
         reply_by=reply_by,
         ontology=ontology,
     )
+
+
+def _taken(fields: Mapping[str, str], name: str) -> str:
+    value = fields.get(name)
+    if not value:
+        raise ProtocolError(f"message field {name} is missing")
+    if len(value) > MAX_FIELD_CHARACTERS:
+        raise ProtocolError(f"message field {name} is longer than {MAX_FIELD_CHARACTERS} characters")
+    return value
 
 
 def _check_instant(text: str) -> None:

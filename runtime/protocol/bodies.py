@@ -8,6 +8,7 @@ numbers; what is settled (deliveries, bill lines) are exact decimals, written as
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -385,12 +386,18 @@ def parse_body(text: str) -> AnyBody:
             wrong shape; the message names the first such field and what was found.
     """
     try:
-        return _ADAPTER.validate_json(text)
+        return _validated(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         found = str(first.get("input"))[:80]
         raise ProtocolError(f"{where}: {first['msg'][:480]} (found {found!r})") from error
+
+
+@lru_cache(maxsize=2)
+def _validated(text: str) -> AnyBody:
+    """Kept for who reads the same next: members of one process are told the same. Nobody changes a body."""
+    return _ADAPTER.validate_json(text)
 
 
 def body_schema() -> dict[str, object]:

@@ -70,10 +70,8 @@ class Exchange:
 
         A late reply that itself expects one is passed on, so that its sender is told and stops repeating it.
         """
-        seen = self._seen[envelope.sender]
-        if envelope.message_id in seen:
+        if not self._seen[envelope.sender].see(envelope.message_id):
             return Verdict.DUPLICATE, self._asked_again(envelope)
-        seen.add(envelope.message_id)
         if envelope.in_reply_to is not None:
             asked_for = self._take_reply(envelope)
             if not asked_for and not envelope.expects_reply:

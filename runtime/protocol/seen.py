@@ -64,18 +64,24 @@ class SeenIds:
         life = self._lives.get(numbered[1])
         return life is not None and int(numbered[2]) in life
 
-    def add(self, message_id: str) -> None:
-        """Note that a message came that is not among these yet."""
+    def see(self, message_id: str) -> bool:
+        """Note that a message came; whether it is the first of its id."""
         numbered = _NUMBERED.fullmatch(message_id)
         if numbered is None:
+            if message_id in self._names:
+                return False
             self._names[message_id] = None
             while len(self._names) > NAMES:
                 del self._names[next(iter(self._names))]
-            return
+            return True
         prefix, number = numbered[1], int(numbered[2])
-        if prefix not in self._lives:
-            self._lives[prefix] = _Numbers()
+        life = self._lives.get(prefix)
+        if life is None:
+            life = self._lives[prefix] = _Numbers()
             while len(self._lives) > LIVES:
                 self._lives.popitem(last=False)
+        elif number in life:
+            return False
         self._lives.move_to_end(prefix)
-        self._lives[prefix].add(number)
+        life.add(number)
+        return True

@@ -22,22 +22,21 @@ def test_what_was_added_is_among_them_and_nothing_else(message_ids: list[str]) -
     seen, expected = SeenIds(), set()
     for message_id in message_ids:
         assert (message_id in seen) == (message_id in expected)
-        if message_id not in seen:
-            seen.add(message_id)
-            expected.add(message_id)
+        assert seen.see(message_id) == (message_id not in expected)
+        expected.add(message_id)
     assert all(message_id in seen for message_id in expected)
 
 
 @pytest.mark.parametrize("latest", [NUMBERS + 7, 3 * NUMBERS, 10**15 - 1])
 def test_numbers_are_told_apart_so_far_back_and_count_as_seen_before(latest: int) -> None:
     seen = SeenIds()
-    seen.add("7")
-    seen.add(str(latest))
+    seen.see("7")
+    seen.see(str(latest))
     assert "7" in seen
     assert "5" not in SeenIds()
     assert str(latest - NUMBERS + 1) not in seen
     assert str(latest - NUMBERS) in seen
-    seen.add(str(latest - NUMBERS + 1))
+    seen.see(str(latest - NUMBERS + 1))
     assert str(latest - NUMBERS + 1) in seen
     assert str(latest - NUMBERS + 2) not in seen
 
@@ -45,7 +44,7 @@ def test_numbers_are_told_apart_so_far_back_and_count_as_seen_before(latest: int
 def test_numbers_take_a_few_kibibytes_however_many_come() -> None:
     seen = SeenIds()
     for number in range(1, 3 * NUMBERS):
-        seen.add(str(number))
+        seen.see(str(number))
     (numbers,) = seen._lives.values()
     assert sys.getsizeof(numbers.bits) < NUMBERS / 8 * 1.1
 
@@ -54,6 +53,6 @@ def test_each_life_of_an_attached_meter_counts_by_itself_and_the_latest_are_reme
     seen = SeenIds()
     for life in range(LIVES + 1):
         assert f"{life:08x}-1" not in seen
-        seen.add(f"{life:08x}-1")
+        seen.see(f"{life:08x}-1")
     assert f"{0:08x}-1" not in seen
     assert f"{1:08x}-1" in seen
