@@ -134,7 +134,7 @@ def exchange_energy(
         export_limit_kwh: what it gives; None for no limit.
         counterpart: what another community metered, whose members have contracts with this one's, whose pool
             takes what this one leaves or gives what it lacks, and which is behind the same connection; None
-            where there is none to be had: contracts across are then not executed.
+            where there is none to be had: contracts across are then as if there were none.
         apart: members that have no part in the pool; their contracts are none of those agreed.
         free_kwh: what each member may have before it is charged for energy above the limit, import > 0; None
             where that is charged by energy with the grid.
@@ -227,10 +227,16 @@ def _execute(
     members: list[str],
     counterpart: CounterpartSlot | None,
 ) -> dict[_Terms, int]:
-    """What is executed of contracts, in steps; across, as far as the other community allows it too."""
+    """What is executed of contracts, in steps; across, as far as the other community allows it too.
+
+    Without the other community, contracts across take nothing from those inside either: whether both
+    communities still have them cannot be known here.
+    """
+    own = set(members)
+    if counterpart is None:
+        contracts = [each for each in contracts if {each.seller, each.buyer} <= own]
     allowed = _allowed(contracts, bought, sold, members)
     there = _by_terms(counterpart.executable if counterpart is not None else ())
-    own = set(members)
     executed = {
         terms: energy if {*terms[:2]} <= own else min(energy, there.get(terms, 0))
         for terms, energy in allowed.items()

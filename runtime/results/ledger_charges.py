@@ -47,9 +47,12 @@ def _check_contracts(session: SessionRecord, net: _BySlot, where: str) -> None:
     agreed: dict[tuple[int, str, str, Decimal], Decimal] = defaultdict(Decimal)
     to_take: _BySlot = defaultdict(Decimal)
     to_give: _BySlot = defaultdict(Decimal)
+    groups = session.settled_together()
     for contract in session.contracts:
+        parties = {contract.buyer, contract.seller}
         for slot, energy in enumerate(contract.energy_kwh):
-            if energy:
+            # One across, in a slot that each community settled alone, is as if there were none.
+            if energy and any(parties <= members for members in groups[slot]):
                 price = contract.price_eur_per_kwh[slot]
                 agreed[slot, contract.buyer, contract.seller, price] += energy
                 to_take[slot, contract.buyer] += energy
@@ -60,11 +63,8 @@ def _check_contracts(session: SessionRecord, net: _BySlot, where: str) -> None:
             buyer, seller = entry.parties()
             executed[entry.slot, buyer, seller, entry.price_eur_per_kwh] += entry.energy_kwh
     settled = {delivery.slot for delivery in session.deliveries}
-    groups = session.settled_together()
     for key in sorted(agreed.keys() | executed.keys()):
         slot, buyer, seller, price = key
-        if not any({buyer, seller} <= members for members in groups[slot]):
-            agreed[key] = Decimal(0)  # across, in a slot that each community settled alone
         here = f"{where}, slot {slot}: {buyer} buys {executed[key]} kWh from {seller} at {price} EUR/kWh"
         if executed[key] > agreed[key]:
             raise LedgerError(f"{here}, agreed were {agreed[key]} kWh")

@@ -157,7 +157,7 @@ class Host(MachineCarrier):
         self.online = False
         self.stands_still = False
         self._world = world
-        self._held: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+        self._held: list[tuple[Callable[..., None], tuple[Any, ...], asyncio.TimerHandle | None]] = []
         planning = _PlannedLater(world.loop, lambda: world.drawn_s(world.weather.planning_s))
         self.carry(machine, log, clock, lambda *_: None, planning=planning)  # type: ignore[arg-type]
 
@@ -189,14 +189,22 @@ class Host(MachineCarrier):
     def go_on(self) -> None:
         self.stands_still = False
         held, self._held = self._held, []
-        for act, arguments in held:
-            self._guarded(act, *arguments)
+        for act, arguments, timer in held:
+            # What came before may have stopped it, as it can on a loop that finds both at once.
+            if timer is None or timer is self._timer_of(act, arguments):
+                self._guarded(act, *arguments)
 
-    def _guarded(self, act: Callable[..., None], *arguments: object) -> None:
+    def _guarded(self, act: Callable[..., None], *arguments: Any) -> None:
         if self.stands_still:
-            self._held.append((act, arguments))
+            self._held.append((act, arguments, self._timer_of(act, arguments)))
         else:
             super()._guarded(act, *arguments)
+
+    def _timer_of(self, act: Callable[..., None], arguments: tuple[Any, ...]) -> asyncio.TimerHandle | None:
+        """The timer that does this as it runs out, as long as it is not stopped."""
+        if act == self._timer_ran_out:
+            return self._timers.get(arguments[0])
+        return self._timers.get(arguments[0].name) if act == self._await_slot_end else None
 
 
 class World:

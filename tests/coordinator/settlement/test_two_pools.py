@@ -150,6 +150,19 @@ def test_without_the_other_community_contracts_across_are_not_executed_and_pools
     assert grid_of(exchange) == kwh(a=-3, b=0)
 
 
+def test_without_the_other_community_a_contract_across_takes_nothing_from_one_inside() -> None:
+    """The buyer is short of both together, and has enough for the one that can be executed."""
+    contracts = [contract("a", "b", 3.0), contract("c", "b", 2.0)]
+    alone = exchange_energy(kwh(a=-3, b=4), pooled=True, contracts=contracts)
+    assert [(each.seller, each.energy_kwh) for each in alone.contracts] == [("a", 3)]
+    second = told(kwh(c=-2), contracts, leads=False)
+    beside = exchange_energy(kwh(a=-3, b=4), pooled=True, contracts=contracts, counterpart=second)
+    assert [(each.seller, each.energy_kwh) for each in beside.contracts] == [
+        ("a", Decimal("2.4")),
+        ("c", Decimal("1.6")),
+    ]
+
+
 def test_energy_above_the_limit_of_the_connection_is_shared_between_communities_by_energy_with_the_grid() -> (
     None
 ):
