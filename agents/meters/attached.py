@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from runtime.errors import AgentRefusedError, FleetError
 from runtime.messaging.carrier import MachineCarrier
+from runtime.messaging.feed import STARTED
 from runtime.process import STOP_LIMIT_S
 from runtime.protocol.machine import Effect
 
 DETACH_LIMIT_S = STOP_LIMIT_S - 1.0
 """How long a meter that is told to leave waits for its prosumer's acknowledgement."""
+
+MOST_RETURNS = 8
+"""How many times in a row an attached meter comes back whose place another session of its account took, which
+takes two minutes or more (``runtime.messaging.taken_place``). Of two that were attached by mistake one then
+gives up, and the other stays."""
 
 LOST_LIMIT_S = 600.0
 """How long an attached meter looks for a server it has lost; nobody else ends it when its fleet is gone."""
@@ -41,22 +47,26 @@ else:
 class TakingLeave(_Connected):
     """What an attached meter does whatever library connects it; the first of its bases.
 
-    Another that is attached for the same account takes its place for good: two would contradict each other.
+    When its connection comes back it attaches again: its prosumer may have given it up, or another that was
+    attached for the same account.
 
     Attributes:
         lost_limit_s: how long it looks for a server it has lost [s].
     """
 
-    gives_way = True
+    most_returns: ClassVar[float] = MOST_RETURNS
     lost_limit_s: float = LOST_LIMIT_S
     _attached_machine: Detachable
     _took_leave = False
     _giving_up: asyncio.TimerHandle | None = None
 
     def on_connected(self) -> None:
-        """Go on."""
+        """Go on; after an outage, attach again."""
         self._keep_looking()
+        again = self._reactions.started
         super().on_connected()
+        if again and not self._took_leave:
+            self._guarded(self._attach_again)
 
     def on_disconnected(self) -> None:
         """Give up if the server stays away."""
@@ -84,6 +94,10 @@ class TakingLeave(_Connected):
                 self._tell("detach-unanswered", {})
         await super().stop()
         self._keep_looking()
+
+    def _attach_again(self) -> None:
+        self._log.append_event(STARTED, {})
+        self._perform(self._reactions.start())
 
     def _detach(self) -> None:
         self._log.append_event("detach", {})

@@ -180,12 +180,14 @@ class AttachedMeterMachine(MeterMachine):
         super().__init__(jid, prosumer, source, roles, horizons, id_prefix=id_prefix)
         self._source_name = source_name
         self._attach_id: str | None = None
+        self._attached_before = False
         self._detach_id: str | None = None
         self._released = False
         self._next_slot: tuple[int, int] | None = None
 
     def on_start(self) -> None:
-        """Ask to be read from now on."""
+        """Ask to be read from now on; where that was granted before, for as long as it takes."""
+        self._withdraw_attaching()
         self._attach_id = self.send(
             self._prosumer,
             Performative.SUBSCRIBE,
@@ -194,7 +196,8 @@ class AttachedMeterMachine(MeterMachine):
             conversation=METERING,
             expects_reply=True,
         )
-        self.do(StartTimer("attach", ATTACH_LIMIT_S))
+        if not self._attached_before:
+            self.do(StartTimer("attach", ATTACH_LIMIT_S))
 
     def on_message(self, envelope: Envelope, body: AnyBody) -> None:
         """Take a message of the prosumer."""
@@ -235,7 +238,7 @@ class AttachedMeterMachine(MeterMachine):
     def _attached(self, envelope: Envelope, body: MeterAttached) -> None:
         if envelope.in_reply_to != self._attach_id or self._detach_id is not None:
             raise ProtocolError("this meter is not being attached")
-        self._attach_id = None
+        self._attach_id, self._attached_before = None, True
         self._next_slot = self._following(body.session, body.slot)
         self.do(StopTimer("attach"))
         self.do(Progress("attached", {"roles": self._roles, **self._from_where()}))

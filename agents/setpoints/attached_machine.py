@@ -46,22 +46,25 @@ class AttachedControllerMachine(ControllerMachine):
             jid, prosumer, target, given, horizons, moment, live=live, timed=timed, id_prefix=id_prefix
         )
         self._attach_id: str | None = None
+        self._attached_before = False
         self._detach_id: str | None = None
         self._released = False
         self._given_back = False
 
     def on_start(self) -> None:
-        """Ask for set-points from now on."""
+        """Ask for set-points from now on; where they were granted before, for as long as it takes."""
+        self._withdraw_attaching()
         body = SetpointSubscribe(target=self._given.target, dry_run=self._given.dry_run)
         self._attach_id = self._say(Performative.SUBSCRIBE, body, expects_reply=True)
-        self.do(StartTimer(ATTACH, ATTACH_LIMIT_S))
+        if not self._attached_before:
+            self.do(StartTimer(ATTACH, ATTACH_LIMIT_S))
 
     def on_message(self, envelope: Envelope, body: AnyBody) -> None:
         """Take a message of the prosumer."""
         answered = envelope.in_reply_to if envelope.sender == self._prosumer else None
         match body:
             case Acknowledged() if answered is not None and answered == self._attach_id:
-                self._attach_id = None
+                self._attach_id, self._attached_before = None, True
                 self.do(StopTimer(ATTACH))
                 self.do(Progress("attached", {"dry_run": self._given.dry_run}))
             case Reason() if answered is not None and answered == self._attach_id:

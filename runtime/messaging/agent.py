@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import traceback
 from collections.abc import Callable
@@ -66,15 +67,15 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
     ``on_connected``.  Messages that match no behaviour count as malformed; their content is never logged.
 
     Attributes:
-        gives_way: whether it is over when another session of its account takes its place; if not, the agent
-            comes back again and again (``TakenPlace``).
+        most_returns: how many times in a row it comes back after another session of its account took its
+            place (``TakenPlace``).
         connection: the server.
         bare_jid: who this agent is.
         refused: resolves with the error when the server will not have this agent; it then stops dialling.
         last_ending: why the latest connection ended or failed, empty before.
     """
 
-    gives_way: ClassVar[bool] = False
+    most_returns: ClassVar[float] = math.inf
     client: SlimClient | None
     refused: asyncio.Future[AgentRefusedError]
 
@@ -209,7 +210,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
 
     async def _dial_again_and_again(self) -> None:
         backoff_s = FIRST_BACKOFF_S
-        taken_place = TakenPlace()
+        taken_place = TakenPlace(self.most_returns)
         loop = asyncio.get_running_loop()
         good_until_s = loop.time()
         while True:
@@ -234,15 +235,17 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
             refused = ending.password_refused and (
                 first or loop.time() - good_until_s > SECRET_CHANGE_LIMIT_S
             )
-            if (ending.place_taken and self.gives_way) or refused or (ending.untrusted and first):
-                operations_log.say(
-                    "refused-by-server", self.local_part, level=logging.ERROR, reason=ending.reason
-                )
-                self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {ending.reason}"))
-                return
+            reason, pause_s = ending.reason, None
             if ending.place_taken:
-                await asyncio.sleep(taken_place.taken(self.local_part, ending.reason, held_s))
+                pause_s = taken_place.taken(self.local_part, reason, held_s)
+                reason = taken_place.why_over(reason)
+            if pause_s is not None:
+                await asyncio.sleep(pause_s)
                 continue
+            if ending.place_taken or refused or (ending.untrusted and first):
+                operations_log.say("refused-by-server", self.local_part, level=logging.ERROR, reason=reason)
+                self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {reason}"))
+                return
             operations_log.say(
                 "not-connected",
                 self.local_part,

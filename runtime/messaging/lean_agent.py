@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 from typing import ClassVar
 
@@ -33,8 +34,8 @@ class LeanAgent:
     """Base of what speaks for an account without SPADE; its hooks are those of ``ConnectedAgent``.
 
     Attributes:
-        gives_way: whether it is over when another session of its account takes its place; if not, it comes
-            back again and again (``TakenPlace``).
+        most_returns: how many times in a row it comes back after another session of its account took its
+            place (``TakenPlace``).
         account: who logs in where.
         local_part: the account's name.
         bare_jid: its JID.
@@ -42,7 +43,7 @@ class LeanAgent:
         last_ending: why the latest connection ended or failed, empty before.
     """
 
-    gives_way: ClassVar[bool] = False
+    most_returns: ClassVar[float] = math.inf
 
     def __init__(self, account: Account) -> None:
         """Prepare; the event loop runs."""
@@ -124,18 +125,19 @@ class LeanAgent:
 
     async def _dial_again_and_again(self) -> None:
         backoff_s = FIRST_BACKOFF_S
-        taken_place = TakenPlace()
+        taken_place = TakenPlace(self.most_returns)
         while True:
             ending, held_s = await self._hold()
             self.last_ending = str(ending)
             first = not self._first_login.is_set()
-            gives_way = ending.place_taken and self.gives_way
-            if gives_way or (first and (ending.untrusted or ending.password_refused)):
-                self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {ending}"))
-                return
-            if ending.place_taken:
-                await asyncio.sleep(taken_place.taken(self.local_part, str(ending), held_s))
+            pause_s = taken_place.taken(self.local_part, str(ending), held_s) if ending.place_taken else None
+            if pause_s is not None:
+                await asyncio.sleep(pause_s)
                 continue
+            if ending.place_taken or (first and (ending.untrusted or ending.password_refused)):
+                reason = taken_place.why_over(str(ending)) if ending.place_taken else str(ending)
+                self.refused.set_result(AgentRefusedError(f"{self.bare_jid}: {reason}"))
+                return
             level = logging.ERROR if ending.untrusted or ending.password_refused else logging.WARNING
             operations_log.say(
                 "not-connected", self.local_part, level=level, reason=str(ending), held_s=round(held_s, 3)

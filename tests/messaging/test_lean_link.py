@@ -105,7 +105,7 @@ async def test_a_wrong_password_ends_it_for_good(server):
 
 
 class YieldingDevice(RecordingDevice):
-    gives_way = True
+    most_returns = 0
 
 
 async def test_a_device_whose_place_is_taken_says_so_and_comes_back(server, caplog):

@@ -10,6 +10,9 @@ from recording_agent import RecordingAgent
 from xmpp_servers import ACCOUNTS, SERVERS
 
 from runtime.messaging import taken_place
+from runtime.messaging.connection import Connection
+from runtime.messaging.lean_agent import LeanAgent
+from runtime.messaging.lean_link import account_on
 from runtime.messaging.taken_place import FIRST_PAUSE_S, FORGOTTEN_AFTER_S, PAUSE_LIMIT_S, TakenPlace
 
 
@@ -46,6 +49,58 @@ def test_each_time_is_an_alarm_that_says_what_may_be_and_what_to_do(caplog):
     for word in ("another session of house@x", "started twice", "stolen", "peerwatt secrets rotate"):
         assert word in first.fields["reason"]
     assert 0.5 <= first.fields["next_attempt_s"] <= 1.0
+
+
+def test_who_comes_back_only_so_often_gives_up_unless_a_connection_held_long():
+    place = TakenPlace(most_returns=2)
+    for held_s in (0.1, 0.1, FORGOTTEN_AFTER_S + 1, 0.1):
+        assert place.taken("meter", "why", held_s) is not None
+    assert place.taken("meter", "why", FORGOTTEN_AFTER_S) is None
+    assert place.why_over("taken").startswith("taken, 3 times in a row: it was attached twice, or")
+
+
+def test_who_never_comes_back_gives_way_without_an_alarm(caplog):
+    place = TakenPlace(most_returns=0)
+    assert place.taken("inspector", "why", 1.0) is None
+    assert place.why_over("taken") == "taken"
+    assert alarms(caplog, "inspector") == []
+
+
+class AttachedTwice(RecordingAgent):
+    most_returns = 3
+
+
+class DeviceAttachedTwice(LeanAgent):
+    most_returns = 3
+
+    def __init__(self, connection, local_part):
+        super().__init__(account_on(connection, local_part))
+
+
+@pytest.mark.parametrize("kind", [AttachedTwice, DeviceAttachedTwice])
+async def test_of_two_that_were_attached_by_mistake_one_gives_up_and_the_other_stays(
+    kind, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(taken_place, "FIRST_PAUSE_S", 0.05)
+    running = SERVERS["embedded"](tmp_path)
+    twins = [kind(running.start(), "meter"), None]
+    try:
+        twins[1] = kind(Connection.load(tmp_path / "connection.json"), "meter")
+        for twin in twins:
+            await asyncio.wait_for(twin.start(), 20)
+        done, _ = await asyncio.wait(
+            [twin.refused for twin in twins], timeout=30, return_when=asyncio.FIRST_COMPLETED
+        )
+        (over,) = done
+        assert "another session of meter@" in str(over.result())
+        assert "4 times in a row: it was attached twice" in str(over.result())
+        await asyncio.sleep(1.0)
+        (stays,) = (twin for twin in twins if not twin.refused.done())
+        assert stays.connected
+        assert len(alarms(caplog, "meter")) in (6, 7)
+    finally:
+        await asyncio.gather(*(twin.stop() for twin in twins if twin is not None))
+        running.kill()
 
 
 @pytest.mark.parametrize("server", ["embedded", "prosody", "ejabberd"])

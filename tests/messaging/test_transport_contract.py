@@ -49,7 +49,7 @@ async def agents():
 async def pair(connection, agents):
     """A coordinator and a member, connected, nothing left over from earlier tests."""
     coordinator, member = agents(connection, "coordinator"), agents(connection, "member-000")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(coordinator.start(), member.start())
     for agent in (coordinator, member):
         last = inform(agent.bare_jid, agent.bare_jid)
@@ -96,7 +96,7 @@ async def test_a_server_of_another_authority_is_refused(connection, agents, tmp_
     other = ensure_credentials(tmp_path, connection.domain)
     agent = agents(connection.model_copy(update={"ca_file": other.ca_file}), "coordinator")
     with pytest.raises(AgentRefusedError, match="certificate"):
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 40)
     assert not agent.connected
 
 
@@ -104,14 +104,14 @@ async def test_a_wrong_password_ends_it_for_good(connection, agents, tmp_path):
     (tmp_path / "coordinator").write_text("not the secret\n")
     agent = agents(connection.model_copy(update={"secrets_dir": tmp_path}), "coordinator")
     with pytest.raises(AgentRefusedError, match="password of coordinator"):
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 40)
 
 
 async def test_an_unknown_account_is_not_made(connection, agents, tmp_path):
     (tmp_path / "stranger").write_text("my own secret\n")
     agent = agents(connection.model_copy(update={"secrets_dir": tmp_path}), "stranger")
     with pytest.raises(AgentRefusedError, match="stranger"):
-        await asyncio.wait_for(agent.start(), 10)
+        await asyncio.wait_for(agent.start(), 40)
 
 
 async def test_a_burst_arrives_whole_and_in_order(pair):
@@ -119,7 +119,7 @@ async def test_a_burst_arrives_whole_and_in_order(pair):
     sent = [inform(coordinator.bare_jid, member.bare_jid, body=str(list(range(200)))) for _ in range(2000)]
     for envelope in sent:
         assert coordinator.transmit(envelope)
-    await member.until(lambda: len(member.envelopes) >= len(sent), 20)
+    await member.until(lambda: len(member.envelopes) >= len(sent), 40)
     assert member.envelopes == sent
 
 
@@ -140,7 +140,7 @@ async def test_messages_wait_for_an_absent_receiver_in_order(connection, pair, a
 
 async def test_many_connect_at_once(connection, agents):
     many = [agents(connection, account) for account in ACCOUNTS[10:90]]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*(agent.start() for agent in many))
     for agent, neighbour in zip(many, many[1:] + many[:1], strict=True):
         agent.transmit(inform(agent.bare_jid, neighbour.bare_jid))
@@ -160,7 +160,7 @@ async def test_agents_come_back_after_the_server_was_killed(own_server, agents):
     await asyncio.sleep(0.5)
     own_server.start()
     for agent in (coordinator, member):
-        await agent.until(lambda agent=agent: agent.connects == 2, 15)
+        await agent.until(lambda agent=agent: agent.connects == 2, 40)
     again = inform(coordinator.bare_jid, member.bare_jid)
     assert coordinator.transmit(again)
     await member.until(lambda: member.envelopes)
@@ -176,12 +176,12 @@ async def test_an_agent_waits_for_a_server_that_is_not_up_yet(own_server, agents
     assert not starting.done()
     assert agent.last_ending.startswith("cannot connect")
     own_server.start()
-    await asyncio.wait_for(starting, 15)
+    await asyncio.wait_for(starting, 40)
     assert agent.connected
 
 
 class YieldingAgent(RecordingAgent):
-    gives_way = True
+    most_returns = 0
 
 
 async def test_who_gives_way_is_over_when_another_session_takes_its_place(connection, agents):
@@ -189,7 +189,7 @@ async def test_who_gives_way_is_over_when_another_session_takes_its_place(connec
     await first.start()
     second = agents(connection, "member-004")
     await second.start()
-    assert "another session" in str(await asyncio.wait_for(first.refused, 10))
+    assert "another session" in str(await asyncio.wait_for(first.refused, 40))
     await asyncio.sleep(1.5)
     assert (second.connects, second.disconnects, first.connects) == (1, 0, 1)
     await first.stop()
@@ -199,7 +199,7 @@ async def test_an_agent_whose_place_is_taken_says_so_and_comes_back(connection, 
     coordinator, member = pair
     thief = YieldingAgent(connection, "member-000")
     await thief.start()
-    assert "another session" in str(await asyncio.wait_for(thief.refused, 10))
+    assert "another session" in str(await asyncio.wait_for(thief.refused, 40))
     assert not member.refused.done()
     await member.until(lambda: member.connects == 2)
     (alarm,) = [record for record in caplog.records if record.message == taken_place.EVENT]
@@ -230,7 +230,7 @@ async def test_a_thief_under_another_name_takes_the_place_too(connection, pair, 
     coordinator, member = pair
     thief = ThiefElsewhere(connection, "member-000", present=present)
     await thief.start()
-    assert "another session" in str(await asyncio.wait_for(thief.refused, 10))
+    assert "another session" in str(await asyncio.wait_for(thief.refused, 40))
     await member.until(lambda: member.connects == 2)
     (alarm,) = [record for record in caplog.records if record.message == taken_place.EVENT]
     assert alarm.agent == "member-000"

@@ -14,7 +14,6 @@ from runtime.clock import SimulatedClock
 from runtime.configuration import MemberSession, MeterConfig
 from runtime.joining import Joining
 from runtime.messagelog.writer import MessageLog
-from runtime.messaging.feed import STARTED
 from runtime.messaging.lean_host import LeanMachineAgent
 from runtime.messaging.lean_link import Account, tls_context
 
@@ -23,10 +22,7 @@ LOST_LIMIT_S = 7 * 86400.0
 
 
 class DeviceMeter(TakingLeave, LeanMachineAgent):
-    """An attached meter on a device.
-
-    When its connection comes back after an outage it attaches again: its prosumer may have given it up.
-    """
+    """An attached meter on a device."""
 
     lost_limit_s = LOST_LIMIT_S
 
@@ -48,21 +44,10 @@ class DeviceMeter(TakingLeave, LeanMachineAgent):
         super().__init__(account, machine, log, SimulatedClock(), tell, replay=False)
         self._attached_machine = machine
 
-    def on_connected(self) -> None:
-        """Attach, and do so again after an outage."""
-        again = self._reactions.started
-        super().on_connected()
-        if again and not self._took_leave:
-            self._guarded(self._attach_again)
-
     def on_disconnected(self) -> None:
         """Say so, and go on looking."""
         self._tell("disconnected", {"reason": self.last_ending})
         super().on_disconnected()
-
-    def _attach_again(self) -> None:
-        self._log.append_event(STARTED, {})
-        self._perform(self._reactions.start())
 
 
 def device_meter(

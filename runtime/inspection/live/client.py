@@ -47,7 +47,7 @@ class Inspector(LeanAgent):
     Who inspects from elsewhere takes its place, and it says so.
     """
 
-    gives_way = True
+    most_returns = 0
 
     def __init__(self, account: Account) -> None:
         """Prepare; the event loop runs.

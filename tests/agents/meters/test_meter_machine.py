@@ -219,6 +219,18 @@ def test_a_prosumer_that_does_not_answer_is_given_up_and_told_so():
     assert f"{ATTACH_LIMIT_S:g} s" in effects[-1].reason
 
 
+def test_a_meter_that_was_attached_asks_again_for_as_long_as_it_takes():
+    machine = attached_at(1)
+    effects = machine.start()
+    (envelope, body) = only_answer(effects)
+    assert (type(body), envelope.expects_reply) == (MeterAttach, True)
+    assert not [effect for effect in effects if isinstance(effect, StartTimer)]
+    (asked_anew, _) = only_answer(again := machine.start())
+    assert again[:2] == [Withdraw(envelope.message_id), StopTimer("attach")]
+    (told,) = tell(machine, MeterAttached(session=0, slot=3), in_reply_to=asked_anew.message_id)[1:]
+    assert (told.phase, told.detail["slot"]) == ("attached", 3)
+
+
 def attached_at(slot, source=None):
     machine = attached_meter(source)
     attach(machine)
