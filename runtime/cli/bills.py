@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,9 +26,13 @@ def bills(
     month: Annotated[
         str | None, typer.Option(metavar="YYYY-MM", help="Only this month, as 2026-11; else every month.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for pages and tables (default: the run's `statements`)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the bills as JSON.")] = False,
 ) -> None:
-    """Bill a run by calendar month, also while it goes on: pages and tables in its `statements/`."""
+    """Bill a run by calendar month, also while it goes on: pages and tables in a folder for each month."""
     from runtime.cli.runs import find_run
     from runtime.cli.tables import table_console
     from runtime.results.closed_sessions import read_books
@@ -43,14 +48,18 @@ def bills(
     known = books.ended and RunDirectory(path).indicators_json.is_file()
     indicators = read_indicators(path) if known else None
     wanted = months if month is None else [month]
-    statements = [write_statement(path, books, each, indicators) for each in wanted]
+    folder = out or RunDirectory(path).statements_dir
+    try:
+        statements = [write_statement(folder / each, books, each, indicators) for each in wanted]
+    except PermissionError as error:
+        raise InputError(f"{folder}: cannot be written to; `--out DIR` names another folder") from error
     if as_json:
         typer.echo(json.dumps({"months": [each.as_json() for each in statements]}, indent=1))
         return
     console = table_console(FILE_WIDTH)
     console.print(_member_table(statements[0]) if month is not None else _month_table(statements))
     for each in statements if month is not None else statements[-1:]:
-        typer.echo(f"\n{RunDirectory(path).statements_dir / each.month / 'bills.html'}")
+        typer.echo(f"\n{folder / each.month / 'bills.html'}")
 
 
 def _month_table(statements: Sequence[Statement]) -> Table:

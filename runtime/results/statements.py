@@ -26,7 +26,6 @@ from runtime.results.ledger import EXACT
 from runtime.results.money_tables import AMOUNT_COLUMNS, ENERGY_COLUMNS, bills_table, decimal_text
 from runtime.results.table import Cell, Table
 from runtime.results.tables import csv_text
-from runtime.rundir import RunDirectory
 from runtime.wording import counted
 
 
@@ -152,24 +151,27 @@ def statement_of(month: str, sessions: Sequence[SessionRecord], *, final: bool) 
 
 
 def write_statement(
-    run: Path, books: Books, month: str, indicators: Mapping[str, Any] | None = None
+    folder: Path, books: Books, month: str, indicators: Mapping[str, Any] | None = None
 ) -> Statement:
-    """Write a month's bills into ``statements/MONTH/``: pages, ``bills.csv`` and ``sessions.csv``.
+    """Write a month's bills: pages as of a whole run, ``bills.csv`` and ``sessions.csv``.
 
     Args:
-        run: the run's directory.
-        books: what is settled of it.
+        folder: of this month; it is made if it is missing.
+        books: what is settled of a run.
         month: as ``2026-11``; a month of a closed session.
         indicators: content of ``indicators.json``, for what members would have paid alone; None if there is
             none yet.
 
     Returns:
         What was written.
+
+    Raises:
+        InputError: a record is missing or damaged.
+        OSError: the folder cannot be written to.
     """
     sessions, final = sessions_of(books, month)
     statement = statement_of(month, sessions, final=final)
     record = books.run.model_copy(update={"sessions": sessions})
-    folder = RunDirectory(run).statements_dir / month
     write_bill_pages(
         folder,
         record,

@@ -59,7 +59,7 @@ def written(run: Path) -> dict[str, list[dict[str, str]]]:
     books = read_books(run)
     found = {}
     for month in months_of(books):
-        write_statement(run, books, month)
+        write_statement(RunDirectory(run).statements_dir / month, books, month)
         with (run / "statements" / month / "bills.csv").open(newline="") as file:
             found[month] = [*csv.DictReader(file)]
     return found
@@ -99,7 +99,9 @@ def test_a_month_is_that_in_which_sessions_begin_by_the_communitys_clock(tmp_pat
     record = rolled(datetime(2024, 9, 30, 16), 130)
     books = read_books(going_on(tmp_path, record, 130))
     assert [*months_of(books)] == ["2024-09", "2024-10", "2024-11"]
-    september, october, november = (write_statement(tmp_path, books, month) for month in months_of(books))
+    september, october, november = (
+        write_statement(tmp_path / "statements" / month, books, month) for month in months_of(books)
+    )
     assert september.start.isoformat() == "2024-09-30T16:00:00+02:00"
     assert september.sessions == 2  # at 16:00 and 22:00
     assert september.end == october.start
@@ -135,7 +137,7 @@ def test_several_sessions_of_a_day_are_one_day_on_the_page(tmp_path: Path) -> No
     record = rolled(datetime(2024, 9, 1, 0), 20)
     assert period_words(record.sessions) == "1 September 2024 to 5 September 2024, 5 days"
     books = read_books(going_on(tmp_path, record, 20))
-    write_statement(tmp_path, books, "2024-09")
+    write_statement(tmp_path / "statements/2024-09", books, "2024-09")
     page = (tmp_path / "statements/2024-09/bills/consumer-4.html").read_text("utf-8")
     assert len(re.findall(r"<th scope=\"row\">\d September 2024</th>", page)) == 5
     bills = [bill for session in record.sessions for bill in session.bills if bill.member == "consumer-4"]
@@ -156,7 +158,7 @@ def test_an_ended_run_says_what_being_alone_would_have_cost(tmp_path: Path) -> N
         {"session": number, "members": {name: {"alone_cost_eur": 0.5} for name in record.members}}
         for number in range(30)
     ]
-    write_statement(tmp_path, read_books(tmp_path), "2024-09", {"sessions": sessions})
+    write_statement(tmp_path / "statements/2024-09", read_books(tmp_path), "2024-09", {"sessions": sessions})
     september = sum(each.horizon.local(0).month == 9 for each in record.sessions)
     page = (tmp_path / "statements/2024-09/bills.html").read_text("utf-8")
     assert f"<td>{september * 0.5:.2f}</td>" in page
@@ -175,7 +177,7 @@ def test_what_meters_did_not_tell_and_what_was_corrected_is_counted(tmp_path: Pa
         for session, changed in zip(record.sessions, (late, missing), strict=True)
     ]
     books = read_books(going_on(tmp_path, record.model_copy(update={"sessions": sessions}), 2))
-    (own, *others) = write_statement(tmp_path, books, "2024-09").members
+    (own, *others) = write_statement(tmp_path / "statements/2024-09", books, "2024-09").members
     assert (own.member, own.unread_slots, own.corrected_slots) == (first.member, 1, 1)
     assert {(each.unread_slots, each.corrected_slots) for each in others} == {(0, 0)}
 
@@ -220,6 +222,9 @@ def test_the_command_tells_months_and_members(tmp_path: Path, monkeypatch: pytes
     told = json.loads(CliRunner().invoke(app, ["bills", "village", "--json"]).output)
     assert [month["month"] for month in told["months"]] == ["2024-09", "2024-10"]
     assert told["months"][0]["members"][3]["amount_eur"] == str(owed_eur)
+    assert (tmp_path / "runs/village/statements/2024-10/bills.html").is_file()
+    CliRunner().invoke(app, ["bills", "village", "--month", "2024-10", "--out", "elsewhere"])
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["2024-10"]
     other = CliRunner().invoke(app, ["bills", "village", "--month", "2024-12"])
     assert isinstance(other.exception, InputError)
     assert "expected one with a closed session: 2024-09, 2024-10" in str(other.exception)
