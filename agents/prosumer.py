@@ -25,6 +25,7 @@ from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
 from runtime.messagelog.speakers import check_allowed
 from runtime.packed_records import PackedRecords
+from runtime.planners import HEEDLESS_OF_PRICES
 from runtime.protocol.bargain_bodies import BargainCall
 from runtime.protocol.bodies import (
     Acknowledged,
@@ -225,7 +226,7 @@ class ProsumerMachine(Machine):
         if alone is None:
             raise ProtocolError("the grid's tariffs were not told yet")
         imports, exports = pair_of_net(alone.net_kwh)
-        steered = self.config.strategy == "optimised"  # else the battery runs as it always does
+        steered = self.config.strategy not in HEEDLESS_OF_PRICES  # else the battery runs as it always does
         residual_kwh = session.planning.foreseen.residual_load_kwh if steered else alone.net_kwh
         declaration = DeviceDeclaration(
             session=body.session,

@@ -10,7 +10,7 @@ import hashlib
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -27,8 +27,9 @@ from runtime.setpoints import SetpointTable
 Setting = Literal["community", "pv-only", "pv-battery-rule", "pv-battery-optimised"]
 """How members live: as a community market, or each alone against the grid (the paper's three scenarios)."""
 
-Strategy = Literal["idle", "rule", "optimised"]
-"""How a member runs its battery: not at all, by the paper's rule, or by its own optimisation."""
+Strategy = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+"""How a member runs its battery: not at all (``idle``), by the paper's ``rule``, by its own optimisation
+(``optimised``), or by a planner that is installed (``runtime.planners``)."""
 
 ForecastMethod = Literal["similar-day", "boosting"]
 """How a member forecasts from its history; without one it is told what its meters will read."""

@@ -44,10 +44,22 @@ def load_mechanism(name: str) -> Any:  # noqa: ANN401 - a class that this packag
     """Class of a mechanism.
 
     Raises:
-        InputError: no mechanism of this name is installed.
+        InputError: no mechanism of this name is installed, or what is cannot be imported or is none.
     """
     for point in entry_points(group=GROUP, name=name):
-        return point.load()
+        try:
+            kind = point.load()
+        except Exception as error:  # whatever a package from elsewhere does when it is imported
+            raise InputError(
+                f"mechanism.name: {name!r} is {point.value}, which cannot be imported: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if not (isinstance(kind, type) and hasattr(kind, "parameters_model") and hasattr(kind, "respond")):
+            raise InputError(
+                f"mechanism.name: {name!r} is {point.value}, expected a class derived from "
+                "coordinator.mechanisms.Mechanism"
+            )
+        return kind
     known = ", ".join(mechanism_names()) or "none is installed"
     raise InputError(f"mechanism.name: found {name!r}, expected one of: {known}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,11 +19,10 @@ from agents.planning.search.pieces import PieceSearch
 from agents.planning.search.seeds import seed_trajectories
 from agents.planning.tariff import FloatArray
 from runtime.errors import InputError
+from runtime.planners import installed_planner
 
 if TYPE_CHECKING:
     from runtime.devices import Battery
-
-Strategy = Literal["idle", "rule", "optimised"]
 
 _RELAXED_ROWS = 6
 _NEXT_SEED = 1_000_003
@@ -153,12 +152,12 @@ class EvolutionaryPlanner:
         return min(plans, key=lambda plan: plan.objective_eur)
 
 
-def planner_for(strategy: Strategy, seed: int) -> Planner:
+def planner_for(strategy: str, seed: int) -> Planner:
     """The planner of a strategy.
 
     Args:
-        strategy: ``idle``, ``rule`` or ``optimised``.
-        seed: seed of the random numbers of ``optimised``.
+        strategy: ``idle``, ``rule``, ``optimised``, or the name of an installed planner.
+        seed: seed of the random numbers of ``optimised``, or of the installed planner.
 
     Returns:
         The planner.
@@ -172,7 +171,8 @@ def planner_for(strategy: Strategy, seed: int) -> Planner:
         return RulePlanner()
     if strategy == "optimised":
         return EvolutionaryPlanner(seed)
-    raise InputError(f"strategy: expected idle, rule or optimised, found {strategy!r}")
+    made: Planner = installed_planner(strategy).load()(seed)
+    return made
 
 
 def _relaxed(

@@ -25,6 +25,7 @@ from runtime.configuration import MemberConfig
 from runtime.devices import Appliance, Battery, ElectricVehicle
 from runtime.errors import ProtocolError
 from runtime.horizon import Horizon
+from runtime.planners import HEEDLESS_OF_PRICES
 from runtime.protocol.bodies import DeviceSchedule, PriceSignal
 from runtime.records import AgreedPlan, MemberForecast, MemberSessionRecord
 
@@ -140,7 +141,7 @@ class RoundPlans:
     @property
     def same_at_all_prices(self) -> bool:
         """Whether prices change nothing about what the member does, only what that costs."""
-        return not self._devices.any or self._config.strategy != "optimised"
+        return not self._devices.any or self._config.strategy in HEEDLESS_OF_PRICES
 
     @property
     def briefly(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from runtime.errors import InputError
 from runtime.horizon import Horizon
+from runtime.planners import HEEDLESS_OF_PRICES
 
 Answer = dict[str, Any]
 """What ``python -m agents explain`` prints: member, strategy, horizon, battery and a reason for each slot."""
@@ -71,7 +72,7 @@ def load_sentence(answer: Answer, load: Answer, slot: int) -> str:
     """
     words = _Words(answer, answer["slots"][slot])
     name, energy = load["name"].capitalize(), load["energy_kwh"][slot]
-    planned = answer["strategy"] == "optimised"
+    planned = answer["strategy"] not in HEEDLESS_OF_PRICES
     if load["kind"] == "vehicle":
         draws = f"{name} charges {energy:.3g} kWh"
         if not planned:

@@ -1,10 +1,11 @@
-"""Whether a scenario's meters and set-points are of kinds that are installed; agents open them."""
+"""Whether a scenario's meters, set-points and planners are of kinds that are installed; agents open them."""
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
 
 from runtime.errors import InputError
+from runtime.planners import check_strategy
 from runtime.scenario.model import Scenario
 
 BUILT_IN_SOURCES = frozenset({"csv", "pipe", "simulated"})
@@ -15,7 +16,7 @@ BUILT_IN_TARGETS = frozenset({"modbus", "mqtt", "mqtts"})
 
 
 def check_device_kinds(scenario: Scenario, where: str) -> None:
-    """See that the kind of each meter's source and each set-point's target is there.
+    """See that the kind of each meter's source, each set-point's target and each planner is there.
 
     Args:
         scenario: what to look at.
@@ -26,6 +27,11 @@ def check_device_kinds(scenario: Scenario, where: str) -> None:
     """
     for number, member in enumerate(scenario.members, 1):
         named = f'{where}: member[{number}] "{member.name}"'
+        if member.strategy is not None:
+            try:
+                check_strategy(member.strategy)
+            except InputError as error:
+                raise InputError(f"{named} {error}") from error
         for place, meter in enumerate(member.meters, 1):
             if meter.source is not None:
                 field = f"{named} meter[{place}].source"

@@ -17,6 +17,7 @@ from runtime.conventions import (
 )
 from runtime.devices import Battery
 from runtime.horizon import Horizon
+from runtime.planners import BUILT_IN
 from runtime.preferences import PlanningWishes, TradePreferences
 from runtime.rundir import RESERVED_NAMES
 from runtime.scenario.flexible import ApplianceTable, VehicleTable
@@ -161,7 +162,8 @@ class Member(Section):
         battery: its battery.
         vehicles: its electric vehicles (written ``[[member.vehicle]]``).
         appliances: its appliances that can wait (written ``[[member.appliance]]``).
-        strategy: how it runs battery, vehicles and appliances in a community; without it, optimised.
+        strategy: how it runs battery, vehicles and appliances in a community: ``idle``, ``rule``,
+            ``optimised`` or an installed planner; without it, optimised.
         planning: what its plans heed beside their cost: a preference, the battery's ageing.
         meters: its meters (one table ``meter``, or several written ``[[member.meter]]``); what none of them
             reads is played from the scenario's series.
@@ -203,6 +205,11 @@ class Member(Section):
         self._check_meters()
         if self.setpoint is not None:
             self.setpoint.check_for(self.battery)
+        if self.strategy not in (None, *BUILT_IN) and self.planning != PlanningWishes():
+            raise ValueError(
+                f"planning: found a table beside strategy {self.strategy!r}, expected none: an installed "
+                "planner is not told of wishes"
+            )
         if self.planning.ageing is not None and self.battery is None:
             raise ValueError("planning.ageing: found a table, expected none without a battery")
         if self.planning.ageing is not None and (self.vehicles or self.appliances):
