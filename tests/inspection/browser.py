@@ -27,7 +27,7 @@ class Tab:
         call = self._calls
         await self._socket.send_json({"id": call, "method": method, "params": params})
         while True:
-            answer = await self._socket.receive_json(timeout=20)
+            answer = await self._socket.receive_json(timeout=60)
             if answer.get("method") == "Runtime.exceptionThrown":
                 self.errors.append(str(answer["params"]["exceptionDetails"]))
             if answer.get("id") == call:
@@ -40,7 +40,7 @@ class Tab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    async def until(self, script: str, seconds: float = 10.0) -> float:
+    async def until(self, script: str, seconds: float = 40.0) -> float:
         """Wait until a script says something true; how long that took [s]."""
         began = asyncio.get_running_loop().time()
         while not await self.run(script):

@@ -83,17 +83,19 @@ async def test_a_status_is_told_and_leaves_no_trace_but_that_somebody_looked(off
     inspector = Inspector(office.access().account())
     await inspector.start()
     try:
-        for _ in range(3):
-            (answer, absent) = await inspector.look(["coordinator"], ["member-000"], limit_s=1)
-            status = answer.status
-            assert status is not None
-            assert (status.agent, status.role, status.phase) == ("coordinator", "coordinator", "negotiating")
-            assert (status.session, status.sessions, status.round) == (0, 2, 0)
-            assert status.reconnects == 0
-            assert status.up_s > 0
-            assert answer.delay_s is not None
-            assert answer.delay_s < 1
-            assert (absent.status, absent.problem) == (None, "no answer")
+        for _ in range(2):
+            (answer,) = await inspector.look(["coordinator"], limit_s=20)
+            assert answer.status is not None
+        (answer, absent) = await inspector.look(["coordinator"], ["member-000"], limit_s=3)
+        status = answer.status
+        assert status is not None
+        assert (status.agent, status.role, status.phase) == ("coordinator", "coordinator", "negotiating")
+        assert (status.session, status.sessions, status.round) == (0, 2, 0)
+        assert status.reconnects == 0
+        assert status.up_s > 0
+        assert answer.delay_s is not None
+        assert answer.delay_s < 3
+        assert (absent.status, absent.problem) == (None, "no answer")
     finally:
         await inspector.stop()
     names = [record.get("name") for record in office.records()]
@@ -167,10 +169,10 @@ async def test_a_question_that_cannot_be_answered_ends_nobody(office: Office) ->
     office.clerk.broken = True
     inspector = Inspector(office.access().account())
     await inspector.start()
-    (answer,) = await inspector.look(["coordinator"], limit_s=5)
+    (answer,) = await inspector.look(["coordinator"], limit_s=20)
     assert answer.problem == "answered failure"
     office.clerk.broken = False
-    (answer,) = await inspector.look(["coordinator"], limit_s=5)
+    (answer,) = await inspector.look(["coordinator"], limit_s=20)
     assert answer.status is not None
     assert not office.agent.finished.done()
     await inspector.stop()
@@ -194,7 +196,7 @@ async def test_a_second_inspector_takes_the_firsts_place_and_the_first_says_so(o
     await asyncio.wait((first.refused,))
     with pytest.raises(AgentRefusedError, match="another session"):
         await first.look(["coordinator"], limit_s=0.2)
-    (answer,) = await second.look(["coordinator"], limit_s=5)
+    (answer,) = await second.look(["coordinator"], limit_s=20)
     assert answer.status is not None
     await first.stop()
     await second.stop()
