@@ -13,18 +13,19 @@ from dataclasses import replace
 import numpy as np
 
 from agents.bargaining.proposals import SILENT_ROUNDS, Bargaining
-from agents.bargaining.terms import BargainTerms, NetCost, Proposal, Trade
+from agents.bargaining.terms import BargainTerms, NetCost, Proposal
 from agents.planning.planner import Planner
 from agents.planning.tariff import FloatArray
 from agents.session.own_session import OwnSession
 from agents.session.round_plans import PlannedRound
 from runtime.configuration import MemberConfig
 from runtime.errors import ProtocolError
-from runtime.protocol.bargain_bodies import AgreedTrade, BargainCall, BargainReport, TradeProposal
+from runtime.protocol.bargain_bodies import BargainCall, BargainReport, TradeProposal
 from runtime.protocol.bodies import Acknowledged, AnyBody, PriceSignal, Reason
 from runtime.protocol.envelope import BARGAINING, Envelope, Performative
 from runtime.protocol.machine import Compute, Machine, Progress, StartTimer, StopTimer, Withdraw
 from runtime.protocol.pairs import net_of_pair, pair_of_net
+from runtime.protocol.told_trades import told_trade
 
 TIMER = "bargaining"
 """Name of the deadline of a round."""
@@ -285,7 +286,10 @@ class Bargainer:
             grid_import_kwh=imports,
             grid_export_kwh=exports,
             rounds=self._state.round,
-            trades=[_as_told(trade) for trade in self._state.trades()],
+            trades=[
+                told_trade(trade.partner, trade.trade_kwh, trade.price_eur_per_kwh)
+                for trade in self._state.trades()
+            ],
         )
         self._machine.reply(envelope, Performative.PROPOSE, report)
 
@@ -296,18 +300,6 @@ def _computation(session: int, number: int) -> str:
 
 def _closing(session: int) -> str:
     return f"{COMPUTATION}-{session}-close"
-
-
-def _as_told(trade: Trade) -> AgreedTrade:
-    slots = np.flatnonzero(trade.trade_kwh)
-    purchase, sale = pair_of_net(trade.trade_kwh[slots])
-    return AgreedTrade(
-        partner=trade.partner,
-        slots=slots.tolist(),
-        purchase_kwh=purchase,
-        sale_kwh=sale,
-        price_eur_per_kwh=trade.price_eur_per_kwh[slots].tolist(),
-    )
 
 
 def _terms(call: BargainCall, own: str, slots: int) -> BargainTerms:

@@ -16,9 +16,8 @@ from coordinator.mechanisms.base import Array, Clearing, Contract, Mechanism, Ot
 from coordinator.opting_out import WORSE_EUR
 from coordinator.settlement import CounterpartSlot, SlotContract
 from coordinator.trades import ReportedTrade, matched_contracts, reported_trade
-from runtime.protocol.bargain_bodies import AgreedTrade
 from runtime.protocol.community_bodies import ContractAcross, MeteredExchange, RelayedTrades
-from runtime.protocol.pairs import pair_of_net
+from runtime.protocol.told_trades import told_trade
 
 
 def relayed_trades(
@@ -32,7 +31,14 @@ def relayed_trades(
         members: who takes part, in order.
     """
     return [
-        RelayedTrades(session=session, member=name, trades=[_told(trade) for trade in reports.get(name, ())])
+        RelayedTrades(
+            session=session,
+            member=name,
+            trades=[
+                told_trade(trade.partner, trade.energy_kwh, trade.price_eur_per_kwh)
+                for trade in reports.get(name, ())
+            ],
+        )
         for name in members
     ]
 
@@ -265,16 +271,4 @@ def counterpart_slot(told: MeteredExchange, *, leads: bool) -> CounterpartSlot:
             for each in told.contracts
         ),
         leads=leads,
-    )
-
-
-def _told(trade: ReportedTrade) -> AgreedTrade:
-    slots = np.flatnonzero(trade.energy_kwh)
-    purchase, sale = pair_of_net(trade.energy_kwh[slots])
-    return AgreedTrade(
-        partner=trade.partner,
-        slots=slots.tolist(),
-        purchase_kwh=purchase,
-        sale_kwh=sale,
-        price_eur_per_kwh=trade.price_eur_per_kwh[slots].tolist(),
     )
