@@ -37,6 +37,7 @@ class Proof:
         entries: entries of the ledger.
         billed_eur: sum of the bills.
         rows: rows of the tables compared.
+        pages: bill pages whose amounts were compared.
     """
 
     sessions: int = 0
@@ -49,6 +50,7 @@ class Proof:
     entries: int = 0
     billed_eur: Decimal = Decimal(0)
     rows: int = 0
+    pages: int = 0
 
 
 @dataclass(slots=True)

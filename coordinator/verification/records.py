@@ -1,4 +1,4 @@
-"""The coordinator's record and the tables of a run, held against what was settled again."""
+"""The coordinator's record, the tables and the bill pages of a run, held against what was settled again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from coordinator.verification.community import Recomputation
 from coordinator.verification.findings import Findings
+from coordinator.verification.page_figures import check_bill_pages
 from coordinator.verification.settled import SETTLED_FIELDS, Settled
 from coordinator.verification.table_files import check_csv, check_database
 from runtime.differences import differences
@@ -58,9 +59,8 @@ def check_records(
         _check_negotiation(record, retraced, findings, _name(directory))
         sessions = [_negotiated(session, retraced) for session in sessions]
     names = MONEY_TABLES + (NEGOTIATION_TABLES if retraced is not None else ())
-    expected = [
-        table for table in tables(record.model_copy(update={"sessions": sessions}), {}) if table.name in names
-    ]
+    settled_record = record.model_copy(update={"sessions": sessions})
+    expected = [table for table in tables(settled_record, {}) if table.name in names]
     missing = []
     for table in expected:
         path = directory.path / f"{table.name}.csv"
@@ -72,6 +72,7 @@ def check_records(
         result.proof.rows += check_database(directory.results_sqlite, expected, findings)
     else:
         missing.append(directory.results_sqlite.name)
+    result.proof.pages += check_bill_pages(directory, settled_record, findings)
     return missing
 
 

@@ -6,13 +6,16 @@ import contextlib
 import csv
 import io
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from coordinator.verification.findings import Findings
 from runtime.differences import same
 from runtime.results.table import Cell, Table
 from runtime.results.tables import csv_text
+
+T = TypeVar("T", bound=Hashable)
 
 
 def check_csv(path: Path, table: Table, findings: Findings) -> int:
@@ -23,11 +26,9 @@ def check_csv(path: Path, table: Table, findings: Findings) -> int:
     """
     found, lines = path.read_text("utf-8").splitlines(), csv_text(table).splitlines()
     kinds = list(table.columns.values())
-    for number, (one, other) in enumerate(zip(found, lines, strict=False), 1):
-        if one != other and not _alike(_cells(one), _cells(other), kinds):
-            findings.add(f"{path.name}, line {number}: found {one!r}, expected {other!r}")
-    if len(found) != len(lines):
-        findings.add(f"{path.name}: found {len(found)} lines, expected {len(lines)}")
+    for place, one, other in _differing(found, lines):
+        if one is None or other is None or not _alike(_cells(one), _cells(other), kinds):
+            findings.add(f"{path.name}, line {place + 1}: {_against(one, other, 'line')}")
     return len(lines) - 1
 
 
@@ -53,13 +54,47 @@ def _check_rows(database: sqlite3.Connection, file: str, table: Table, findings:
     expected = sorted(table.rows, key=lambda row: [(row[place] is not None, row[place]) for place in places])
     found = database.execute(f"SELECT {', '.join(columns)} FROM {table.name} ORDER BY {keys}").fetchall()
     kinds = list(table.columns.values())
-    for one, other in zip(found, expected, strict=False):
-        if one != other and not _alike(one, other, kinds):
-            about = ", ".join(f"{columns[place]} {other[place]}" for place in places)
-            findings.add(f"{file}, table {table.name}, {about}: found {one!r}, expected {other!r}")
-    if len(found) != len(expected):
-        findings.add(f"{file}, table {table.name}: found {len(found)} rows, expected {len(expected)}")
+    for _, one, other in _differing(found, expected):
+        if one is None or other is None or not _alike(one, other, kinds):
+            row = one if other is None else other
+            about = ", ".join(f"{columns[place]} {row[place]}" for place in places) if row else ""
+            findings.add(f"{file}, table {table.name}, {about}: {_against(one, other, 'row')}")
     return len(expected)
+
+
+def _against(found: object, expected: object, what: str) -> str:
+    if found is None:
+        return f"found no such {what}, expected {expected!r}"
+    return f"found {found!r}, expected " + (f"no such {what}" if expected is None else repr(expected))
+
+
+def _differing(found: Sequence[T], expected: Sequence[T]) -> Iterator[tuple[int, T | None, T | None]]:
+    """Where what was found differs from what was expected, those that are missing or were added apart.
+
+    Yields:
+        Place in ``found``, what is there (None where something is missing), and what was expected (None for
+        something added).
+    """
+    here = there = 0
+    places: dict[T, int] = {}
+    while here < len(found) and there < len(expected):
+        one, other = found[here], expected[there]
+        if one == other:
+            here, there = here + 1, there + 1
+            continue
+        places = places or {each: place for place, each in enumerate(expected)}
+        ahead = places.get(one)
+        if ahead is None and found[here + 1 : here + 2] != [other]:
+            yield here, one, other
+            here, there = here + 1, there + 1
+        elif ahead is None or ahead < there:
+            yield here, one, None
+            here += 1
+        else:
+            yield here, None, other
+            there += 1
+    yield from ((here + place, one, None) for place, one in enumerate(found[here:]))
+    yield from ((len(found), None, other) for other in expected[there:])
 
 
 def _cells(line: str) -> list[str]:

@@ -102,6 +102,7 @@ def _verdict_text(run: str, verdict: Verdict, member: str | None) -> str:
     settlement = verdict.settlement or {}
     whole = "" if not verdict.unchecked else ", as far as could be checked"
     lines = [f"{run}: proven from the logs{whole}", *_log_lines(counts), *_undelivered_lines(verdict)]
+    lines += _flood_lines(verdict)
     if verdict.server is not None:
         lines += _server_lines(verdict.server)
     proof: dict[str, Any] = settlement.get("proof", {})
@@ -158,6 +159,13 @@ def _undelivered_lines(verdict: Verdict) -> list[str]:
     return [f"    but for {counted(len(texts), 'message')}, as somebody had left by then:", *shown, *more]
 
 
+def _flood_lines(verdict: Verdict) -> list[str]:
+    return [
+        f"    but for {counted(number, 'message')} of {sender}: {agent} was flooded, and logged their number"
+        for (agent, sender), number in sorted(verdict.logs.flooded.items())
+    ]
+
+
 def _server_lines(check: ServerCheck) -> list[str]:
     counts, record = check.counts, check.record
     lines = [
@@ -205,8 +213,8 @@ def _settlement_lines(proof: dict[str, Any]) -> list[str]:
         )
     if proof["record"]:
         lines.append(
-            f"  {counted(proof['entries'], 'ledger entry')} and {counted(proof['rows'], 'row')} of tables: "
-            "equal"
+            f"  {counted(proof['entries'], 'ledger entry')}, {counted(proof['rows'], 'row')} of tables, "
+            f"amounts on {counted(proof['pages'], 'bill page')}: equal"
         )
     else:
         lines.append("  no record yet: the coordinator writes it when the run ends")

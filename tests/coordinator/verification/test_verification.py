@@ -1,6 +1,8 @@
+import contextlib
 import csv
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -395,11 +397,33 @@ def test_forged_tables_are_named_by_line(run: RunDirectory) -> None:
     )
     found = texts(run)
     assert [text.split(":")[0] for text in found] == [
-        "deliveries.csv",
+        "deliveries.csv, line 61",
         "ledger.csv, line 5",
         "bills.csv, line 3",
     ]
-    assert found[0].endswith("found 60 lines, expected 61")
+    assert found[0].startswith("deliveries.csv, line 61: found no such line, expected '1,")
+
+
+def test_lines_that_are_missing_or_added_put_no_other_in_the_wrong(run: RunDirectory) -> None:
+    path = run.path / "deliveries.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:7], *lines[9:30], "0,99,,m9,1,0,,,,,\n", *lines[30:], lines[12]]))
+    assert [text.partition(", expected ")[::2] for text in texts(run)] == [
+        ("deliveries.csv, line 8: found no such line", repr(lines[7].strip())),
+        ("deliveries.csv, line 8: found no such line", repr(lines[8].strip())),
+        ("deliveries.csv, line 29: found '0,99,,m9,1,0,,,,,'", "no such line"),
+        (f"deliveries.csv, line {len(lines)}: found {lines[12].strip()!r}", "no such line"),
+    ]
+
+
+def test_a_row_taken_out_of_the_database_is_named(run: RunDirectory) -> None:
+    with contextlib.closing(sqlite3.connect(run.results_sqlite)) as database:
+        database.execute("DELETE FROM ledger WHERE entry = 7")
+        database.execute("UPDATE ledger SET amount_eur = '7.77' WHERE entry = 9")
+        database.commit()
+    missing, wrong = texts(run)
+    assert missing.startswith("results.sqlite, table ledger, entry 7: found no such row, expected (7, ")
+    assert wrong.startswith("results.sqlite, table ledger, entry 9: found (9, ")
 
 
 def test_a_forged_record_is_named(run: RunDirectory) -> None:
