@@ -33,6 +33,7 @@ from runtime.mechanisms import has_two_communities
 from runtime.rundir import COORDINATOR, COORDINATORS
 from runtime.scenario.load import BUILTIN, find_scenario, load_scenario
 from runtime.signs_of_life import CONNECTED
+from runtime.wording import counted
 
 MARK = "# Written by `peerwatt compose`"
 """How every compose file written here begins: what begins so may be written over."""
@@ -276,7 +277,9 @@ def compose(
             deployment, out or Path("stack.yaml"), image, _named(nodes), elsewhere, dashboard_port, xmpp_nodes
         )
         emit(as_yaml(STACK_MARK, loaded.community.name, [content]), out, STACK_MARK)
-        tell(out, f"{len(here)} members. Start it with: docker stack deploy -c {out or 'FILE'} NAME")
+        tell(
+            out, f"{counted(len(here), 'member')}. Start it with: docker stack deploy -c {out or 'FILE'} NAME"
+        )
         return
     coordinators = [COORDINATOR]
     if has_two_communities(loaded.mechanism.name) and (setting or loaded.setting) == "community":
@@ -293,7 +296,7 @@ def compose(
         placement=placement,
     )
     emit(render(fleet, out or Path("compose.yaml")), out, MARK)
-    tell(out, f"{len(here)} members. Start it with: docker compose -f {out or 'FILE'} up")
+    tell(out, f"{counted(len(here), 'member')}. Start it with: docker compose -f {out or 'FILE'} up")
 
 
 def _named(nodes: str | None) -> list[str]:

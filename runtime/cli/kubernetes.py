@@ -101,7 +101,9 @@ def kubernetes(
         return tell(
             out, f"{counted(len(documents), 'volume')} to read. Start it with: {APPLY} -f {out or 'FILE'}"
         )
-    return tell(out, f"{len(members) - len(elsewhere)} members. Start it with: {APPLY} -f {out or 'FILE'}")
+    return tell(
+        out, f"{counted(len(members) - len(elsewhere), 'member')}. Start it with: {APPLY} -f {out or 'FILE'}"
+    )
 
 
 def _prefix(stem: str) -> str:
