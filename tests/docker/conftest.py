@@ -47,7 +47,7 @@ def local_ledger(
 
     def ledger() -> bytes:
         words = ("--runs", runs, "--name", "local", "--no-figures")
-        peerwatt(source, "run", scenario, *words, timeout_s=400)  # beside the build and the fleet
+        peerwatt(source, "run", scenario, *words, timeout_s=600)  # beside the build and the fleet
         return RunDirectory(runs / "local").ledger_csv.read_bytes()
 
     with ThreadPoolExecutor() as beside:
@@ -76,7 +76,7 @@ def built(engine: None, local_ledger: Future[bytes], source: Path) -> Project:
         },
     )
     # With ejabberd too, which other stacks need; Debian's packages are the longest part of a build.
-    project.compose("build", "--build-arg", "EJABBERD=yes", timeout_s=400)
+    project.compose("build", "--build-arg", "EJABBERD=yes", timeout_s=900)
     return project
 
 

@@ -23,7 +23,7 @@ from tests.deployment import attacks
 
 MEMBERS = [member.name for member in load_scenario("example").members]
 METERED, KILLED, REMOTE, TRAITOR, AWAITED = MEMBERS[0], MEMBERS[5], MEMBERS[-1], MEMBERS[2], MEMBERS[1]
-RUN_LIMIT_S = 200.0
+RUN_LIMIT_S = 300.0
 
 
 def lines_of(log: Path) -> int:
@@ -141,7 +141,7 @@ def dashboard_state(project: Project) -> dict[str, Any]:
 
 
 def wait_until_healthy(project: Project, *services: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not all(project.health(service) == "healthy" for service in services):
         assert time.monotonic() < deadline, {service: project.health(service) for service in services}
         time.sleep(0.3)
@@ -160,7 +160,7 @@ def disturbed_day(built: Project, scenario: Path, folder: Path) -> Iterator[Day]
     project = Project(f"peerwatt-test-{os.getpid()}", file, "disturbed", built.settings)
     directory = RunDirectory(project.run_directory)
     try:
-        project.up(timeout_s=90)
+        project.up(timeout_s=180)
         with member_elsewhere(project, folder):
             wait_for_progress(project, KILLED, 20)
             kill(project, prosumer(KILLED))
@@ -190,7 +190,7 @@ def disturbed_day(built: Project, scenario: Path, folder: Path) -> Iterator[Day]
             restarts = {name: project.restarts(name) for name in project.services()}
             project.compose("down", "--timeout", "5", timeout_s=120)
             project.tool = compose_commands()[-1]
-            project.up(timeout_s=90)
+            project.up(timeout_s=180)
             code = project.wait_until_ended(COORDINATOR, RUN_LIMIT_S)
             assert code == 0, project.logs()
         yield Day(project, folder / "remote", shown, health, restarts, json.loads(asked), first_token)

@@ -77,7 +77,7 @@ def check_tools() -> None:
 
 def _answers() -> bool:
     try:
-        done = subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False)
+        done = subprocess.run(["docker", "info"], capture_output=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
         return False
     # The client succeeds without an engine too; only then is there no "Server Version".
@@ -94,11 +94,11 @@ def docker_engine(log: Path) -> Iterator[None]:
     with log.open("wb") as output:
         engine = subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not _answers():
             text = log.read_text(errors="replace")[-4000:]
             assert engine.poll() is None, f"dockerd ended with {engine.returncode}:\n{text}"
-            assert time.monotonic() < deadline, f"dockerd does not answer after 60 s:\n{text}"
+            assert time.monotonic() < deadline, f"dockerd does not answer after 120 s:\n{text}"
             time.sleep(0.2)
         yield
     finally:
@@ -117,7 +117,7 @@ def base_image() -> str:
     tag = f"peerwatt-test-base:{hashlib.sha256(recipe).hexdigest()[:12]}"
     known = subprocess.run(["docker", "image", "inspect", tag], capture_output=True, timeout=30, check=False)
     if known.returncode != 0:
-        run("sh", script, tag, timeout_s=300)
+        run("sh", script, tag, timeout_s=600)
     return tag
 
 
@@ -137,7 +137,7 @@ def source_copy(target: Path) -> Path:
     return target
 
 
-def peerwatt(source: Path, *words: str | Path, timeout_s: float = 60) -> str:
+def peerwatt(source: Path, *words: str | Path, timeout_s: float = 120) -> str:
     """A command on this machine, outside all containers, of the very source that the image is made of."""
     command = (sys.executable, "-P", "-m", "runtime", *words)  # -P: not what is in the current folder
     return run(*command, timeout_s=timeout_s, env={"PYTHONPATH": str(source)})
@@ -148,7 +148,7 @@ def fill_wheelhouse(source: Path) -> None:
     run(
         *(sys.executable, "-m", "pip", "wheel", "--quiet", "--requirement", source / "requirements.lock"),
         *("setuptools>=77", "--wheel-dir", source / "docker" / "wheels"),
-        timeout_s=300,
+        timeout_s=600,
     )
 
 
@@ -178,7 +178,7 @@ class Project:
     def run_directory(self) -> Path:
         return self.source / "runs" / self.run_name
 
-    def compose(self, *arguments: str, timeout_s: float = 60) -> str:
+    def compose(self, *arguments: str, timeout_s: float = 120) -> str:
         return run(
             *(*self.tool, "--project-name", self.name, "--file", self.file, *arguments),
             env=self.env,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine import outcome, run
 
-LIMIT_S = 150.0
+LIMIT_S = 240.0
 
 
 def until(condition: Callable[[], bool], what: Callable[[], str], limit_s: float = LIMIT_S) -> None:
@@ -112,8 +112,13 @@ class Stack:
 
     def remove(self) -> None:
         """Remove all of it."""
-        outcome("docker", "stack", "rm", self.name, timeout_s=120)
-        until(lambda: not self.left(), self.left, 60)
+
+        def gone() -> bool:
+            # Again and again: a network on which there are containers still is left where it is.
+            outcome("docker", "stack", "rm", self.name, timeout_s=120)
+            return not self.left()
+
+        until(gone, self.left)
         mine = f"label=com.docker.stack.namespace={self.name}"
         for volume in run("docker", "volume", "ls", "--quiet", "--filter", mine, timeout_s=30).split():
             outcome("docker", "volume", "rm", volume, timeout_s=30)

@@ -110,7 +110,7 @@ def agent_beside(project: Project, member: str, folder: Path) -> Iterator[str]:
 
 
 def wait_for_health(container: str, expected: str) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while (
         status := run(
             "docker", "inspect", "--format", "{{.State.Health.Status}}", container, timeout_s=30
