@@ -176,9 +176,8 @@ class Plan:
         """Share of the devices' value that the plan leaves at most, from the bound; None where unknown.
 
         The loss is (objective − optimum) / (objective with the battery left alone − optimum), where vehicles
-        and appliances left alone run at once. It grows as
-        the optimum falls, so the bound in the optimum's place gives its upper limit. Where the problem is
-        not convex the bound is loose, and so is this.
+        and appliances left alone run at once. It grows as the optimum falls, so the bound in the optimum's
+        place gives its upper limit. Where the problem is not convex the bound is loose, and so is this.
         """
         if self.lower_bound_eur is None or self.gap_eur is None or self.idle_objective_eur is None:
             return None

@@ -53,9 +53,9 @@ def fair_clearing(clearing: Clearing, net_kwh: Array, alone_kwh: Array, tariff: 
     bought_kwh = traded_kwh(net_kwh)[:, pooled]
     low = tariff.pool_export_price_eur_per_kwh[pooled] - local[pooled]
     high = tariff.pool_import_price_eur_per_kwh[pooled] - local[pooled]
-    change = local.copy()
-    change[pooled] += nearest_change(bought_kwh, room_eur - _MARGIN_EUR, low, high)
-    changed = replace(clearing, local_price_eur_per_kwh=change)
+    price_eur_per_kwh = local.copy()
+    price_eur_per_kwh[pooled] += nearest_change(bought_kwh, room_eur - _MARGIN_EUR, low, high)
+    changed = replace(clearing, local_price_eur_per_kwh=price_eur_per_kwh)
     room_after_eur = bills_without_trade_eur(alone_kwh, tariff) - expected_bills_eur(net_kwh, changed, tariff)
     return changed if (room_after_eur < 0).sum() < (room_eur < 0).sum() else clearing
 

@@ -69,17 +69,20 @@ class PoolCost:
         middle: Array = (self.slope_eur_per_kwh[1] + self.slope_eur_per_kwh[2]) / 2
         return middle
 
-    def proximal(self, boundary_kwh: Array, price_eur_per_kwh: Array, weight: float) -> tuple[Array, Array]:
+    def proximal(
+        self, boundary_kwh: Array, price_eur_per_kwh: Array, weight_eur_per_kwh2: float
+    ) -> tuple[Array, Array]:
         """The proximal step that makes a price of the pool: argmin g(Z) + w/2 (Z − Q − p/w)².
 
         Args:
             boundary_kwh: net energy Q of the members, shape (slots,).
             price_eur_per_kwh: the price p so far, shape (slots,).
-            weight: w > 0 [EUR/kWh²].
+            weight_eur_per_kwh2: w > 0.
 
         Returns:
             The pool's energy Z and the new price p + w (Q − Z), a slope of g at Z, shape (slots,) each.
         """
+        weight = weight_eur_per_kwh2
         shifted = boundary_kwh + price_eur_per_kwh / weight
         energy = np.minimum(shifted - self.slope_eur_per_kwh[0] / weight, self.bend_kwh[0])
         ends = [*self.bend_kwh[1:], np.full(shifted.shape, np.inf)]

@@ -10,8 +10,8 @@ from coordinator.settlement.rationing import ration
 
 
 def excess_beyond(
-    net: Mapping[str, int],
-    free: Mapping[str, int],
+    net_steps: Mapping[str, int],
+    free_steps: Mapping[str, int],
     import_limit_kwh: Decimal | None,
     export_limit_kwh: Decimal | None,
 ) -> dict[str, int]:
@@ -20,18 +20,20 @@ def excess_beyond(
     In proportion to what members have beyond ``free``; what that does not cover, by what they take (give).
 
     Args:
-        net: metered net energies in steps, import > 0.
-        free: what is free of charge, likewise.
+        net_steps: metered net energies in steps of ``ENERGY_STEP_KWH``, import > 0.
+        free_steps: what is free of charge, likewise.
         import_limit_kwh: what the connection takes; None for no limit.
         export_limit_kwh: what it gives; None for no limit.
     """
-    whole = sum(net.values())
+    whole = sum(net_steps.values())
     for sign, limit_kwh in ((1, import_limit_kwh), (-1, export_limit_kwh)):
         if limit_kwh is None or (above := sign * whole - energy_steps(limit_kwh)) <= 0:
             continue
-        beyond = {member: max(0, sign * (energy - free[member])) for member, energy in net.items()}
+        beyond = {
+            member: max(0, sign * (energy - free_steps[member])) for member, energy in net_steps.items()
+        }
         first = ration(beyond, min(above, sum(beyond.values())))
-        side = {member: max(0, sign * energy) for member, energy in net.items()}
+        side = {member: max(0, sign * energy) for member, energy in net_steps.items()}
         rest = ration(side, above - sum(first.values()))
-        return {member: first[member] + rest[member] for member in net}
+        return {member: first[member] + rest[member] for member in net_steps}
     return {}

@@ -17,7 +17,18 @@ from runtime.messagelog.reader import read_log
 from runtime.messagelog.record import NOTE_RESENT, LogRecord, RecordKind
 from runtime.messagelog.speakers import check_allowed
 from runtime.protocol.bargain_bodies import BargainReport
-from runtime.protocol.bodies import Agreement, AnyBody, BillLine, MeteredDelivery, SessionClosed, parse_body
+from runtime.protocol.bodies import (
+    AdjustmentLine,
+    Agreement,
+    AnyBody,
+    BillLine,
+    DeliveryCorrection,
+    DeliveryRequest,
+    MeteredDelivery,
+    PriceSignal,
+    SessionClosed,
+    parse_body,
+)
 from runtime.protocol.envelope import Envelope
 from runtime.rundir import COORDINATORS, meter_accounts
 
@@ -218,7 +229,7 @@ def sessions_in(
             if isinstance(body, BargainReport):
                 if _answers(said, questions) and _in_order(body, slots_of):
                     session.reports.setdefault(said.sender, said)
-            elif body.type == "delivery-correction":
+            elif isinstance(body, DeliveryCorrection):
                 asked[said.sender, said.envelope.message_id] = said
             elif (
                 isinstance(body, MeteredDelivery)
@@ -233,27 +244,26 @@ def sessions_in(
             continue
         if said.envelope.expects_reply:
             questions[said.recipient] = said.envelope.message_id
-        match body.type:
-            case "price-signal" if getattr(body, "round", None) == 0:
+        match body:
+            case PriceSignal(round=0):
                 session.signals[said.recipient] = said
-            case "agreement":
+            case Agreement():
                 session.agreements[said.recipient] = said
                 session.across.agreement()
-            case "delivery-request":
-                slot = int(getattr(body, "slot"))  # noqa: B009
-                if (number, slot) != place:
-                    place, open_slot = (number, slot), session.slot(slot)
-            case "bill-line":
-                slot_evidence = session.slot(int(getattr(body, "slot")))  # noqa: B009
+            case DeliveryRequest():
+                if (number, body.slot) != place:
+                    place, open_slot = (number, body.slot), session.slot(body.slot)
+            case BillLine():
+                slot_evidence = session.slot(body.slot)
                 slot_evidence.settled = True
                 slot_evidence.lines[said.recipient] = said
-            case "adjustment-line":
+            case AdjustmentLine():
                 correction = asked.get((said.recipient, said.envelope.in_reply_to or ""))
                 if correction is None:
                     findings.add(f"{said.name}: answers no correction")
                 else:
                     session.adjustments.append((correction, said))
-            case "session-closed":
+            case SessionClosed():
                 session.closed[said.recipient] = said
     if session is not None:
         yield session

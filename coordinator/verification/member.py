@@ -55,8 +55,8 @@ class MemberProof:
 class _Session:
     slots: int = 0
     slot_minutes: int = 1
-    imports: Prices | None = None
-    exports: Prices | None = None
+    import_price_eur_per_kwh: Prices | None = None
+    export_price_eur_per_kwh: Prices | None = None
     demand_charge_eur_per_kw: Decimal = Decimal(0)
     agreement: Agreement | None = None
     report: BargainReport | None = None
@@ -98,8 +98,8 @@ def check_member(log: Path) -> tuple[Findings, MemberProof]:
         sent = said.record.kind is RecordKind.OUT
         match body:
             case PriceSignal(round=0) if not sent:
-                session.imports = _exact(body.import_price_eur_per_kwh)
-                session.exports = _exact(body.export_price_eur_per_kwh)
+                session.import_price_eur_per_kwh = _exact(body.import_price_eur_per_kwh)
+                session.export_price_eur_per_kwh = _exact(body.export_price_eur_per_kwh)
                 session.demand_charge_eur_per_kw = Decimal(repr(body.demand_charge_eur_per_kw)).quantize(
                     PRICE_STEP_EUR_PER_KWH
                 )
@@ -144,10 +144,11 @@ def _check_line(
 ) -> None:
     delivery = session.deliveries.get(said.envelope.in_reply_to or "")
     agreement = session.agreement
+    imports, exports = session.import_price_eur_per_kwh, session.export_price_eur_per_kwh
     if delivery is None or delivery.slot != line.slot:
         findings.add(f"{said.name}: answers no delivery of slot {line.slot}")
         return
-    if agreement is None or session.imports is None or session.exports is None:
+    if agreement is None or imports is None or exports is None:
         findings.add(f"{said.name}: came before prices were told and agreed")
         return
     if line.slot in session.lines:
@@ -155,8 +156,8 @@ def _check_line(
         return
     local = agreement.local_price_eur_per_kwh[line.slot]
     expected = {
-        "import_price_eur_per_kwh": session.imports[line.slot],
-        "export_price_eur_per_kwh": session.exports[line.slot],
+        "import_price_eur_per_kwh": imports[line.slot],
+        "export_price_eur_per_kwh": exports[line.slot],
         "local_price_eur_per_kwh": None if local is None else _exact([local])[0],
         "quality": delivery.quality,
     }
