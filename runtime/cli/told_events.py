@@ -22,8 +22,14 @@ def told_events(command: list[str], what: str) -> Iterator[dict[str, Any]]:
         InputError: it refused what it was given.
         FleetError: it failed.
     """
+    # In a group of its own: a terminal's Ctrl-C reaches it through us alone, for twice could hit it leaving.
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -37,9 +38,9 @@ for event in told_events([sys.executable, "-c", sys.argv[1]], "the source"):
 """
 
 
-def test_an_interrupt_loses_no_line_and_the_last_words_come() -> None:
+def test_an_interrupt_comes_once_loses_no_line_and_the_last_words_come() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", LISTENING, TELLING], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", LISTENING, TELLING], stdout=subprocess.PIPE, text=True, process_group=0
     ) as process:
         assert process.stdout is not None
         limit = threading.Timer(LIMIT_S, process.kill)  # and who tells ends with who listens
@@ -49,7 +50,7 @@ def test_an_interrupt_loses_no_line_and_the_last_words_come() -> None:
         for line in process.stdout:
             events.append(json.loads(line))
             if events[-1].get("interrupts") == interrupts:  # the one before has arrived
-                process.send_signal(signal.SIGINT)
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does
                 interrupts += 1
         assert process.wait(20) == 0
         limit.cancel()

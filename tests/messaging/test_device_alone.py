@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import venv
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -196,10 +197,11 @@ async def test_a_device_attaches_delivers_readings_and_takes_its_leave(installed
         attached = await step(process, "attached")
         assert attached["peak_rss_mib"] <= PEAK_RSS_LIMIT_MIB
         assert prosumer.bodies(MeterAttach) == [MeterAttach(roles=["load"], source="pipe:?unit=Wh")]
-        for register_wh in range(1000, 2000, 100):  # 100 Wh in a tenth of a second
-            process.stdin.write(f"{register_wh}\n".encode())
+        began_s = time.monotonic()
+        for tenth in range(13):  # 100 Wh in a tenth of a second
+            process.stdin.write(f"{1000 + 1000 * (time.monotonic() - began_s):.0f}\n".encode())
             await process.stdin.drain()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1 if tenth < 12 else 0.0)
         process.stdin.write(b"not a number\n")
         asked = prosumer.ask(server.connection.jid("meter"), 3)
         await prosumer.until(lambda: prosumer.bodies((Reading, Reason)))

@@ -75,27 +75,24 @@ async def test_what_a_device_tells_is_printed_with_the_energy_of_slots(line):
 
 async def test_an_interrupt_ends_it_in_words_with_the_slot_so_far(line):
     meter_end, device = line
-
-    async def play(process):
-        sender = asyncio.create_task(sending(meter_end, [tic_at(5000 + number) for number in range(1000)]))
-        await asyncio.sleep(4)
-        for child in (process.pid, *children_of(process.pid)):
-            os.kill(child, signal.SIGINT)
-        await sender
-
-    code, out, err = await output_of("--source", f"tic:{device}", "--seconds", 300, beside=play)
-    assert code == 0, err
-    lines = out.splitlines()
+    sender = asyncio.create_task(sending(meter_end, [tic_at(5000 + number) for number in range(1000)]))
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "--source", f"tic:{device}", "--seconds", "300"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,
+    )
+    async with asyncio.timeout(60):
+        lines = [(await process.stdout.readline()).decode().rstrip("\n") for _ in range(10)]
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        rest, errors = await process.communicate()
+    sender.cancel()
+    assert process.returncode == 0, errors
+    lines += rest.decode().splitlines()
     assert lines[0] == "connected"
-    assert " Wh = 5.0" in lines[1]
+    assert " Wh = 5." in lines[1]
     assert lines[-1].startswith("slot ")
     assert lines[-1].endswith("kWh, metered")
-
-
-def children_of(pid):
-    import psutil
-
-    return [child.pid for child in psutil.Process(pid).children()]
 
 
 async def test_a_device_that_says_nothing_is_a_failure_with_the_reason():
