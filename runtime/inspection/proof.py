@@ -53,6 +53,10 @@ class Verdict:
             "more_findings": self.more,
             "unchecked": self.unchecked,
             "undelivered": self.logs.undelivered,
+            "flooded": [
+                {"agent": agent, "sender": sender, "messages": number}
+                for (agent, sender), number in sorted(self.logs.flooded.items())
+            ],
             "logs": self.log_counts(),
             "settlement": self.settlement,
             "members": self.members,

@@ -14,6 +14,7 @@ from runtime.inspection.accounts import MemberAccount
 from runtime.inspection.sessions import Fields, SessionView
 from runtime.messagelog.record import EVENT_CONTINUED, EVENT_TORN_LINE, NOTE_RESENT, instant
 from runtime.messagelog.speakers import Role, member_of, role_of
+from runtime.protocol.floods import FLOODED, flooded_by
 from runtime.protocol.inspection import INSPECTION_REFUSED, RECONNECTED
 from runtime.rundir import COORDINATORS
 
@@ -116,6 +117,9 @@ class RunState:
                 self._alarm(at, agent, f"lost its connection and is back: {fields['data'].get('after')}")
             case name if name == INSPECTION_REFUSED:
                 self._alarm(at, agent, f"refused the inspector: {fields['data'].get('reason')}")
+            case name if name == FLOODED:
+                by, messages = flooded_by(fields["data"])
+                self._alarm(at, agent, f"was flooded by {by}: {messages} messages were not listened to")
             case "malformed":
                 self._alarm(at, agent, f"got no market message from {fields['data'].get('sender')}")
 

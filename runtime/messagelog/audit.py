@@ -39,6 +39,7 @@ from runtime.messagelog.record import (
 )
 from runtime.messagelog.speakers import why_not
 from runtime.messagelog.tally import ALLOWED, GAP, ODD, RECEIVED, SENT, TAKEN_IN, Tally
+from runtime.protocol.floods import FLOODED, flooded_by
 
 _REFUSALS = frozenset({"refuse", "not-understood"})
 _RESENT = NOTE_RESENT.encode()
@@ -61,6 +62,7 @@ class LogPass:
         events: of them, what is no message, by name.
         broken: what breaks its chain, None if nothing does.
         torn_bytes: length of a last line without end.
+        flooded: messages that its agent did not listen to, by sender (``runtime.protocol.floods``).
         leaving: seq of its latest ``EVENT_LEFT``, and since when its agent had been leaving by that.
     """
 
@@ -70,6 +72,7 @@ class LogPass:
     events: Counter[str] = field(default_factory=Counter)
     broken: str | None = None
     torn_bytes: int = 0
+    flooded: Counter[str] = field(default_factory=Counter)
     leaving: tuple[int, str] | None = None
 
     @property
@@ -139,6 +142,9 @@ class Audit:
             return
         if fields["kind"] == "event":
             seen.events[fields["name"]] += 1
+            if fields["name"] == FLOODED:
+                sender, messages = flooded_by(fields["data"])
+                seen.flooded[sender] += messages
             if fields["name"] == EVENT_LEFT and (since := left_at(fields["data"])) is not None:
                 seen.leaving = fields["seq"], since
         else:

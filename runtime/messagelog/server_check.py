@@ -24,6 +24,7 @@ from runtime.messagelog.server_differences import Difference, Differences, Found
 from runtime.messagelog.server_record import CarriedMessage, ServerRecord, Words, cut
 from runtime.messagelog.tally import Tally
 from runtime.messaging.feed import MALFORMED
+from runtime.protocol.floods import FLOODED, flooded_by
 from runtime.rundir import INSPECTOR
 from runtime.wording import counted
 
@@ -44,10 +45,10 @@ class ServerCheck:
         findings: what differs, the record's own damage first, then in the order of time.
         unnamed: messages that differ beyond those among the findings.
         counts: messages, carryings (with repetitions), repeated (carryings beyond each message's first),
-            unheard (carryings that the recipient's log has no receipt of), with_strangers (messages with an
-            account whose log is not here), strangers_only (between two of these), inspection (the inspector's
-            questions and answers, which no log has), errors (bounces), before_record (in logs from before the
-            record begins).
+            unheard (carryings that the recipient's log has no receipt of), flooded (of which recipients
+            logged the number alone), with_strangers (messages with an account whose log is not here),
+            strangers_only (between two of these), inspection (the inspector's questions and answers, which no
+            log has), errors (bounces), before_record (in logs from before the record begins).
         strangers: accounts whose logs are not here, and in how many messages.
     """
 
@@ -60,8 +61,8 @@ class ServerCheck:
     def as_json(self) -> dict[str, Any]:
         """Give it as a JSON object."""
         names = (
-            "messages", "carryings", "repeated", "unheard", "with_strangers", "strangers_only",
-            "inspection", "errors", "before_record",
+            "messages", "carryings", "repeated", "unheard", "flooded", "with_strangers",
+            "strangers_only", "inspection", "errors", "before_record",
         )  # fmt: skip
         return {
             "record": str(self.record.path),
@@ -175,6 +176,10 @@ class _Comparison:
         if fields["kind"] == "event":
             if fields["name"] == MALFORMED:
                 self._malformed[agent, str(fields["data"].get("sender"))] += 1
+            elif fields["name"] == FLOODED:
+                by, messages = flooded_by(fields["data"])
+                self._malformed[agent, by] += messages
+                self._check.counts["flooded"] += messages
             return
         sender, recipient = fields["from"], fields["to"]
         if _with_inspector(sender, recipient):
@@ -230,14 +235,16 @@ class _Comparison:
         before = self._flags[place] & _BEFORE
         if self._flags[place] & _DIFFERS or not carried:
             return True
-        if not received and self._whole(recipient) and not self._is_malformed(recipient, sender):
-            return True
+        if not received and self._whole(recipient):
+            if not self._is_malformed(recipient, sender):
+                return True
+            self._check.counts["unheard"] -= carried
         if self._whole(sender) and (not sent or (carried > sent and not before)):
             return True
         return received > carried and carried < _MOST_COUNTED and not before
 
     def _is_malformed(self, recipient: str, sender: str) -> bool:
-        """Whether the recipient logged that it could not read something of this sender."""
+        """Whether the recipient logged that it could not read something of this sender, or did not listen."""
         key = (self._owner(recipient) or recipient, sender)
         if self._malformed[key] <= self._plain[recipient, sender]:
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
@@ -64,12 +64,14 @@ class LogCheck:
         audit: what was read.
         unnamed: messages that something is wrong with beyond those among the findings.
         undelivered: messages that were not received as somebody had left, and why; these are no findings.
+        flooded: by recipient's log and sender, messages whose number alone the recipient logged.
     """
 
     findings: list[Finding]
     audit: Audit
     unnamed: int = 0
     undelivered: list[str] = field(default_factory=list)
+    flooded: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def verify(paths: Iterable[Path]) -> list[Finding]:
@@ -104,7 +106,8 @@ def check_logs(paths: Iterable[Path], *, speakers: bool = True) -> LogCheck:
         if count > 1
     ]
     findings += _agents_without_log(audit, set(owners))
-    wrong, more = _wrong_messages(audit, set(owners), incomplete)
+    flooded = {(log.agent, sender): n for log in audit.logs for sender, n in log.flooded.items()}
+    wrong, more = _wrong_messages(audit, set(owners), incomplete, flooded)
     reasons = {
         (sender, message_id): reason
         for (recipient, sender, message_id), reason in audit.misspoken.items()
@@ -122,7 +125,7 @@ def check_logs(paths: Iterable[Path], *, speakers: bool = True) -> LogCheck:
             reason = reasons.get(key)
             if reason is not None:
                 findings.append(Finding(FindingKind.MISSPOKEN, f"{_name(message)}: {reason}"))
-    return LogCheck(findings, audit, more, undelivered)
+    return LogCheck(findings, audit, more, undelivered, flooded)
 
 
 def _why_not_received(
@@ -159,9 +162,15 @@ def _log_findings(log: LogPass) -> Iterator[Finding]:
         yield Finding(FindingKind.CHAIN, f"{log.path}: is empty")
 
 
-def _wrong_messages(audit: Audit, agents: set[str], incomplete: set[str]) -> tuple[set[tuple[str, str]], int]:
-    """Sender and id of messages to be looked at, and how many more there are."""
+def _wrong_messages(
+    audit: Audit, agents: set[str], incomplete: set[str], flooded: Mapping[tuple[str, str], int]
+) -> tuple[set[tuple[str, str]], int]:
+    """Sender and id of messages to be looked at, and how many more there are.
+
+    Of what was sent to who was flooded by its sender, so many may be missing there as it counted.
+    """
     places: set[int] = set()
+    not_taken = Counter(flooded)
     more = 0
     expecting = _Expecting(agents, incomplete)
     if not any(
@@ -171,7 +180,10 @@ def _wrong_messages(audit: Audit, agents: set[str], incomplete: set[str]) -> tup
         return set(), 0
     for place, (sender, recipient, state) in enumerate(audit.tally.ends()):
         if state & ODD or expecting[sender, recipient] & ~state:
-            if len(places) < MOST_NAMED:
+            ends = _owner(recipient, agents) or "", sender
+            if not state & (ODD | RECEIVED) and not_taken[ends]:
+                not_taken[ends] -= 1
+            elif len(places) < MOST_NAMED:
                 places.add(place)
             else:
                 more += 1

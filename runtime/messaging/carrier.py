@@ -28,6 +28,7 @@ from runtime.messaging.memory import give_back_soon
 from runtime.messaging.replay import Replay
 from runtime.protocol.envelope import Envelope
 from runtime.protocol.exchange import Verdict
+from runtime.protocol.floods import FLOODED, Floods
 from runtime.protocol.inspection import RECONNECTED
 from runtime.protocol.machine import (
     AwaitSlotEnd,
@@ -94,6 +95,7 @@ class MachineCarrier:
         self._tell = tell
         self._reactions = Reactions(machine)
         self._exchange = self._reactions.exchange
+        self._floods = Floods()
         self._asked_again = AskedAgain(self._exchange, log.path)
         self._own_planning = planning_thread() if planning is None else None
         self._executor = planning or self._own_planning
@@ -166,6 +168,8 @@ class MachineCarrier:
         if failed or self._log.closed or not self._leaving_since:
             return
         try:
+            for flood in self._floods.rest(self._now_s()):
+                self._log.append_event(FLOODED, flood)
             left = {"since": self._leaving_since, "finished": self.finished.done()}
             self._log.append_event(EVENT_LEFT, left)
         except LogError as error:  # a full disk: all that counts is there, and the agent goes anyway
@@ -181,11 +185,18 @@ class MachineCarrier:
         if envelope.sender == self._inspected.inspector:
             self._answer_inspector(envelope)
             return
+        sender, awaited = envelope.sender, self._exchange.is_awaited(envelope)
+        if not awaited and self._floods.exceeds(sender, self._now_s()):
+            self._count_flood(sender, len(envelope.body))
+            return
         verdict, cached = self._exchange.received(envelope)
         if verdict is Verdict.NEW:
             self._log.append_in(envelope)
             self._perform(self._reactions.react(envelope))
+            if self._reactions.refused or (not awaited and envelope.performative in NEVER_ANSWERED):
+                self._floods.note_no_effect(sender, self._now_s())
             return
+        self._floods.note_no_effect(sender, self._now_s())
         self._log.append_in(envelope, NOTE_DUPLICATE if verdict is Verdict.DUPLICATE else "unasked reply")
         if verdict is Verdict.DUPLICATE:
             reply = self._asked_again.reply_to(envelope, cached, self._now_s())
@@ -208,8 +219,20 @@ class MachineCarrier:
         if sender == self._inspected.inspector:
             self._inspected.malformed(reason)
             return
+        if self._floods.exceeds(sender, self._now_s()):
+            self._count_flood(sender, 0)
+            return
+        self._floods.note_no_effect(sender, self._now_s())
         self._log.append_event(MALFORMED, {"sender": sender, "reason": reason})
         self._perform(self._reactions.protest(sender, reason))
+
+    def _count_flood(self, sender: str, body_bytes: int) -> None:
+        if self._floods.count(sender, body_bytes):
+            operations_log.say(FLOODED, self.local_part, level=logging.WARNING, by=sender)
+
+    def _tell_floods(self) -> None:
+        for flood in self._floods.due(self._now_s()):
+            self._log.append_event(FLOODED, flood)
 
     def _timer_ran_out(self, name: str) -> None:
         self._timers.pop(name, None)
@@ -345,6 +368,7 @@ class MachineCarrier:
     async def _resend_overdue(self) -> None:
         while True:
             await asyncio.sleep(RESEND_CHECK_S)
+            self._guarded(self._tell_floods)
             if self.connected:
                 self._guarded(self._repeat_overdue)
 

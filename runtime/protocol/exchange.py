@@ -85,11 +85,15 @@ class Exchange:
         return replies.get(envelope.message_id)
 
     def _take_reply(self, reply: Envelope) -> bool:
-        waiting = self._outbox.get(reply.in_reply_to or "")
-        if waiting is None or waiting.envelope.recipient != reply.sender:
+        if not self.is_awaited(reply):
             return False
-        del self._outbox[waiting.envelope.message_id]
+        del self._outbox[reply.in_reply_to or ""]
         return True
+
+    def is_awaited(self, reply: Envelope) -> bool:
+        """Whether a message answers an open question to its sender."""
+        waiting = self._outbox.get(reply.in_reply_to or "")
+        return waiting is not None and waiting.envelope.recipient == reply.sender
 
     def withdraw(self, message_id: str) -> None:
         """Stop repeating a message whose answer is no longer wanted."""

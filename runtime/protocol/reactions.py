@@ -24,6 +24,7 @@ class Reactions:
         machine: decides.
         exchange: which messages have been seen and answered.
         started: whether the machine has been told that it is connected for the first time.
+        refused: whether the last message that was reacted to could not be taken.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -31,6 +32,7 @@ class Reactions:
         self.machine = machine
         self.exchange = Exchange()
         self.started = False
+        self.refused = False
         self._protests: Counter[str] = Counter()
 
     def start(self) -> list[Effect]:
@@ -40,6 +42,7 @@ class Reactions:
 
     def react(self, envelope: Envelope) -> list[Effect]:
         """A message came that was not seen before; what cannot be taken is answered with a reason."""
+        self.refused = False
         try:
             body = parse_body(envelope.body)
         except ProtocolError as error:
@@ -57,6 +60,7 @@ class Reactions:
         return self.machine.protest(sender, reason)
 
     def _complain(self, about: Envelope, performative: Performative, error: ProtocolError) -> list[Effect]:
+        self.refused = True
         if about.performative in NEVER_ANSWERED:
             return []
         return self.machine.complain(about, performative, str(error))

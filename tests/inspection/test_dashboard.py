@@ -24,6 +24,7 @@ from runtime.inspection.state import RunState
 from runtime.inspection.tail import LogTail
 from runtime.messagelog.writer import MessageLog
 from runtime.protocol.envelope import Envelope, Performative
+from runtime.protocol.floods import FLOODED
 from runtime.records import CoordinatorRecord
 from runtime.rundir import COORDINATOR, RunDirectory
 from tests.inspection.browser import browser
@@ -122,8 +123,13 @@ def test_silence_refusals_and_repetitions_are_alarms(tmp_path: Path) -> None:
                 expects_reply=False,
             )
         )  # fmt: skip
+        log.append_event(FLOODED, {"sender": "house@h", "messages": 5, "body_bytes": 9})
+        line = log.path.read_bytes().splitlines()[-1]
+        state.feed(json.loads(line)["at"], log.agent, line)
     assert state.silent() == []
-    assert state.as_json(finished=False)["alarms"][0]["text"] == "to coordinator, refuse: no meter"
+    flooded, refusal, *_ = (alarm["text"] for alarm in state.as_json(finished=False)["alarms"])
+    assert flooded == "was flooded by house@h: 5 messages were not listened to"
+    assert refusal == "to coordinator, refuse: no meter"
 
 
 def test_what_is_owed_counts_lines_until_the_bill_takes_their_place() -> None:
