@@ -11,6 +11,7 @@ from runtime.errors import InputError, LogError
 from runtime.fleet.lock import is_supervised
 from runtime.inspection.batteries import states_of_charge
 from runtime.inspection.counts import RunCounts
+from runtime.inspection.kept_fold import MUCH_BYTES, keep, take_up
 from runtime.inspection.state import SILENT_AFTER_S, RunState
 from runtime.inspection.tail import LogTail
 from runtime.messagelog.record import instant
@@ -48,7 +49,9 @@ class RunFollower:
         self.state = RunState(sorted(path.stem for path in configs.glob("*.json")))
         self.counts = RunCounts()
         self.problem: str | None = None
-        self._tail = LogTail(logs_dir)
+        read_bytes = take_up(logs_dir, self.state, self.counts)
+        self._tail = LogTail(logs_dir, read_bytes)
+        self._kept_bytes = sum(read_bytes.values())
         self._batteries: dict[str, dict[str, list[float]]] | None = None
         self._supervised: tuple[float, bool | None] | None = None
 
@@ -88,6 +91,7 @@ class RunFollower:
         Args:
             budget_s: time to spend [s].
         """
+        ends_s = time.monotonic() + budget_s
         try:
             for at, agent, line in self._tail.look(budget_s):
                 self.state.feed(at, agent, line)
@@ -95,7 +99,18 @@ class RunFollower:
         except (LogError, OSError) as error:
             self.problem = str(error)
             return False
-        return self._tail.read_share < 1.0
+        if self._tail.read_share < 1.0:
+            return True
+        if time.monotonic() < ends_s:
+            self._keep()
+        return False
+
+    def _keep(self) -> None:
+        """Keep what was folded of much, once all that is there was."""
+        read_bytes = self._tail.read_bytes
+        if sum(read_bytes.values()) - self._kept_bytes >= MUCH_BYTES:
+            self._kept_bytes = sum(read_bytes.values())
+            keep(self.logs_dir, read_bytes, self.state, self.counts)
 
     def snapshot(self, session: int | None = None) -> dict[str, Any]:
         """Give the state as a JSON object; not while a look goes on.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runtime.messagelog.chain import complete_lines
@@ -27,10 +27,11 @@ def written_at(line: bytes) -> str:
 class LogTail:
     """Follows a folder of logs, also those that appear later; no line is kept."""
 
-    def __init__(self, logs_dir: Path) -> None:
+    def __init__(self, logs_dir: Path, read_bytes: Mapping[Path, int] | None = None) -> None:
+        """Follow ``logs_dir``; of each log, ``read_bytes`` were read before."""
         self._logs_dir = logs_dir
-        self._read_bytes: dict[Path, int] = {}
-        self._present_bytes: dict[Path, int] = {}
+        self._read_bytes: dict[Path, int] = dict(read_bytes or {})
+        self._present_bytes: dict[Path, int] = dict(self._read_bytes)
         self._lines: Iterator[Line] = iter(())
 
     def look(self, budget_s: float) -> Iterator[Line]:
@@ -58,6 +59,11 @@ class LogTail:
             yield line
             if time.monotonic() > ends_s:
                 return
+
+    @property
+    def read_bytes(self) -> dict[Path, int]:
+        """How much of each log was given; where a look ended with its time, up to a line of each more."""
+        return dict(self._read_bytes)
 
     @property
     def read_share(self) -> float:
