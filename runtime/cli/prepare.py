@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runtime.configured import check_version, read_run
 from runtime.errors import InputError
+from runtime.scenario.when import NOW
 
 if TYPE_CHECKING:
     from runtime.deployment.deployment import Deployment
@@ -88,10 +90,13 @@ def prepare_run(
     addresses = Address.parse(inside or domain, "--inside"), Address.parse(outside, "--outside")
     watched = Address.parse(dashboard, "--dashboard") if dashboard else None
     resolved = resolve(scenario, data, setting)
-    for notice in notices(resolved):
-        typer.echo(f"notice: {notice}", err=True)
     directory = RunDirectory(run)
     refuse_another_run(directory, resolved)
+    begun = begun_at(directory, resolved)
+    if begun is not None:
+        resolved = resolve(scenario, data, setting, start=begun)
+    for notice in notices(resolved):
+        typer.echo(f"notice: {notice}", err=True)
     write_configs(resolved, directory)
     deployment = Deployment(directory)
     deployment.make(domain, *addresses, placement, further_hosts, watched)
@@ -102,13 +107,32 @@ def refuse_another_run(directory: RunDirectory, resolved: ResolvedScenario) -> N
     """Keep a run from being continued with other agents' logs.
 
     Raises:
-        InputError: the directory holds a run of another scenario or setting.
+        InputError: the directory holds a run of another scenario or setting, or that another version began.
     """
     if not directory.run_json.exists():
         return
-    there = json.loads(directory.run_json.read_text(encoding="utf-8"))
+    there = read_run(directory)
     if (there["scenario_sha256"], there["setting"]) != (resolved.sha256, resolved.setting):
         raise InputError(
             f"{directory.path}: found a run of another scenario or setting ({there['scenario']}, "
             f"{there['setting']}), expected an empty folder or a run of this one; name another"
         )
+    check_version(directory, there)
+
+
+def begun_at(directory: RunDirectory, resolved: ResolvedScenario) -> str | None:
+    """When a run began whose scenario says ``now``: it goes on from there, however often it is prepared.
+
+    Args:
+        directory: the run's, which need not be there.
+        resolved: its scenario.
+
+    Returns:
+        The instant; None where there is no run yet, or the scenario names its start.
+    """
+    if not directory.run_json.exists():
+        return None
+    if tomllib.loads(resolved.content.decode("utf-8"))["horizon"]["start"] != NOW:
+        return None
+    start: str = read_run(directory)["sessions"][0]["start"]
+    return start

@@ -1,12 +1,14 @@
 """``peerwatt prepare``: a run laid out for processes that somebody else starts."""
 
 import json
+from datetime import datetime, timedelta
 
 from typer.testing import CliRunner
 
 from runtime.cli import app
 from runtime.errors import InputError
 from runtime.messaging.connection import Connection
+from runtime.scenario import when
 from tests.scenario.scenarios import write
 
 SERVER = ["--domain", "a.test", "--inside", "xmpp", "--outside", "192.0.2.7:15222"]
@@ -56,3 +58,34 @@ def test_a_run_is_taken_up_again_but_not_with_another_scenario_or_setting(tmp_pa
     changed = prepare(write(tmp_path, ("export = 0.10", "export = 0.11")), run).exception
     assert isinstance(changed, InputError)
     assert (run / "run.json").read_bytes() == before
+
+
+def test_a_run_that_begins_now_keeps_its_start_when_it_is_prepared_again(tmp_path, monkeypatch):
+    run, scenario = tmp_path / "run", write(tmp_path, ("start = 2024-06-18", 'start = "now"\nslots = 24'))
+    assert prepare(scenario, run).exit_code == 0
+    before = (run / "run.json").read_bytes()
+    files = {path: path.read_bytes() for path in (run / "config").rglob("*.json")}
+    next_slot_start = when.next_slot_start
+    later = timedelta(hours=7)
+    monkeypatch.setattr(when, "next_slot_start", lambda now, *slot: next_slot_start(now + later, *slot))
+    assert prepare(scenario, run).exit_code == 0
+    assert (run / "run.json").read_bytes() == before
+    assert {path: path.read_bytes() for path in (run / "config").rglob("*.json")} == files
+    assert prepare(scenario, tmp_path / "another").exit_code == 0
+    starts = [
+        datetime.fromisoformat(json.loads((folder / "run.json").read_text())["sessions"][0]["start"])
+        for folder in (run, tmp_path / "another")
+    ]
+    assert starts[1] - starts[0] in (later, later + timedelta(hours=1))
+
+
+def test_a_run_that_another_version_began_is_not_taken_up(tmp_path):
+    run, scenario = tmp_path / "run", write(tmp_path)
+    assert prepare(scenario, run).exit_code == 0
+    there = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**there, "peerwatt_version": "0.0.1"}))
+    refused = prepare(scenario, run).exception
+    assert isinstance(refused, InputError)
+    assert "peerwatt_version: found 0.0.1" in str(refused)
+    assert "a run goes on with the version that began it" in str(refused)
+    assert json.loads((run / "run.json").read_text())["peerwatt_version"] == "0.0.1"
