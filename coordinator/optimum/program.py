@@ -53,7 +53,7 @@ class CommunityProgram:
 
     def __init__(
         self,
-        residual: Array,
+        residual_load_kwh: Array,
         stores: Sequence[Sequence[Store]],
         appliances: Sequence[Sequence[Appliance]],
         tariff: CommunityTariff,
@@ -61,14 +61,14 @@ class CommunityProgram:
         """Write the problem down.
 
         Args:
-            residual: load − production, shape (members, slots) [kWh].
+            residual_load_kwh: load − production, shape (members, slots).
             stores: each member's stores.
             appliances: each member's loads that run once.
             tariff: the community's prices and limits.
         """
         self.model = LinearModel()
         self.constant_eur = 0.0
-        self._residual, self._stores, self._tariff = residual, stores, tariff
+        self._residual_kwh, self._stores, self._tariff = residual_load_kwh, stores, tariff
         self._appliances = appliances
         self._stored: list[list[Columns]] = []
         self._net_terms: list[list[tuple[Columns, float]]] = []
@@ -79,8 +79,12 @@ class CommunityProgram:
         burning = self._burning(least.sum(axis=0))
         # what a member's meter itself is charged: half the fee, or without trade the grid's tariffs
         suspended = tariff.suspended
-        self._up = np.where(suspended, tariff.import_price_eur_per_kwh, tariff.meter_fee_eur_per_kwh)
-        self._down = np.where(suspended, tariff.export_price_eur_per_kwh, -tariff.meter_fee_eur_per_kwh)
+        self._meter_import_eur_per_kwh = np.where(
+            suspended, tariff.import_price_eur_per_kwh, tariff.meter_fee_eur_per_kwh
+        )
+        self._meter_export_eur_per_kwh = np.where(
+            suspended, tariff.export_price_eur_per_kwh, -tariff.meter_fee_eur_per_kwh
+        )
         for member in range(len(stores)):
             self._add_member(member, least[member], greatest[member], burning)
         self._balanced = np.flatnonzero(~suspended | (tariff.excess_price_eur_per_kwh > 0))
@@ -104,7 +108,7 @@ class CommunityProgram:
             )
             for own, member_columns in zip(self._appliances, self._starts, strict=True)
         )
-        net = self._residual.copy()
+        net = self._residual_kwh.copy()
         for member, trajectories in enumerate(stored):
             for store, trajectory in zip(self._stores[member], trajectories, strict=True):
                 net[member] += store.drawn_kwh(trajectory)
@@ -139,7 +143,7 @@ class CommunityProgram:
     # -- columns and rows --------------------------------------------------------------------------------
 
     def _net_ranges(self) -> tuple[Array, Array]:
-        least, greatest = self._residual.copy(), self._residual.copy()
+        least, greatest = self._residual_kwh.copy(), self._residual_kwh.copy()
         for member, own in enumerate(self._stores):
             for store in own:
                 least[member] -= store.discharge_max_kwh
@@ -156,9 +160,11 @@ class CommunityProgram:
         return np.asarray(lowest - tariff.excess_price_eur_per_kwh * above_limit < 0)
 
     def _add_member(self, member: int, least: Array, greatest: Array, burning: NDArray[np.bool_]) -> None:
-        residual, own = self._residual[member], self._stores[member]
-        split = (least < 0) & (greatest > 0) & (self._up != self._down)
-        price = np.where(greatest > 0, self._up, self._down)
+        residual, own = self._residual_kwh[member], self._stores[member]
+        split = (
+            (least < 0) & (greatest > 0) & (self._meter_import_eur_per_kwh != self._meter_export_eur_per_kwh)
+        )
+        price = np.where(greatest > 0, self._meter_import_eur_per_kwh, self._meter_export_eur_per_kwh)
         price = np.where(split, 0.0, price)
         self.constant_eur += float(price @ residual)
         self._net_terms.append([])
@@ -180,7 +186,7 @@ class CommunityProgram:
             terms = [(columns, sign / hours) for columns, sign in self._net_terms[member]]
             self.model.add_at_most([*terms, (np.repeat(peak, hours.size), -1.0)], -residual / hours)
         else:
-            self.constant_eur += float(self._tariff.demand_charges_eur(self._residual[[member]]).sum())
+            self.constant_eur += float(self._tariff.demand_charges_eur(self._residual_kwh[[member]]).sum())
 
     def _add_store(self, store: Store, charge: Columns, discharge: Columns) -> Columns:
         stored = self.model.add_columns(store.stored_min_kwh, store.stored_max_kwh)
@@ -225,11 +231,11 @@ class CommunityProgram:
 
     def _add_signs(self, member: int, slots: NDArray[np.intp], least: Array, greatest: Array) -> None:
         """Split net energy into import and export where they have different prices at the meter."""
-        up, down = self._up[slots], self._down[slots]
+        up, down = self._meter_import_eur_per_kwh[slots], self._meter_export_eur_per_kwh[slots]
         taken = self.model.add_columns(0.0, greatest, up)
         given = self.model.add_columns(0.0, -least, -down)
         terms = [(columns[slots], -sign) for columns, sign in self._net_terms[member]]
-        self.model.add_equal([(taken, 1.0), (given, -1.0), *terms], self._residual[member, slots])
+        self.model.add_equal([(taken, 1.0), (given, -1.0), *terms], self._residual_kwh[member, slots])
         twisted = np.flatnonzero(down > up)
         if twisted.size:
             importing = self.model.add_columns(np.zeros(twisted.size), 1.0, binary=True)
@@ -245,7 +251,7 @@ class CommunityProgram:
         sell = np.where(trading, tariff.pool_export_price_eur_per_kwh[slots], 0.0)
         taken = self.model.add_columns(0.0, np.maximum(greatest[slots], 0.0), buy)
         given = self.model.add_columns(0.0, np.maximum(-least[slots], 0.0), -sell)
-        boundary = self._residual.sum(axis=0)[slots]
+        boundary = self._residual_kwh.sum(axis=0)[slots]
         rows = self.model.add_equal([(taken, 1.0), (given, -1.0)], boundary)
         for terms in self._net_terms:
             for columns, sign in terms:
