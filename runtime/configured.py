@@ -39,24 +39,6 @@ def read_run(directory: RunDirectory) -> dict[str, Any]:
     return found
 
 
-def check_version(directory: RunDirectory, run: dict[str, Any]) -> None:
-    """See that a run was begun with the version that is installed.
-
-    Args:
-        directory: the run.
-        run: what its ``run.json`` says.
-
-    Raises:
-        InputError: with another.
-    """
-    here = version("peerwatt")
-    if run.get(VERSION) != here:
-        raise InputError(
-            f"{directory.run_json}: {VERSION}: found {run.get(VERSION)}, expected {here}: "
-            "a run goes on with the version that began it"
-        )
-
-
 def check_unchanged(directory: RunDirectory) -> None:
     """See that a run can go on from its logs: same software, same configuration.
 
@@ -64,7 +46,12 @@ def check_unchanged(directory: RunDirectory) -> None:
         InputError: what was changed, and what is expected.
     """
     run = read_run(directory)
-    check_version(directory, run)
+    here = version("peerwatt")
+    if run.get(VERSION) != here:
+        raise InputError(
+            f"{directory.run_json}: {VERSION}: found {run.get(VERSION)}, expected {here}: "
+            "a run goes on with the version that began it"
+        )
     began_with = run.get(CONFIG_DIGESTS)
     if not isinstance(began_with, dict):
         raise InputError(

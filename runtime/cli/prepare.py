@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runtime.configured import check_version, read_run
+from runtime.configured import check_unchanged, read_run
 from runtime.errors import InputError
-from runtime.scenario.when import NOW
 
 if TYPE_CHECKING:
     from runtime.deployment.deployment import Deployment
@@ -46,8 +44,9 @@ def prepare(
 ) -> None:
     """Write the configuration of every process of a run, certificates, and a random secret for each account.
 
-    A run that is there is taken up again, if it is of the same scenario and setting; its authority and its
-    secrets are kept. What each process is to be handed is in the run's folder deployment/handouts.
+    A run that is there is taken up again, if it is of the same scenario and setting: as it was configured
+    when it began, with its authority and its secrets. What each process is to be handed is in the run's
+    folder deployment/handouts.
     """
     from runtime.deployment.placement import placed
 
@@ -75,7 +74,8 @@ def prepare_run(
     ``further_hosts`` are where else than ``inside`` the fleet reaches the server, at the same port.
 
     Raises:
-        InputError: the scenario or an option will not do, or the folder holds another run.
+        InputError: the scenario or an option will not do, or the folder holds another run, or one that
+            another version began or whose configuration was changed.
     """
     from runtime.deployment.address import DOMAIN, Address
     from runtime.deployment.deployment import Deployment
@@ -91,13 +91,14 @@ def prepare_run(
     watched = Address.parse(dashboard, "--dashboard") if dashboard else None
     resolved = resolve(scenario, data, setting)
     directory = RunDirectory(run)
-    refuse_another_run(directory, resolved)
-    begun = begun_at(directory, resolved)
-    if begun is not None:
-        resolved = resolve(scenario, data, setting, start=begun)
     for notice in notices(resolved):
         typer.echo(f"notice: {notice}", err=True)
-    write_configs(resolved, directory)
+    if directory.run_json.exists():
+        refuse_another_run(directory, resolved)
+        # What began now began then, and agents that go on from their logs know the series as they were.
+        check_unchanged(directory)
+    else:
+        write_configs(resolved, directory)
     deployment = Deployment(directory)
     deployment.make(domain, *addresses, placement, further_hosts, watched)
     return deployment
@@ -107,32 +108,11 @@ def refuse_another_run(directory: RunDirectory, resolved: ResolvedScenario) -> N
     """Keep a run from being continued with other agents' logs.
 
     Raises:
-        InputError: the directory holds a run of another scenario or setting, or that another version began.
+        InputError: the directory holds a run of another scenario or setting.
     """
-    if not directory.run_json.exists():
-        return
     there = read_run(directory)
     if (there["scenario_sha256"], there["setting"]) != (resolved.sha256, resolved.setting):
         raise InputError(
             f"{directory.path}: found a run of another scenario or setting ({there['scenario']}, "
             f"{there['setting']}), expected an empty folder or a run of this one; name another"
         )
-    check_version(directory, there)
-
-
-def begun_at(directory: RunDirectory, resolved: ResolvedScenario) -> str | None:
-    """When a run began whose scenario says ``now``: it goes on from there, however often it is prepared.
-
-    Args:
-        directory: the run's, which need not be there.
-        resolved: its scenario.
-
-    Returns:
-        The instant; None where there is no run yet, or the scenario names its start.
-    """
-    if not directory.run_json.exists():
-        return None
-    if tomllib.loads(resolved.content.decode("utf-8"))["horizon"]["start"] != NOW:
-        return None
-    start: str = read_run(directory)["sessions"][0]["start"]
-    return start

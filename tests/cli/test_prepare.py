@@ -89,3 +89,28 @@ def test_a_run_that_another_version_began_is_not_taken_up(tmp_path):
     assert "peerwatt_version: found 0.0.1" in str(refused)
     assert "a run goes on with the version that began it" in str(refused)
     assert json.loads((run / "run.json").read_text())["peerwatt_version"] == "0.0.1"
+
+
+def test_series_that_have_changed_since_a_run_began_are_of_the_next_one(tmp_path):
+    series = tmp_path / "load.csv"
+    series.write_text("kwh\n" + "0.5\n" * 24)
+    load = 'load = { file = "load.csv", column = "kwh", unit = "kWh" }'
+    scenario = write(tmp_path, ('load = { constant = 0.5, unit = "kW" }', load))
+    assert prepare(scenario, tmp_path / "run").exit_code == 0
+    config = tmp_path / "run" / "config" / "members" / "house.json"
+    before = config.read_bytes()
+    series.write_text("kwh\n" + "0.6\n" * 24)
+    assert prepare(scenario, tmp_path / "run").exit_code == 0
+    assert config.read_bytes() == before
+    assert prepare(scenario, tmp_path / "another").exit_code == 0
+    assert (tmp_path / "another" / "config" / "members" / "house.json").read_bytes() != before
+
+
+def test_a_configuration_that_was_changed_is_refused(tmp_path):
+    run, scenario = tmp_path / "run", write(tmp_path)
+    assert prepare(scenario, run).exit_code == 0
+    config = run / "config" / "coordinator.json"
+    config.write_text(config.read_text() + " ")
+    refused = prepare(scenario, run).exception
+    assert isinstance(refused, InputError)
+    assert f"{config}: was changed since the run began" in str(refused)
