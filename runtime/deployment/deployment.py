@@ -206,6 +206,7 @@ class Deployment:
             ca_file=Path("ca.pem"),
             secrets_dir=Path("secrets"),
             further_hosts=tuple(further_hosts),
+            secrets_may_change=True,
         )
         for holder in self.holders():
             folder = self.handout(holder)

@@ -52,8 +52,8 @@ LASTING_S = 10.0
 """A connection that held this long makes the next pause the first again."""
 
 SECRET_CHANGE_LIMIT_S = 180.0
-"""How long a password may be refused that was good before: a new secret reaches server and agent at different
-times, and some orchestrators take minutes to hand one round."""
+"""How long a password may be refused that was good before, or that is of a deployment: a new secret reaches
+server and agent at different times, and some orchestrators take minutes to hand one round."""
 
 PING_AFTER_S, PING_TIMEOUT_S = 20.0, 10.0
 """When to ping a silent server, and when to take silence for a lost connection."""
@@ -232,10 +232,12 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
             first = not self._first_login.done()
             if not ending.password_refused:
                 good_until_s = loop.time()
-            refused = ending.password_refused and (
-                first or loop.time() - good_until_s > SECRET_CHANGE_LIMIT_S
-            )
-            reason, pause_s = ending.reason, None
+            reason, pause_s, patience_s = ending.reason, None, SECRET_CHANGE_LIMIT_S
+            if first and not self.connection.secrets_may_change:
+                patience_s = 0.0
+            refused = ending.password_refused and loop.time() - good_until_s >= patience_s
+            if refused and patience_s:
+                reason = f"{reason}, for {patience_s:g} s"
             if ending.place_taken:
                 pause_s = taken_place.taken(self.local_part, reason, held_s)
                 reason = taken_place.why_over(reason)

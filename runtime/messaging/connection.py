@@ -25,6 +25,8 @@ class Connection(BaseModel):
         ca_file: certificate (PEM) of the authority that signed the server's certificate.
         secrets_dir: folder with the secrets of the accounts that this connection is for, one file each.
         further_hosts: where else the same port is answered, of a server that is a cluster of nodes.
+        secrets_may_change: whether secrets are changed by ways that reach server and account at different
+            times, so that a password that is refused, at the first login too, may be accepted a little later.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +37,7 @@ class Connection(BaseModel):
     ca_file: Path
     secrets_dir: Path
     further_hosts: tuple[str, ...] = ()
+    secrets_may_change: bool = False
 
     @classmethod
     def load(cls, path: Path) -> Connection:

@@ -18,6 +18,9 @@ from tests.deployment.outsider import SASL, Outsider
 
 CLOSED = (ConnectionError, ssl.SSLError, TimeoutError)
 
+SOON_S = 15.0
+"""What takes a server milliseconds, on a machine that does much else."""
+
 
 def said_until_closed(client):
     """All that the server says before it hangs up, which it must; a reset takes its last words with it."""
@@ -271,7 +274,7 @@ def sends_an_entity_bomb(connection, member):
         client.send(f"{bomb}]><stream:stream to='{connection.domain}' xmlns:stream='x'>&a9;")
         said = said_until_closed(client)
         assert "lollol" not in said
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < SOON_S
 
 
 def holds_connections_open(connection, member, count=300):
@@ -282,7 +285,7 @@ def holds_connections_open(connection, member, count=300):
         with Outsider(connection) as client:
             began_s = time.monotonic()
             client.log_in(member, present=False)
-            assert time.monotonic() - began_s < 5
+            assert time.monotonic() - began_s < SOON_S
 
 
 def floods(connection, member, seconds=2.0, to="coordinator"):

@@ -18,6 +18,7 @@ import pytest
 from runtime.cli.prepare import prepare_run
 from runtime.deployment.deployment import Deployment
 from runtime.deployment.holders import METERS, prosumer
+from runtime.messaging.connection import Connection
 from runtime.protocol.bodies import MeterAttach
 from runtime.protocol.envelope import Performative
 from runtime.rundir import COORDINATOR, INSPECTOR, RunDirectory, attached_meter_account
@@ -99,6 +100,9 @@ def with_a_stolen_name(deployment: Deployment, folder: Path) -> str:
     secrets = handout / "secrets"
     stolen = deployment.secrets_dir / attached_meter_account("home")
     shutil.copy(stolen, secrets / attached_meter_account("bakery"))
+    # One that is refused in a deployment may have come in the midst of a change, and tries on for minutes.
+    connection = Connection.load(handout / "connection.json")
+    connection.model_copy(update={"secrets_may_change": False}).save(handout / "connection.json")
     done = subprocess.run(
         [
             *(sys.executable, "-m", "agents", "meter", "--run", deployment.run.path, "--member", "bakery"),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 
 import pytest
 from recording_agent import RecordingAgent, inform
@@ -230,6 +231,33 @@ async def test_an_agent_whose_secret_is_being_changed_comes_back_with_the_new_on
             await asyncio.sleep(0.02)
         assert not agent.refused.done()
         await agent.stop()
+
+
+async def test_an_agent_that_starts_while_its_secret_is_being_changed_waits_for_the_new_one(tmp_path):
+    async with embedded(tmp_path) as (server, connection):
+        connection = connection.model_copy(update={"secrets_may_change": True})
+        server._passwords["a"] = "the new one"
+        agent = RecordingAgent(connection, "a")
+        starting = asyncio.create_task(agent.start())
+        async with asyncio.timeout(30):
+            while "password" not in agent.last_ending:
+                await asyncio.sleep(0.02)
+        assert not starting.done()
+        write_secret(connection.secrets_dir, "a", "the new one")
+        await asyncio.wait_for(starting, 30)
+        assert agent.connected
+        await agent.stop()
+
+
+async def test_an_agent_whose_first_password_stays_refused_says_for_how_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(agent_module, "SECRET_CHANGE_LIMIT_S", 0.5)
+    async with embedded(tmp_path) as (server, connection):
+        server._passwords["a"] = "another's"
+        agent = RecordingAgent(connection.model_copy(update={"secrets_may_change": True}), "a")
+        began_s = time.monotonic()
+        with pytest.raises(AgentRefusedError, match=r"refused the password of a@.*, for 0.5 s$"):
+            await asyncio.wait_for(agent.start(), 30)
+        assert time.monotonic() - began_s >= 0.5
 
 
 async def test_an_agent_whose_account_is_closed_gives_up(tmp_path, monkeypatch):
