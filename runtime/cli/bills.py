@@ -51,8 +51,10 @@ def bills(
     folder = out or RunDirectory(path).statements_dir
     try:
         statements = [write_statement(folder / each, books, each, indicators) for each in wanted]
-    except PermissionError as error:
-        raise InputError(f"{folder}: cannot be written to; `--out DIR` names another folder") from error
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise InputError(
+            f"{folder}: cannot be written to: {error.strerror}; `--out DIR` names another folder"
+        ) from error
     if as_json:
         typer.echo(json.dumps({"months": [each.as_json() for each in statements]}, indent=1))
         return
