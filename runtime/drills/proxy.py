@@ -15,6 +15,9 @@ CHUNK_BYTES = 65536
 
 START_LIMIT_S = 10.0
 
+LOOK_EVERY_S = 0.1
+"""How often what is held up is looked at again [s]: for how long may be said anew meanwhile."""
+
 _NO_LINGERING = struct.pack("ii", 1, 0)
 
 
@@ -68,7 +71,10 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._begin_delay, delay_s, seconds)
 
     def hold(self, seconds: float) -> None:
-        """Let nothing through for a while [s], in order after that; connections stay, and new ones come."""
+        """Let nothing through for a while [s], in order after that; connections stay, and new ones come.
+
+        What was said before of how long counts no more.
+        """
         self._loop.call_soon_threadsafe(self._begin_hold, seconds)
 
     def _cut(self, seconds: float) -> None:
@@ -124,7 +130,7 @@ class Proxy:
             if not chunk:
                 return
             while (left_s := max(due_s, self._held_until_s) - self._loop.time()) > 0.0:
-                await asyncio.sleep(left_s)
+                await asyncio.sleep(min(left_s, LOOK_EVERY_S))
             writer.write(chunk)
             await writer.drain()
 

@@ -42,8 +42,12 @@ def dialled(port: int) -> socket.socket:
 
 def echoed(client: socket.socket, data: bytes) -> bytes:
     client.sendall(data)
+    return received(client, len(data))
+
+
+def received(client: socket.socket, size: int) -> bytes:
     heard = b""
-    while len(heard) < len(data):
+    while len(heard) < size:
         part = client.recv(65536)
         if not part:
             break
@@ -112,9 +116,10 @@ def test_hold_lets_nothing_through_and_gives_it_later_in_order(server: tuple[str
     port = proxy.start()
     with dialled(port) as before:
         assert echoed(before, b"first") == b"first"
-        began_s = time.monotonic()
-        proxy.hold(0.5)
-        time.sleep(0.1)
+        proxy.hold(600.0)
+        end_s = time.monotonic() + LIMIT_S
+        while not proxy._held_until_s and time.monotonic() < end_s:
+            time.sleep(0.01)  # it has a thread of its own
         with dialled(port) as later:
             for client, data in ((before, b"old"), (later, b"new")):
                 client.sendall(data)
@@ -122,8 +127,12 @@ def test_hold_lets_nothing_through_and_gives_it_later_in_order(server: tuple[str
                 with pytest.raises(TimeoutError):
                     client.recv(10)
                 client.settimeout(LIMIT_S)
-            assert (before.recv(10), later.recv(10)) == (b"old", b"new")
-            assert time.monotonic() - began_s >= 0.45
+            before.sendall(b" and older")
+            proxy.hold(0.0)
+            assert [received(client, size) for client, size in ((before, 13), (later, 3))] == [
+                b"old and older",
+                b"new",
+            ]
             assert echoed(later, b"quick") == b"quick"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -201,7 +202,7 @@ def test_crashes_of_long_ago_are_forgiven(fleet: Fleet, monkeypatch: pytest.Monk
     """A run may last for months; each of these crashes comes a third of the time after the one before."""
     step_within_a_second(fleet, monkeypatch)
     now_s = [0.0]
-    monkeypatch.setattr(supervisor.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(supervisor, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
     server = with_nodes(fleet, [[1]] * 8)
     start = server.start
 
