@@ -115,6 +115,7 @@ def compare(
         return
     _only_with_a_set(places=places, seasons=seasons, sizes=sizes, tariffs=tariffs, limit=limit)
     from runtime.cli.run import new_directory
+    from runtime.cli.runs import find_run
     from runtime.comparison.cases import Case, choose_days, comparison_cases, sweep_cases
     from runtime.comparison.charts import write_charts
     from runtime.comparison.page import write_page
@@ -136,7 +137,7 @@ def compare(
         swept += sweep_cases(resolved, kind, values, names)
     for notice in notices(resolved):
         typer.echo(f"notice: {notice}", err=True)
-    folder = resume or new_directory(runs, name, f"compare-{resolved.name}")
+    folder = find_run(str(resume), runs) if resume else new_directory(runs, name, f"compare-{resolved.name}")
     with CasesProgress([*cases, *swept], quiet=as_json) as progress:
         outcomes = run_cases(
             [*cases, *swept], folder, parallel or os.cpu_count() or 1, progress.show, server=server

@@ -70,6 +70,7 @@ def compare_set(
         FleetError: runs without results; the table of the others is written all the same.
     """
     from runtime.cli.run import new_directory
+    from runtime.cli.runs import find_run
     from runtime.comparison.progress import CasesProgress
     from runtime.comparison.runs import run_cases
     from runtime.comparison.set_charts import write_set_charts
@@ -82,7 +83,7 @@ def compare_set(
     communities = choose_communities(manifest, places, seasons, sizes, tariffs, limit)
     pairs = set_cases(dataset, communities, mechanisms)
     cases = [case for _, case in pairs]
-    folder = resume or new_directory(runs, name, "compare-set")
+    folder = find_run(str(resume), runs) if resume else new_directory(runs, name, "compare-set")
     claim(folder, manifest, sha256)
     if not as_json:
         count = len(communities)

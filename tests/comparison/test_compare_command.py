@@ -110,6 +110,7 @@ def test_a_comparison_of_another_scenario_is_not_gone_on_with(
     ("arguments", "words"),
     [
         (["--mechanisms", "admmm"], "found 'admmm'"),
+        (["--resume", "nowhere"], "nowhere: no such run"),
         (["--days", "2020-01-01"], "--days: found 2020-01-01"),
         (["--sweep", "wind=1"], "--sweep: found 'wind=1'"),
         (["--sweep", "pv=much"], "--sweep: found 'pv=much'"),
