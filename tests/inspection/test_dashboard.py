@@ -291,6 +291,11 @@ async def test_a_past_run_in_a_browser(finished: RunDirectory) -> None:
         ]
         assert await tab.run("document.querySelectorAll('#soc path').length") == len(batteries) > 0
         assert "ended" in await tab.run("document.getElementById('facts').textContent")
+        sessions = await tab.run("[...document.getElementById('session').options].map(o => o.text).join()")
+        assert re.fullmatch(r"1 · \d+ \w+ \d{4},2 · \d+ \w+ \d{4}", sessions), sessions
+        heading = await tab.run("document.getElementById('owes').textContent")
+        assert heading == "owes, session 2 [EUR]"
+        assert (await tab.run("document.title")).startswith("ended · ")
         await tab.run("document.querySelector('[name=type]').value = 'bill-line'")
         await tab.run(
             "document.querySelector('[name=type]').dispatchEvent(new Event('input', {bubbles: true}))"

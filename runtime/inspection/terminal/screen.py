@@ -53,6 +53,7 @@ p, n      the session before, the session after
 q         quit
 
 batt      state of charge; members tell it when the run has ended
+owes      in the session; in all: since the run began
 metered   slots with a whole reading in time, of all delivered
 
 any key   back"""
