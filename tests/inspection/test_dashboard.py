@@ -168,7 +168,7 @@ def test_a_run_that_nobody_runs_any_more_has_stopped(
     state = seen()
     assert "`peerwatt resume broken-off`" in state["stopped"]
     assert state["phase"] == "stopped"
-    monkeypatch.undo()
+    monkeypatch.setattr(follower, "SILENT_AFTER_S", 600.0)
     with MessageLog.open(run.log("m1"), "m1") as log:
         log.append_event("back", {})
     assert seen()["stopped"] == ""  # somebody has just written
