@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from runtime import operations_log
 from runtime.messaging import lean
 
 lean.apply()
@@ -21,13 +22,14 @@ from slixmpp.xmlstream.xmlstream import NotConnectedError  # noqa: E402
 
 from runtime.messaging.connection import Connection  # noqa: E402
 from runtime.messaging.plain_stanza import MESSAGE_END, PlainMessage, read_plain  # noqa: E402
+from runtime.messaging.taken_place import BESIDE_EVENT  # noqa: E402
 
 logger = logging.getLogger("runtime.messaging")
 
 RESOURCE = "agent"
 """All sessions of an account claim one resource, so that two agents of one account cannot go unnoticed."""
 
-MESSAGE, BODY = "{jabber:client}message", "{jabber:client}body"
+MESSAGE, BODY, PRESENCE = "{jabber:client}message", "{jabber:client}body", "{jabber:client}presence"
 
 if not hasattr(ClientXMPP, "_spawn_event"):
     raise lean.LeanError("slixmpp was expected to hand each stanza to ClientXMPP._spawn_event")
@@ -83,6 +85,7 @@ class SlimClient(ClientXMPP):
         self.ended: asyncio.Future[Ending] = loop.create_future()
         self.enable_direct_tls = False
         self.whitespace_keepalive = False
+        self._said_beside = False
         self._on_message = on_message
         self._on_plain = on_plain
         self._between = False  # two stanzas, for sure; messages need no parser there
@@ -165,12 +168,33 @@ class SlimClient(ClientXMPP):
         # Replaces slixmpp's for messages, which makes each a tree of objects and matches it against a dozen
         # handlers. Like slixmpp's it passes over those without a body: they are no agent's business.
         if xml.tag != MESSAGE:
+            if xml.tag == PRESENCE:
+                self._look_beside(xml)
             super()._spawn_event(xml)
         elif xml.find(BODY) is not None:
             try:
                 self._on_message(xml)
             except Exception as error:
                 self.exception(error)
+
+    def _look_beside(self, presence: ElementTree.Element) -> None:
+        """Raise the alarm, once a connection, if the account has another session, which may hear all too.
+
+        The servers that we configure let it have one; others tell each session of the others that are present
+        (RFC 6121 section 4.2.2).
+        """
+        own = self.boundjid
+        bare, _, resource = presence.get("from", "").partition("/")
+        if self._said_beside or bare != own.bare or resource == own.resource or presence.get("type"):
+            return
+        self._said_beside = True
+        operations_log.say(
+            BESIDE_EVENT,
+            own.user,
+            level=logging.ERROR,
+            reason=f"another session of {own.bare} is logged in, as {resource!r:.80}: `peerwatt xmpp check`, "
+            "or its secret was stolen",
+        )
 
     async def start_tls(self) -> bool:
         """Encrypt the stream; an unacceptable certificate is told apart from a lost connection."""

@@ -26,6 +26,9 @@ agents of one account would take turns at the pace of the first for ever."""
 EVENT = "place-taken"
 """Name of the alarm in the operations log."""
 
+BESIDE_EVENT = "session-beside"
+"""Name of the alarm where a server lets an account have several sessions, and another is there."""
+
 
 class TakenPlace:
     """How often an account's place was taken of late.

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from runtime.cli.commands import app
 from runtime.errors import InputError
 from runtime.messaging.connection import Connection
+from runtime.messaging.taken_place import BESIDE_EVENT
 from runtime.rundir import COORDINATOR
 from runtime.xmpp.authority import ensure_credentials
 from runtime.xmpp.existing import visitor
@@ -267,7 +268,7 @@ def test_what_is_no_xmpp_server_is_refused(tmp_path, server, monkeypatch):
     assert not (tmp_path / "runs").exists()
 
 
-def test_accounts_in_use_are_left_alone(tmp_path, server):
+def test_accounts_in_use_are_left_alone(tmp_path, server, caplog):
     async def hold_and_try() -> str:
         agent = RecordingAgent(server.connection, COORDINATOR)
         await asyncio.wait_for(agent.start(), 20)
@@ -278,6 +279,9 @@ def test_accounts_in_use_are_left_alone(tmp_path, server):
 
     said = asyncio.run(hold_and_try())
     assert said.endswith(f"accounts are in use, by another run or another program: {COORDINATOR}")
+    (alarm,) = [each for each in caplog.records if each.message == BESIDE_EVENT]
+    assert (alarm.agent, alarm.levelname) == (COORDINATOR, "ERROR")
+    assert f"another session of {COORDINATOR}@{DOMAIN} is logged in, as 'check'" in alarm.fields["reason"]
 
 
 def test_what_does_not_go_together_is_refused(tmp_path, server):
