@@ -12,7 +12,8 @@ from runtime.records import CoordinatorRecord
 from runtime.results.bill_pages import MemberBill, member_bill
 from runtime.rundir import RunDirectory
 
-_FIGURE = re.compile(r"\S*\d (?:ct/kWh|kW)(?!\w)")
+_FIGURE = re.compile(r"\d[\d.\u202f]* (?:ct/kWh|kW)(?!\w)")
+"""A price or a power as pages have them, with narrow spaces between thousands."""
 
 Figure = tuple[int, str]
 """The line of a page that a cell begins in, and what the cell says."""

@@ -2,11 +2,14 @@
 
 import shutil
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from coordinator.verification.command import verification
+from runtime.grid_terms import GridTerms
+from runtime.pages.numbers import number
 from runtime.records import CoordinatorRecord, MemberRecord
 from runtime.results.bill_pages import write_bill_pages
 from runtime.rundir import RunDirectory
@@ -16,7 +19,9 @@ from tests.machines.logged import leave_behind
 
 @pytest.fixture(scope="module")
 def billed(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    run = leave_behind(Community(seed=5, members=3, slots=8), tmp_path_factory.mktemp("pages") / "village")
+    grid = GridTerms(local_fee_eur_per_kwh=Decimal("0.011"), demand_charge_eur_per_kw=Decimal("0.07"))
+    community = Community(seed=5, members=3, slots=8, grid=grid)
+    run = leave_behind(community, tmp_path_factory.mktemp("pages") / "village")
     record = CoordinatorRecord.load(run.coordinator_record)
     own = {name: MemberRecord.load(run.member_record(name)) for name in record.members}
     write_bill_pages(run.path, record, own, {"run": {"members": {}}})
@@ -39,7 +44,7 @@ def test_pages_that_say_what_follows_are_counted(billed: RunDirectory) -> None:
     assert verdict["proof"]["pages"] == 4
 
 
-@pytest.mark.parametrize("place", ["due", "line", "sum", "row", "overview"])
+@pytest.mark.parametrize("place", ["due", "line", "sum", "row", "peak", "overview"])
 def test_a_page_that_says_something_else_is_named_with_its_line(
     billed: RunDirectory, tmp_path: Path, place: str
 ) -> None:
@@ -53,14 +58,17 @@ def test_a_page_that_says_something_else_is_named_with_its_line(
         "line": lambda line: line.startswith('<td class="n wide-only">') and line[24].isdigit(),
         "sum": lambda line: line.startswith("<tfoot>"),
         "row": lambda line: line.startswith("<tr><th") and "ct/kWh" in line,
+        "peak": lambda line: line.startswith("<tr><th") and " kW<" in line,
         "overview": lambda line: "bills/m1.html" in line,
     }
     number = next(n for n, line in enumerate(lines) if within[place](line))
     old = {
-        "due": "<b>", "line": '<td class="n wide-only">', "sum": f'<td class="n">{amount}', "row": " ct/kWh",
+        "due": "<b>", "line": '<td class="n wide-only">', "sum": f'<td class="n">{amount}', "row": " ct/kWh", "peak": " kW<",
         "overview": f"<td>{amount}",
     }[place]  # fmt: skip
-    new = {"sum": '<td class="n">77.00', "overview": "<td>77.00", "row": "5 ct/kWh"}.get(place, f"{old}9")
+    new = {"sum": '<td class="n">77.00', "overview": "<td>77.00", "row": "5 ct/kWh", "peak": "5 kW<"}.get(
+        place, f"{old}9"
+    )
     assert old in lines[number]
     lines[number] = lines[number].replace(old, new, 1)
     page.write_text("\n".join(lines))
@@ -81,3 +89,16 @@ def test_pages_that_are_not_here_say_nothing_wrong(billed: RunDirectory, tmp_pat
     run = RunDirectory(shutil.copytree(billed.path, tmp_path / "village"))
     shutil.rmtree(run.bill_html("m1").parent)
     assert found_in(run) == []
+
+
+def test_a_large_figure_has_its_spaces(tmp_path: Path, billed: RunDirectory) -> None:
+    """A peak of thousands of kilowatts is one figure, however it is written."""
+    run = RunDirectory(shutil.copytree(billed.path, tmp_path / "village"))
+    page = run.bill_html("m1")
+    text = page.read_text()
+    peak = text.split("highest: ")[1].split(" kW")[0]
+    page.write_text(text.replace(f"highest: {peak} kW", f"highest: {number(12345.6)} kW"))
+    (finding,) = found_in(run)
+    assert finding.endswith(
+        f": found '{number(12345.6)} kW', expected '{peak} kW'".replace("\u202f", "\\u202f")
+    )
