@@ -17,6 +17,7 @@ from runtime.messaging import lean
 lean.apply()
 
 from spade.agent import Agent  # noqa: E402
+from spade.behaviour import CyclicBehaviour  # noqa: E402
 from spade.container import Container  # noqa: E402
 from spade.message import Message  # noqa: E402
 from spade.template import Template  # noqa: E402
@@ -26,15 +27,13 @@ from runtime.errors import AgentRefusedError, ProtocolError  # noqa: E402
 from runtime.messaging.client import Ending, SlimClient  # noqa: E402
 from runtime.messaging.connection import Connection  # noqa: E402
 from runtime.messaging.dialling import Hosts, turn_to_connect  # noqa: E402
-from runtime.messaging.plain_stanza import PlainMessage  # noqa: E402
-from runtime.messaging.receiver import EnvelopeBehaviour  # noqa: E402
 from runtime.messaging.spade_message import (  # noqa: E402
-    message_of_plain,
+    envelope_of_message,
     message_of_stanza,
     stanza_text_of,
 )
 from runtime.messaging.taken_place import TakenPlace  # noqa: E402
-from runtime.messaging.wire import check_sendable, envelope_of  # noqa: E402
+from runtime.messaging.wire import check_sendable  # noqa: E402
 from runtime.protocol.envelope import ONTOLOGY, Envelope  # noqa: E402
 
 logger = logging.getLogger("runtime.messaging")
@@ -57,6 +56,39 @@ server and agent at different times, and some orchestrators take minutes to hand
 
 PING_AFTER_S, PING_TIMEOUT_S = 20.0, 10.0
 """When to ping a silent server, and when to take silence for a lost connection."""
+
+
+class EnvelopeBehaviour(CyclicBehaviour):  # type: ignore[misc]
+    """Hands the market's messages to the agent, in order, each as it comes.
+
+    It has no use for SPADE's mailbox: what is put there waits for two turns of the event loop, which for a
+    hundred answers to a coordinator is a hundred times two.
+    """
+
+    agent: ConnectedAgent
+
+    def match(self, message: Message) -> bool:
+        """Whether a message fits the template; SPADE's own also writes both out for a log nobody reads."""
+        return bool(message.get_metadata("ontology") == ONTOLOGY)
+
+    def take(self, message: Message) -> None:
+        """Hand one message to the agent; called by its dispatcher."""
+        try:
+            envelope = envelope_of_message(message, self.agent.bare_jid)
+        except ProtocolError as error:
+            self.agent.call_hook(self.agent.on_malformed, message.sender.bare, str(error))
+        else:
+            self.agent.call_hook(self.agent.on_envelope, envelope)
+
+    async def run(self) -> None:
+        """Wait for the end of the agent."""
+        try:
+            await self.queue.get()
+        except asyncio.CancelledError:
+            # SPADE catches this and runs the behaviour again, so that an event loop could never close.
+            self.kill()
+            raise
+        self.kill()
 
 
 class ConnectedAgent(Agent):  # type: ignore[misc]
@@ -215,12 +247,7 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
         good_until_s = loop.time()
         while True:
             client = SlimClient(
-                self.connection,
-                self.local_part,
-                self._message_received,
-                PING_AFTER_S,
-                PING_TIMEOUT_S,
-                self._plain_received,
+                self.connection, self.local_part, self._message_received, PING_AFTER_S, PING_TIMEOUT_S
             )
             self.client = client
             try:
@@ -300,19 +327,6 @@ class ConnectedAgent(Agent):  # type: ignore[misc]
             self.call_hook(self.on_malformed, sender, f"unreadable: {error}")
             return
         self.dispatch(message)
-
-    def _plain_received(self, plain: PlainMessage) -> None:
-        """Take a message that was told without a parser: the market's, where nobody else is to have it."""
-        if len(self.behaviours) > 1 or plain.fields.get("ontology") != ONTOLOGY:
-            self.dispatch(message_of_plain(plain))
-            return
-        sender = plain.sender.partition("/")[0]
-        try:
-            envelope = envelope_of(sender, self.bare_jid, plain.thread, plain.fields, plain.body)
-        except ProtocolError as error:
-            self.call_hook(self.on_malformed, sender, str(error))
-        else:
-            self.call_hook(self.on_envelope, envelope)
 
     def dispatch(self, msg: Message) -> list[asyncio.Task[Any]]:
         """Deliver a message to the behaviours it matches (replaces SPADE's, which logs whole bodies)."""

@@ -21,7 +21,6 @@ from slixmpp.xmlstream import ElementBase  # noqa: E402
 from slixmpp.xmlstream.xmlstream import NotConnectedError  # noqa: E402
 
 from runtime.messaging.connection import Connection  # noqa: E402
-from runtime.messaging.plain_stanza import MESSAGE_END, PlainMessage, read_plain  # noqa: E402
 from runtime.messaging.taken_place import BESIDE_EVENT  # noqa: E402
 
 logger = logging.getLogger("runtime.messaging")
@@ -73,7 +72,6 @@ class SlimClient(ClientXMPP):
         on_message: Callable[[ElementTree.Element], None],
         ping_after_s: float,
         ping_timeout_s: float,
-        on_plain: Callable[[PlainMessage], None] | None = None,
     ) -> None:
         super().__init__(
             f"{connection.jid(local_part)}/{RESOURCE}",
@@ -87,8 +85,6 @@ class SlimClient(ClientXMPP):
         self.whitespace_keepalive = False
         self._said_beside = False
         self._on_message = on_message
-        self._on_plain = on_plain
-        self._between = False  # two stanzas, for sure; messages need no parser there
         self._ping_after_s = ping_after_s
         self._ping_timeout_s = ping_timeout_s
         self._heard_at_s = loop.time()
@@ -125,24 +121,9 @@ class SlimClient(ClientXMPP):
                 task.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Note that the server lives; take messages as they stand, and have the rest parsed."""
+        """Note that the server lives, then parse."""
         self._heard_at_s = self.loop.time()
-        position = 0
-        while position < len(data):
-            plain = read_plain(data, position) if self._between else None
-            if plain is not None and self._on_plain is not None:
-                message, position = plain
-                try:
-                    self._on_plain(message)
-                except Exception as error:
-                    self.exception(error)
-                continue
-            end = data.find(MESSAGE_END, position)
-            end = len(data) if end < 0 else end + len(MESSAGE_END)
-            super().data_received(data[position:end])
-            whole = self.xml_depth == 1 and data.endswith(MESSAGE_END, position, end)
-            self._between = whole and self._on_plain is not None and self.usable
-            position = end
+        super().data_received(data)
 
     def send_raw(self, data: str | bytes) -> None:
         """Send, together with all else that is sent before the event loop goes on.

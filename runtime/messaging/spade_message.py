@@ -14,7 +14,6 @@ lean.apply()
 from slixmpp import JID, InvalidJID  # noqa: E402
 from spade.message import Message  # noqa: E402
 
-from runtime.messaging.plain_stanza import PlainMessage  # noqa: E402
 from runtime.messaging.wire import FORM_TITLE, THREAD_FIELD, envelope_of, fields_of  # noqa: E402
 from runtime.protocol.envelope import Envelope  # noqa: E402
 
@@ -103,17 +102,6 @@ def message_of_stanza(stanza: ElementTree.Element) -> Message:
             else:
                 message.set_metadata(name, value)
     return message
-
-
-def message_of_plain(plain: PlainMessage) -> Message:
-    """Return the SPADE message that ``message_of_stanza`` reads from the same stanza."""
-    return Message(
-        to=plain.recipient,
-        sender=plain.sender,
-        body=plain.body,
-        thread=plain.thread,
-        metadata=plain.fields,
-    )
 
 
 def envelope_of_message(message: Message, recipient: str) -> Envelope:

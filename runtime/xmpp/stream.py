@@ -6,7 +6,7 @@
 - Document type declarations, comments and processing instructions, which XMPP forbids (RFC 6120 section
   11.1), end the stream before an entity is expanded.
 - Elements are built by the standard library's compiled parser: stock pyjabber builds each in Python. Those of
-  a message's content are not built at all, and a message as agents write it needs no parser.
+  a message's content are not built at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from xml.sax import ContentHandler
 
 from loguru import logger
 
-from runtime.messaging.plain_stanza import MESSAGE_END, SENT
 from runtime.xmpp.parts import QueueBridge, Signal, XMLParser
 from runtime.xmpp.serialise import STREAM_NAMESPACE, WrittenStanza
 
@@ -41,7 +40,6 @@ class StreamViolationError(Exception):
 Reader: TypeAlias = "ElementTree.XMLPullParser[ElementTree.Element]"
 
 _MESSAGE = f"{STREAM_NAMESPACE}}}message"
-_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 class StreamReader:
@@ -70,8 +68,6 @@ class StreamReader:
         self._prefixes: list[bytes] = []  # that the stream declares
         self._declared: dict[str | None, str | None] = {}
         self._began = 0
-        self._ended = -1  # where the end tag of the last stanza begins
-        self._between = False  # whether all of a message, and nothing after it, has come
         self._attributes: dict[str, str] | None = None
         self._whole: list[ElementTree.Element | None] = []
 
@@ -82,21 +78,7 @@ class StreamReader:
             StreamViolationError: what no XMPP client may send.
             xml.parsers.expat.ExpatError: no well-formed XML.
         """
-        position = 0
-        while position < len(data):
-            plain = SENT.match(data, position) if self._between else None
-            if plain is not None:
-                self._parser.take(_as_written(plain))
-                position = plain.end()
-                continue
-            end = data.find(MESSAGE_END, position)
-            end = len(data) if end < 0 else end + len(MESSAGE_END)
-            self._parse(data[position:end])
-            position = end
-
-    def _parse(self, data: bytes) -> None:
         self._buffer += data
-        self._between = False
         problem: Exception | None = None
         try:
             self._expat.Parse(data, False)
@@ -112,8 +94,6 @@ class StreamReader:
         if problem is not None:
             raise problem
         if self._depth == 1:
-            if self._default == STREAM_NAMESPACE and data.endswith(MESSAGE_END):
-                self._between = self._ended == self._dropped + len(self._buffer) - len(MESSAGE_END)
             # Between stanzas, only the beginning of a tag can be part of the next.
             tag = self._buffer.rfind(b"<")
             self._drop(len(self._buffer) if tag < 0 else tag)
@@ -163,7 +143,6 @@ class StreamReader:
             self._whole.append(None)
             return
         start, end = self._began - self._dropped, self._expat.CurrentByteIndex - self._dropped
-        self._ended = self._expat.CurrentByteIndex
         after_tag = self._end_of_start_tag(start)
         empty = self._buffer[after_tag - 2 : after_tag] == b"/>"
         if self._attributes is not None:
@@ -189,19 +168,6 @@ class StreamReader:
         reader.feed(stanza)
         *_, (_, element) = _events_of(reader)
         return element
-
-
-def _as_written(plain: re.Match[bytes]) -> WrittenStanza:
-    """A message of the form ``SENT`` as its stanza."""
-    stanza_id, recipient, sender, content = plain.groups()
-    attributes = {
-        "id": stanza_id.decode("ascii"),
-        _LANGUAGE: "en",
-        "to": recipient.decode("ascii"),
-        "from": sender.decode("ascii"),
-        "type": "chat",
-    }
-    return WrittenStanza(f"{{{_MESSAGE}", attributes, content)
 
 
 _START_TAG = re.compile(rb"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""")

@@ -7,11 +7,9 @@ import time
 
 import pytest
 from recording_agent import RecordingAgent, inform
-from spade.behaviour import CyclicBehaviour
 
 from runtime.errors import AgentRefusedError, InputError
 from runtime.messaging import agent as agent_module
-from runtime.messaging.client import SlimClient
 from runtime.messaging.connection import Connection
 from runtime.messaging.secrets import ensure_secrets, write_secret
 from runtime.messaging.spade_message import message_of, stanza_text_of
@@ -350,77 +348,3 @@ async def test_an_agent_dials_again_though_its_transport_cannot_be_aborted_any_m
         await agent.until(lambda: agent.connects == 2)
         assert not agent.refused.done()
         await agent.stop()
-
-
-def reading_client(agent, connection, plain):
-    """An agent's connection that is in the middle of a stream; what it reads without a parser is kept."""
-
-    def take_plain(message):
-        plain.append(message)
-        agent._plain_received(message)
-
-    client = SlimClient(connection, agent.local_part, agent._message_received, 20.0, 10.0, take_plain)
-    client.init_parser()
-    client.data_received(
-        b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
-    )
-    return client
-
-
-@pytest.mark.parametrize("piece_bytes", [1, 7, 400, 2000, 100_000])
-async def test_messages_come_in_order_however_they_are_written_and_cut(tmp_path, monkeypatch, piece_bytes):
-    monkeypatch.setattr(SlimClient, "usable", True)
-    envelopes = [inform("a@peerwatt.localhost", "b@peerwatt.localhost") for _ in range(12)]
-    stanzas = [stanza_text_of(envelope, "m") for envelope in envelopes]
-    stanzas[3] = stanzas[3].replace('"', "'")  # as a parser alone can read it, where its body has quotes
-    stanzas[5] = stanzas[5].replace("<body>", "<subject>s</subject><body>")
-    whole = "".join([*stanzas[:7], "<presence from='a@x'/> ", *stanzas[7:9], " ", *stanzas[9:]])
-    async with embedded(tmp_path) as (_, connection):
-        agent = RecordingAgent(connection, "b")
-        agent.add_behaviour(agent._receiver)
-        plain = []
-        client = reading_client(agent, connection, plain)
-        data = whole.encode()
-        for start in range(0, len(data), piece_bytes):
-            client.data_received(data[start : start + piece_bytes])
-    assert agent.envelopes == envelopes
-    assert (len(plain) >= 3) is (piece_bytes >= 2000)
-
-
-async def test_a_message_inside_a_stanza_is_nobodys(tmp_path, monkeypatch):
-    monkeypatch.setattr(SlimClient, "usable", True)
-    said = inform("a@peerwatt.localhost", "b@peerwatt.localhost")
-    stanza = stanza_text_of(said, "m").encode()
-    async with embedded(tmp_path) as (_, connection):
-        agent = RecordingAgent(connection, "b")
-        agent.add_behaviour(agent._receiver)
-        client = reading_client(agent, connection, [])
-        client.data_received(stanza)
-        client.data_received(b"<message><forwarded xmlns='urn:xmpp:forward:0'>")
-        client.data_received(stanza)
-        client.data_received(b"</forwarded></message>")
-        client.data_received(stanza)
-    assert agent.envelopes == [said, said]
-
-
-async def test_who_else_listens_hears_what_is_read_without_a_parser(tmp_path):
-    class Listener(CyclicBehaviour):
-        async def run(self):
-            await asyncio.Event().wait()
-
-    async with embedded(tmp_path) as (_, connection):
-        agent, speaker = RecordingAgent(connection, "a"), RecordingAgent(connection, "b")
-        listener = Listener()
-        agent.add_behaviour(listener)
-        await asyncio.gather(agent.start(), speaker.start())
-        try:
-            said = [inform(speaker.bare_jid, agent.bare_jid) for _ in range(3)]
-            for envelope in said:
-                assert speaker.transmit(envelope)
-            await agent.until(lambda: len(agent.envelopes) == len(said))
-            assert agent.envelopes == said
-            heard = [await listener.receive(5) for _ in said]
-            assert [message.body for message in heard] == [envelope.body for envelope in said]
-            assert {str(message.sender) for message in heard} == {f"{speaker.bare_jid}/agent"}
-        finally:
-            await asyncio.gather(agent.stop(), speaker.stop())

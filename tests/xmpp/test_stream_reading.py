@@ -4,8 +4,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from runtime.messaging.spade_message import stanza_text_of
-from runtime.protocol.envelope import Envelope, Performative
 from runtime.xmpp.serialise import WrittenStanza, stanza_bytes
 from runtime.xmpp.stream import DEPTH_LIMIT, StreamReader, StreamViolationError
 
@@ -14,29 +12,13 @@ HEADER = (
     "xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
 )
 FORM = "<x xmlns='jabber:x:data' type='form'><field var='a'><value>1 &gt; 0</value></field></x>"
-PLAIN = stanza_text_of(
-    Envelope(
-        sender="b@x",
-        recipient="a@x",
-        performative=Performative.PROPOSE,
-        protocol="market",
-        conversation="session-0",
-        message_id="7",
-        body='{"type":"position","net":[1.5,-0.25]}',
-    ),
-    "m7",
-)
 MESSAGES = (
-    PLAIN,
-    PLAIN,
     "<message to='a@x'><body>x &lt; y &#13; é</body></message>",
     "<message to='a@x' type='chat' id='>' xml:lang=\"de'\"><body><![CDATA[</message>]]></body>"
     + FORM
     + "</message >",
     "<message/>",
-    PLAIN,
     "<message to='a@x'></message>",
-    PLAIN,
     "<message xmlns='jabber:client' to='a'><body>own namespace</body></message>",
     "<message to='b'><q:z xmlns:q='urn:q' q:k='v'/></message>",
 )
@@ -118,41 +100,6 @@ def test_what_would_harm_a_receiver_ends_the_stream_after_what_was_whole(bad):
     with pytest.raises(Exception, match=r"document type|not well|undefined|mismatched|unbound|duplic|deep"):
         reader.feed((HEADER + MESSAGES[0] + bad).encode())
     assert [each.tag for each in taker.taken[1:]] == ["{jabber:client}message"]
-
-
-def test_messages_as_agents_write_them_are_read_without_the_parser():
-    taker = Taker()
-    reader = StreamReader(taker)
-    reader.feed((HEADER + PLAIN).encode())
-    read_by_parser = reader._expat.CurrentByteIndex
-    reader.feed(3 * PLAIN.encode())
-    assert reader._expat.CurrentByteIndex == read_by_parser
-    reader.feed(b"<presence/>" + PLAIN.encode() + PLAIN.encode())
-    assert reader._expat.CurrentByteIndex > read_by_parser
-    assert len(taker.taken) == 1 + 7
-    assert {stanza_bytes(each) for each in taker.taken[1:] if isinstance(each, WrittenStanza)} == {
-        PLAIN.encode()
-    }
-
-
-@pytest.mark.parametrize(
-    "hidden",
-    ["<!-- </message>", "<presence></message>", "<iq><x><![CDATA[</message>", "<iq a='>' b='</message>"],
-)
-def test_where_no_stanza_begins_no_message_is_taken(hidden):
-    taker = Taker()
-    reader = StreamReader(taker)
-    with pytest.raises(Exception, match=r"comment|not well|mismatched"):  # noqa: PT012 - any piece may be refused
-        reader.feed((HEADER + PLAIN + PLAIN).encode())
-        reader.feed(hidden.encode())
-        reader.feed(PLAIN.encode())
-        reader.feed(b"-->]]></y>")
-    assert len(taker.taken) == 1 + 2
-
-
-def test_in_another_namespace_all_is_parsed():
-    taker = read(HEADER.replace("jabber:client", "jabber:server") + PLAIN + PLAIN)
-    assert [type(each) is WrittenStanza for each in taker.taken] == [False, False, False]
 
 
 def test_a_document_type_and_another_root_are_refused():
