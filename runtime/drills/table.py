@@ -46,7 +46,7 @@ def drill_lines(undisturbed: Judgement, cases: Sequence[Case]) -> list[str]:
     lines.append(
         f"{failed} of {len(cases)} faults did harm"
         if failed
-        else f"{len(cases)} faults: nothing lost, nothing done twice"
+        else f"{counted(len(cases), 'fault')}: nothing lost, nothing done twice"
     )
     return lines
 

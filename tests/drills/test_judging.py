@@ -148,6 +148,7 @@ def test_the_table_says_what_came_of_each_fault() -> None:
         "FAILED kill-fleet, operating: no results",
         "1 of 2 faults did harm",
     ]
+    assert drill_lines(judgement("equal", []), [good])[-1] == "1 fault: nothing lost, nothing done twice"
 
 
 def test_a_rule_may_be_applied_to_the_member_that_was_hit_alone() -> None:
