@@ -8,10 +8,13 @@ regained connections, refusals and failures come so; what libraries log has its 
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 import sys
+import textwrap
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +26,8 @@ LEVELS = ("debug", "info", "warning", "error")
 
 _OWN = ("peerwatt", "runtime", "agents", "coordinator")
 _UNIMPORTANT = frozenset({"debug", "info"})
+_TRACEBACK = "Traceback (most recent call last):"
+_ERROR_CHARACTERS = 300
 
 logger = logging.getLogger("peerwatt.operations")
 
@@ -123,16 +128,30 @@ def last_complaint(text: str) -> str:
     """The last thing that a process complained of, in what it wrote to standard error; empty if nothing.
 
     Args:
-        text: lines of this log, and whatever else was written there.
+        text: lines of this log, and whatever else was written there: of a traceback the error counts, whose
+            message may have several lines.
     """
-    for line in reversed(text.strip().splitlines()):
+    lines = text.strip().splitlines()
+    for number, line in reversed([*enumerate(lines)]):
         entry = entry_of(line)
         if entry is None:
-            return line
+            return _error_of_traceback(lines[: number + 1]) or line
         if entry["level"] not in _UNIMPORTANT:
             reason = entry["fields"].get("reason")
             return f"{entry['event']}: {reason}" if reason else str(entry["event"])
     return ""
+
+
+def _error_of_traceback(lines: Sequence[str]) -> str:
+    """The error that a traceback at the end of lines tells of, on one line; empty where there is none."""
+    try:
+        began = len(lines) - lines[::-1].index(_TRACEBACK)
+    except ValueError:
+        return ""
+    told = [*itertools.dropwhile(lambda line: line.startswith(" "), lines[began:])]
+    if any(entry_of(line) for line in told):
+        return ""  # what was written since is another thing
+    return textwrap.shorten(" ".join(told), _ERROR_CHARACTERS, placeholder=" …")
 
 
 def entry_of(line: str) -> dict[str, Any] | None:

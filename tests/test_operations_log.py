@@ -62,6 +62,21 @@ def test_text_and_level_by_the_environment() -> None:
     [
         ("", ""),
         ("a\nTypeError: b\n", "TypeError: b"),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n    b\n'
+            "ValidationError: 1 validation error for Terms\nprice\n  Input should be finite\n    see there\n",
+            "ValidationError: 1 validation error for Terms price Input should be finite see there",
+        ),
+        (
+            "Traceback (most recent call last):\n  a\nKeyError: 1\n\nDuring handling of it:\n\n"
+            "Traceback (most recent call last):\n  b\nTypeError: 2\n",
+            "TypeError: 2",
+        ),
+        (
+            "Traceback (most recent call last):\n  a\nKeyError: 1\n"
+            '{"time":"t","level":"info","agent":"","event":"ready","fields":{}}\nSegmentation fault\n',
+            "Segmentation fault",
+        ),
         ('{"time":"t","level":"info","agent":"","event":"ready","fields":{}}\n', ""),
         (
             '{"time":"t","level":"error","agent":"","event":"failed","fields":{"reason":"no disk"}}\n'

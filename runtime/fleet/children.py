@@ -283,7 +283,7 @@ def last_complaint_in(path: Path) -> str:
     """What a process complained of last in the file of its standard error; empty if that cannot be read."""
     try:
         with path.open("rb") as errors:
-            errors.seek(-min(4096, os.fstat(errors.fileno()).st_size), os.SEEK_END)
+            errors.seek(-min(16384, os.fstat(errors.fileno()).st_size), os.SEEK_END)
             return last_complaint(errors.read().decode("utf-8", "replace"))
     except OSError:
         return ""
