@@ -31,7 +31,8 @@ class MarketRun:
         ready_s: from the start until all processes are connected [s].
         whole_s: from the start until all processes are gone [s].
         timings: what its logs say.
-        memory: by kind of process, in the middle of the last session's operation; {} where nobody looked.
+        memory: by kind of process, in the middle of the last session's operation, or the last that could
+            be seen before it; {} where nobody looked.
         restarts: processes started again; other than 0 the figures are not worth much.
     """
 
@@ -67,8 +68,9 @@ def measure(directory: RunDirectory, on_news: News, *, look_at_memory: bool) -> 
     memory: dict[str, Memory] = {}
 
     def hear(agent: str, phase: str, detail: dict[str, Any]) -> None:
-        if look_at_memory and phase == "slot" and detail["session"] == last and detail["slot"] in (0, middle):
-            # The news of the middle may be heard late, when processes have left: then the first slot counts.
+        looked_at = phase == "slot" and detail["session"] in (0, last) and detail["slot"] in (0, middle)
+        if look_at_memory and looked_at:
+            # News may be heard late, when processes have left: then what was seen before counts.
             with contextlib.suppress(psutil.NoSuchProcess):
                 memory.update(memory_of_fleet(fleet))
         if phase in WORTH_TELLING:

@@ -34,7 +34,7 @@ def test_a_small_fleet_is_measured_beside_others_and_nothing_is_left(tmp_path, t
             "--members",
             "2,3",
             "--slots",
-            "3",
+            "12",
             "--turns",
             "2",
             "--no-day",
@@ -50,7 +50,7 @@ def test_a_small_fleet_is_measured_beside_others_and_nothing_is_left(tmp_path, t
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     size, _ = found["sizes"]
-    assert (size["members"], size["slots"], size["processes"], size["restarts"]) == (2, 3, 2, 0)
+    assert (size["members"], size["slots"], size["processes"], size["restarts"]) == (2, 12, 2, 0)
     assert set(size["memory"]) == {"prosumer", "coordinator", "meters", "server"}
     for kind, each in size["memory"].items():  # the two are read one after the other
         assert 0 < each["uss_mib"]["max"] < 1.2 * each["rss_mib"]["max"], (kind, each)
@@ -59,7 +59,7 @@ def test_a_small_fleet_is_measured_beside_others_and_nothing_is_left(tmp_path, t
         for name in {"ready_s", "round_s", "solving_s", "slot_s"} & set(figures):
             spread = figures[name]
             assert 0 < spread["lower"] <= spread["median"] <= spread["upper"] <= spread["max"], name
-    assert size["planned"]["messages"] > 2 * 3 * 5
+    assert size["planned"]["messages"] > 2 * 12 * 5
     for other in size["beside"].values():
         assert other["processes"] == 2
         assert len(other["fleet_times_by_turn"]) == 2
@@ -76,7 +76,7 @@ def test_a_small_fleet_is_measured_beside_others_and_nothing_is_left(tmp_path, t
 
 
 def test_members_that_share_a_process_are_measured_and_printed(temporary):
-    options = ["--packed", "6", "--members-per-process", "4", "--slots", "3", "--turns", "1", "--no-day"]
+    options = ["--packed", "6", "--members-per-process", "4", "--slots", "12", "--turns", "1", "--no-day"]
     done = subprocess.run(
         [*COMMAND, *options, "--beside", "plain"],
         capture_output=True,
