@@ -173,8 +173,8 @@ class SlimClient(ClientXMPP):
             BESIDE_EVENT,
             own.user,
             level=logging.ERROR,
-            reason=f"another session of {own.bare} is logged in, as {resource!r:.80}: `peerwatt xmpp check`, "
-            "or its secret was stolen",
+            reason=f"another session of {own.bare} is logged in, as {resource!r:.80}: unless that is "
+            "`peerwatt xmpp check`, its secret was stolen and has to be changed at the server",
         )
 
     async def start_tls(self) -> bool:
